@@ -1,0 +1,26 @@
+/** Random secrets, their hashes, and comparing without telling how far one got. */
+import * as crypto from 'node:crypto'
+
+const { createHash, randomBytes, timingSafeEqual } = crypto
+
+/** 256 random bits as 43 base64url characters. */
+export function randomSecret(): string {
+  return randomBytes(32).toString('base64url')
+}
+
+/** 128 random bits as 22 base64url characters: an identifier that is no secret. */
+export function randomId(): string {
+  return randomBytes(16).toString('base64url')
+}
+
+/** SHA-256 as base64url. */
+export const sha256: (text: string) => string =
+  'hash' in crypto
+    ? (text) => crypto.hash('sha256', text, 'base64url')
+    : (text) => createHash('sha256').update(text).digest('base64url')
+
+/** Whether two strings are equal, in time that depends on neither. */
+export function constantTimeEqual(a: string, b: string): boolean {
+  const digest = (text: string) => createHash('sha256').update(text).digest()
+  return timingSafeEqual(digest(a), digest(b))
+}

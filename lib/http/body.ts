@@ -1,0 +1,91 @@
+/** Request bodies: read once, bounded, or taken from a parser that the application mounted before us. */
+import type { IncomingMessage } from 'node:http'
+import { OAuthError } from '../oauth/errors.js'
+import { type Params, singleParams } from '../oauth/params.js'
+
+/** A request that may have been through a body parser. */
+export type ParsedRequest = IncomingMessage & { body?: unknown }
+
+/** The media type, without its parameters, in lower case. */
+export function mediaType(req: IncomingMessage): string {
+  return (req.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
+}
+
+/**
+ * Reads a form.
+ *
+ * @param limit bytes
+ * @throws OAuthError `invalid_request`: another media type, too large, a parameter twice
+ * @see RFC 6749 section 4.1.3
+ */
+export async function readForm(req: ParsedRequest, limit: number): Promise<Params> {
+  if (mediaType(req) !== 'application/x-www-form-urlencoded') {
+    throw new OAuthError('invalid_request', 'Send application/x-www-form-urlencoded.')
+  }
+  if (isParsed(req)) return singleParams(parsedEntries(req.body))
+  return singleParams(new URLSearchParams(await readText(req, limit)))
+}
+
+/**
+ * Reads a JSON body.
+ *
+ * @param limit bytes
+ * @throws OAuthError `invalid_request`: another media type, too large, no JSON
+ */
+export async function readJson(req: ParsedRequest, limit: number): Promise<unknown> {
+  if (mediaType(req) !== 'application/json') {
+    throw new OAuthError('invalid_request', 'Send application/json.')
+  }
+  if (isParsed(req)) return req.body
+  const text = await readText(req, limit)
+  try {
+    return JSON.parse(text) as unknown
+  } catch (cause) {
+    throw new OAuthError('invalid_request', 'The body is not JSON.', { cause })
+  }
+}
+
+function isParsed(req: ParsedRequest): boolean {
+  return req.body !== undefined && (req.readableEnded || req.complete)
+}
+
+/** What `express.urlencoded` made of a form: a parameter sent twice is an array there. */
+function parsedEntries(body: unknown): [string, string][] {
+  if (typeof body === 'string') return [...new URLSearchParams(body)]
+  if (typeof body !== 'object' || body === null) return []
+  return Object.entries(body).map(([name, value]) => {
+    if (typeof value === 'string') return [name, value]
+    throw new OAuthError('invalid_request', `'${name}' is given more than once`)
+  })
+}
+
+async function readText(req: IncomingMessage, limit: number): Promise<string> {
+  return (await readBody(req, limit)).toString('utf8')
+}
+
+/**
+ * Reads a whole body that no parser has read.
+ *
+ * @param limit bytes
+ * @throws OAuthError `invalid_request` with status 413 when there is more
+ */
+export async function readBody(req: IncomingMessage, limit: number): Promise<Buffer> {
+  if (Number(req.headers['content-length'] ?? 0) > limit) throw tooLarge(limit)
+  if (req.readableEnded || req.destroyed) {
+    throw new TypeError('mcp-entra: the request body was consumed before, and req.body is not set')
+  }
+  const chunks: Buffer[] = []
+  let length = 0
+  for await (const chunk of req.iterator({ destroyOnReturn: false })) {
+    length += (chunk as Buffer).length
+    if (length > limit) throw tooLarge(limit)
+    chunks.push(chunk as Buffer)
+  }
+  return Buffer.concat(chunks)
+}
+
+function tooLarge(limit: number): OAuthError {
+  return new OAuthError('invalid_request', `The body is larger than ${limit} bytes.`, {
+    status: 413,
+  })
+}

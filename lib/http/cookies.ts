@@ -1,0 +1,79 @@
+/** Cookies of one name family, each with a life of its own: parallel tabs never overwrite one another. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { parse, serialize } from 'cookie'
+import { OAuthError } from '../oauth/errors.js'
+
+/** One family of cookies: `__Host-{name}-{id}`. */
+export interface CookieFamily {
+  read(req: IncomingMessage, id: string): string | undefined
+  /** Sets one, and lets the oldest of the family go when there are too many or they are too long. */
+  write(req: IncomingMessage, res: ServerResponse, id: string, value: string): void
+  clear(res: ServerResponse, id: string): void
+}
+
+/** Options of {@link cookieFamily}. */
+export interface CookieFamilyOptions {
+  readonly name: string
+  /** https. Without it (http on loopback) the `__Host-` prefix and `Secure` must go. */
+  readonly secure: boolean
+  /** Seconds. */
+  readonly maxAge: number
+  /** How many at once. */
+  readonly most: number
+  readonly now: () => number
+}
+
+/** Bytes of a family together: the usual limit of a whole request header is 16 kB. */
+const mostBytes = 8192
+/** What browsers keep of one cookie at least. @see RFC 6265 section 6.1 */
+const longestCookie = 4096
+
+/**
+ * A cookie family. The value carries its time in front, so that the oldest is known without opening it.
+ *
+ * @see RFC 6265bis section 4.1.3 (`__Host-`)
+ */
+export function cookieFamily(options: CookieFamilyOptions): CookieFamily {
+  const { secure, maxAge, most, now } = options
+  const prefix = `${secure ? '__Host-' : ''}${options.name}-`
+  const attributes = { path: '/', httpOnly: true, secure, sameSite: 'lax' } as const
+  const append = (res: ServerResponse, name: string, value: string, seconds: number) =>
+    res.appendHeader('Set-Cookie', serialize(name, value, { ...attributes, maxAge: seconds }))
+  const family = (req: IncomingMessage) =>
+    Object.entries(parse(req.headers.cookie ?? '')).filter(
+      (entry): entry is [string, string] => entry[0].startsWith(prefix) && entry[1] !== undefined,
+    )
+  return Object.freeze({
+    read(req: IncomingMessage, id: string) {
+      const value = parse(req.headers.cookie ?? '')[prefix + id]
+      return value?.slice(value.indexOf('.') + 1)
+    },
+    write(req: IncomingMessage, res: ServerResponse, id: string, value: string) {
+      const name = prefix + id
+      const dated = `${now().toString(36)}.${value}`
+      let bytes = name.length + dated.length
+      if (bytes > longestCookie - 200) {
+        throw new OAuthError(
+          'invalid_request',
+          'The request is too long to be carried in a cookie.',
+        )
+      }
+      append(res, name, dated, maxAge)
+      const newestFirst = family(req)
+        .filter(([other]) => other !== name)
+        .sort(([, a], [, b]) => time(b) - time(a))
+      newestFirst.forEach(([other, otherValue], index) => {
+        bytes += other.length + otherValue.length
+        if (index + 1 >= most || bytes > mostBytes) append(res, other, '', 0)
+      })
+    },
+    clear(res: ServerResponse, id: string) {
+      append(res, prefix + id, '', 0)
+    },
+  })
+}
+
+function time(value: string): number {
+  const stamp = Number.parseInt(value.split('.', 1)[0] ?? '', 36)
+  return Number.isFinite(stamp) ? stamp : 0
+}

@@ -1,0 +1,43 @@
+/** CORS for the endpoints that clients in a browser call. They carry no cookies, so any origin may. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+
+/** Seconds a browser may remember a preflight. */
+const preflightSeconds = 86_400
+
+/** Allows any origin and shows it the challenge. */
+export function allowAnyOrigin(res: ServerResponse): void {
+  if (!res.hasHeader('Access-Control-Allow-Origin'))
+    res.setHeader('Access-Control-Allow-Origin', '*')
+  exposeChallenge(res)
+}
+
+/** Lets a script read `WWW-Authenticate`. */
+export function exposeChallenge(res: ServerResponse): void {
+  const exposed = String(res.getHeader('Access-Control-Expose-Headers') ?? '')
+  if (/(?:^|,)\s*(?:www-authenticate|\*)\s*(?:,|$)/i.test(exposed)) return
+  res.setHeader(
+    'Access-Control-Expose-Headers',
+    exposed === '' ? 'WWW-Authenticate' : `${exposed}, WWW-Authenticate`,
+  )
+}
+
+/** Answers a preflight: 204 with what is allowed. */
+export function answerPreflight(
+  req: IncomingMessage,
+  res: ServerResponse,
+  methods: readonly string[],
+): void {
+  const wanted = req.headers['access-control-request-headers']
+  res.statusCode = 204
+  res.setHeader('Access-Control-Allow-Methods', methods.join(', '))
+  res.setHeader('Access-Control-Allow-Headers', safeHeaderList(wanted))
+  res.setHeader('Access-Control-Max-Age', preflightSeconds)
+  res.appendHeader('Vary', 'Access-Control-Request-Headers')
+  res.setHeader('Content-Length', '0')
+  res.end()
+}
+
+function safeHeaderList(wanted: string | undefined): string {
+  const fallback = 'Authorization, Content-Type, MCP-Protocol-Version'
+  return wanted && /^[A-Za-z0-9-]+(?:\s*,\s*[A-Za-z0-9-]+)*$/.test(wanted) ? wanted : fallback
+}

@@ -1,0 +1,140 @@
+/** Dynamic client registration: what of a request becomes the registration. */
+import { OAuthError } from './errors.js'
+import { type ApplicationType, checkRedirectUri } from './redirect-uri.js'
+
+/** How a client authenticates at the token endpoint. @see RFC 7591 section 2 */
+export type TokenEndpointAuthMethod = 'none' | 'client_secret_post' | 'client_secret_basic'
+
+/** All of them, as the metadata document lists them. */
+export const authMethods: readonly TokenEndpointAuthMethod[] = [
+  'none',
+  'client_secret_post',
+  'client_secret_basic',
+]
+
+/** The grant types we serve. */
+export const grantTypes = ['authorization_code', 'refresh_token'] as const
+
+/** A registration, with the members of RFC 7591. */
+export interface ClientMetadata {
+  readonly redirect_uris: readonly string[]
+  readonly token_endpoint_auth_method: TokenEndpointAuthMethod
+  readonly grant_types: readonly string[]
+  readonly response_types: readonly ['code']
+  readonly application_type: ApplicationType
+  readonly client_name?: string
+  readonly client_uri?: string
+}
+
+const mostRedirectUris = 16
+const longestText = 256
+
+/**
+ * Reads a registration request. Members we do not know are ignored, as RFC 7591 asks; members we know and
+ * cannot honour are refused or, where the RFC lets a server choose, replaced and told in the answer: a
+ * client that names no authentication method becomes public (`none`), for PKCE is what protects it here.
+ *
+ * @throws OAuthError `invalid_client_metadata` or `invalid_redirect_uri`
+ * @see RFC 7591 sections 2 and 3.2
+ */
+export function readClientMetadata(
+  body: unknown,
+  customSchemes: readonly string[],
+): ClientMetadata {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+    throw refused('The registration must be a JSON object.')
+  }
+  const given = body as Record<string, unknown>
+  const applicationType = oneOf(given, 'application_type', ['native', 'web'] as const) ?? 'native'
+  const uris = redirectUris(given, applicationType, customSchemes)
+  checkResponseTypes(given)
+  return {
+    redirect_uris: uris,
+    token_endpoint_auth_method: oneOf(given, 'token_endpoint_auth_method', authMethods) ?? 'none',
+    grant_types: readGrantTypes(given),
+    response_types: ['code'],
+    application_type: applicationType,
+    ...text(given, 'client_name'),
+    ...webUri(given, 'client_uri'),
+  }
+}
+
+function redirectUris(
+  given: Record<string, unknown>,
+  type: ApplicationType,
+  customSchemes: readonly string[],
+): readonly string[] {
+  const uris = strings(given, 'redirect_uris')
+  if (!uris || uris.length === 0) {
+    throw new OAuthError('invalid_redirect_uri', 'redirect_uris must hold at least one URI.')
+  }
+  if (uris.length > mostRedirectUris) {
+    throw new OAuthError(
+      'invalid_redirect_uri',
+      `redirect_uris holds more than ${mostRedirectUris}.`,
+    )
+  }
+  for (const uri of uris) checkRedirectUri(uri, type, customSchemes)
+  return [...new Set(uris)]
+}
+
+/** Clients that name no grant types expect to refresh (MCP SDK v1), so both is the default. */
+function readGrantTypes(given: Record<string, unknown>): readonly string[] {
+  const wanted = strings(given, 'grant_types')
+  if (!wanted) return grantTypes
+  if (!wanted.includes('authorization_code')) {
+    throw refused("grant_types must include 'authorization_code'.")
+  }
+  return grantTypes.filter((type) => wanted.includes(type))
+}
+
+function checkResponseTypes(given: Record<string, unknown>): void {
+  const wanted = strings(given, 'response_types')
+  if (wanted && !wanted.includes('code')) throw refused("response_types must include 'code'.")
+}
+
+function strings(given: Record<string, unknown>, name: string): readonly string[] | undefined {
+  const value = given[name]
+  if (value === undefined || value === null) return undefined
+  if (!Array.isArray(value) || !value.every((item) => typeof item === 'string')) {
+    throw refused(`${name} must be an array of strings.`)
+  }
+  return value
+}
+
+function oneOf<T extends string>(
+  given: Record<string, unknown>,
+  name: string,
+  choices: readonly T[],
+): T | undefined {
+  const value = given[name]
+  if (value === undefined || value === null) return undefined
+  const choice = choices.find((candidate) => candidate === value)
+  if (choice === undefined) throw refused(`${name} must be one of: ${choices.join(', ')}.`)
+  return choice
+}
+
+function text<N extends string>(
+  given: Record<string, unknown>,
+  name: N,
+  longest = longestText,
+): { [K in N]?: string } {
+  const value = given[name]
+  if (value === undefined || value === null || value === '') return {}
+  if (typeof value !== 'string') throw refused(`${name} must be a string.`)
+  if (value.length > longest) throw refused(`${name} is longer than ${longest} characters.`)
+  if (value.includes('\0')) throw refused(`${name} has a NUL character.`)
+  return { [name]: value } as { [K in N]: string }
+}
+
+function webUri<N extends string>(given: Record<string, unknown>, name: N): { [K in N]?: string } {
+  const found = text(given, name, 2000)
+  const value = found[name]
+  if (value !== undefined && !/^https?:\/\//i.test(value))
+    throw refused(`${name} must be a web URL.`)
+  return found
+}
+
+function refused(why: string): OAuthError {
+  return new OAuthError('invalid_client_metadata', why)
+}

@@ -1,0 +1,136 @@
+/** Redirect URIs: which may be registered, which match a registration, and how parameters are added. */
+import { OAuthError } from './errors.js'
+
+/** @see OpenID Connect Dynamic Client Registration 1.0, section 2 */
+export type ApplicationType = 'native' | 'web'
+
+/**
+ * Private-use schemes of clients in the field, allowed without being asked for. An application adds its own
+ * with the `customSchemes` option.
+ */
+export const knownCustomSchemes: readonly string[] = [
+  'claude:',
+  'com.raycast:',
+  'cursor:',
+  'raycast:',
+  'vscode-insiders:',
+  'vscode:',
+  'windsurf:',
+]
+
+const longestUri = 2000
+
+/**
+ * Checks a redirect URI a client wants to register.
+ *
+ * @throws OAuthError `invalid_redirect_uri` that says what is wrong
+ * @see RFC 6749 section 3.1.2, RFC 8252 section 7, RFC 9700 section 2.1, MCP SEP-837
+ */
+export function checkRedirectUri(
+  uri: string,
+  applicationType: ApplicationType,
+  customSchemes: readonly string[],
+): void {
+  const url = parse(uri)
+  if (uri.length > longestUri) throw refused(`is longer than ${longestUri} characters`)
+  if (uri.includes('#')) throw refused('has a fragment')
+  if (url.username !== '' || url.password !== '' || hasUserinfo(uri)) throw refused('has userinfo')
+  if (hasDotSegment(uri)) throw refused('has a dot segment in its path')
+  for (const name of ['code', 'error', 'iss', 'state']) {
+    if (url.searchParams.has(name))
+      throw refused(`has the response parameter '${name}' in its query`)
+  }
+  checkScheme(url, applicationType, customSchemes)
+}
+
+function checkScheme(url: URL, type: ApplicationType, customSchemes: readonly string[]): void {
+  const loopback = isLoopbackHost(url.hostname)
+  if (url.protocol === 'https:') {
+    if (type === 'web' && loopback) throw refused('of a web client is on a loopback host')
+    return
+  }
+  if (type === 'web') throw refused('of a web client is not https')
+  if (url.protocol === 'http:') {
+    if (!loopback) throw refused('is http and not on a loopback host')
+    return
+  }
+  if (!customSchemes.includes(url.protocol)) {
+    throw refused(`has the scheme '${url.protocol.slice(0, -1)}', which this server does not allow`)
+  }
+}
+
+/**
+ * Whether a requested redirect URI is one of the registered ones: equal character by character, except
+ * for the port of an http URI on a loopback host.
+ *
+ * @see RFC 9700 section 2.1 (exact matching), RFC 8252 section 7.3 (any port on loopback)
+ */
+export function matchesRegistration(requested: string, registered: readonly string[]): boolean {
+  if (registered.includes(requested)) return true
+  const portless = withoutLoopbackPort(requested)
+  return portless !== undefined && registered.some((uri) => withoutLoopbackPort(uri) === portless)
+}
+
+/** An http loopback URI with its port taken out, as text: nothing else about it is normalised. */
+function withoutLoopbackPort(uri: string): string | undefined {
+  const parts = /^http:\/\/(localhost|127\.0\.0\.1|\[::1\])(?::(\d{1,5}))?($|[/?].*$)/i.exec(uri)
+  if (!parts || Number(parts[2] ?? 0) > 65535) return undefined
+  return `http://${parts[1]?.toLowerCase()}${parts[3]}`
+}
+
+/** localhost and its subdomains, 127.0.0.0/8 and ::1. @see RFC 8252 section 7.3, RFC 6761 section 6.3 */
+export function isLoopbackHost(hostname: string): boolean {
+  const host = hostname.toLowerCase().replace(/\.$/, '')
+  return (
+    host === 'localhost' ||
+    host.endsWith('.localhost') ||
+    host === '[::1]' ||
+    /^127(?:\.\d{1,3}){3}$/.test(host)
+  )
+}
+
+/** Whether every one of the URIs ends on the user's own machine, where no server proves who is asking. */
+export function isLoopbackOnly(uris: readonly string[]): boolean {
+  return uris.every((uri) => isLoopbackHost(parse(uri).hostname))
+}
+
+/**
+ * Adds response parameters to a redirect URI, leaving every byte of it as the client registered it.
+ *
+ * @see RFC 6749 section 4.1.2
+ */
+export function withParams(
+  uri: string,
+  params: Readonly<Record<string, string | undefined>>,
+): string {
+  const added = new URLSearchParams()
+  for (const [name, value] of Object.entries(params)) {
+    if (value !== undefined) added.append(name, value)
+  }
+  const separator = !uri.includes('?') ? '?' : /[?&]$/.test(uri) ? '' : '&'
+  return `${uri}${separator}${added}`
+}
+
+function parse(uri: string): URL {
+  // RFC 3986: ASCII without blanks or controls; the URL parser would mend them silently.
+  if (!/^[\x21-\x7e]+$/.test(uri) || uri.includes('\\')) throw refused('has characters no URI has')
+  if (!URL.canParse(uri)) throw refused('is not an absolute URI')
+  return new URL(uri)
+}
+
+function hasUserinfo(uri: string): boolean {
+  const authority = /^[a-z][a-z0-9+.-]*:\/\/([^/?#]*)/i.exec(uri)?.[1]
+  return authority?.includes('@') ?? false
+}
+
+/** Dot segments, plain or percent-encoded however often. */
+function hasDotSegment(uri: string): boolean {
+  const path = uri.replace(/[?#].*$/, '').replace(/%(?:25)*2e/gi, '.')
+  return path
+    .split(/[/\\]|%(?:25)*(?:2f|5c)/i)
+    .some((segment) => segment === '.' || segment === '..')
+}
+
+function refused(why: string): OAuthError {
+  return new OAuthError('invalid_redirect_uri', `The redirect URI ${why}.`)
+}
