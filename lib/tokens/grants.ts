@@ -1,0 +1,89 @@
+/** Grants: one login each, opened by the `sid` that only its access and refresh tokens carry. */
+import { randomSecret } from '../crypto/hashing.js'
+import { unavailable } from '../oauth/errors.js'
+import type { Vault, VaultRecord } from '../storage/vault.js'
+import type { Lifetimes } from './lifetimes.js'
+import type { Grant } from './records.js'
+
+/** The grants in the store. */
+export interface Grants {
+  /** Stores a grant that lives until its code is redeemed or runs out. @returns its `sid` */
+  create(grant: Grant): Promise<string>
+  read(sid: string): Promise<VaultRecord<Grant> | undefined>
+  reread(sid: string, known: VaultRecord<Grant>): Promise<VaultRecord<Grant> | undefined>
+  /** Writes a grant with its full life. False when it was revoked in the meantime: then it stays gone. */
+  keep(sid: string, grant: Grant): Promise<boolean>
+  /** Ends a grant for good, on every replica. True when there was one. */
+  revoke(sid: string): Promise<boolean>
+  /** Runs `edit` while nobody else edits the grant, on any replica. @throws OAuthError 503 when it stays busy */
+  exclusively<T>(sid: string, edit: () => Promise<T>): Promise<T>
+  /** Seconds the grant may still live. */
+  remaining(grant: Grant): number
+  /** Remembers for a while that the client needs to log in for more scopes. */
+  askForStepUp(sid: string): Promise<void>
+  needsStepUp(sid: string): Promise<boolean>
+}
+
+const lockSeconds = 30
+const stepUpSeconds = 60
+/** Far longer than any edit of a grant can be under way. */
+const revocationSeconds = 600
+/** Milliseconds to wait for another editor before answering 503. */
+const patience = 15_000
+
+/** @param now milliseconds since the epoch */
+export function grants(vault: Vault, lifetimes: Lifetimes, now: () => number): Grants {
+  const records = vault.shelf<Grant>('grant')
+  const revocations = vault.shelf<true>('revoked')
+  const locks = vault.shelf<true>('lock')
+  const stepUps = vault.shelf<true>('step-up')
+
+  const remaining = (grant: Grant) =>
+    Math.min(lifetimes.grant, grant.createdAt + lifetimes.grantMaxAge - now() / 1000)
+
+  const acquire = async (sid: string) => {
+    const deadline = now() + patience
+    for (
+      let pause = 10;
+      !(await locks.claim(sid, true, lockSeconds));
+      pause = Math.min(200, pause * 2)
+    ) {
+      if (now() > deadline)
+        throw unavailable('The session is busy. Try again shortly.', 'lock held')
+      await new Promise((resolve) => setTimeout(resolve, pause))
+    }
+  }
+
+  return Object.freeze({
+    async create(grant: Grant) {
+      const sid = randomSecret()
+      await records.write(sid, grant, lifetimes.code + 10)
+      return sid
+    },
+    read: (sid: string) => records.read(sid),
+    reread: (sid: string, known: VaultRecord<Grant>) => records.reread(sid, known),
+    async keep(sid: string, grant: Grant) {
+      await records.write(sid, grant, remaining(grant))
+      // A revocation writes its mark before it takes the record, so one of the two sees the other.
+      if (!(await revocations.read(sid))) return true
+      await records.take(sid)
+      return false
+    },
+    async revoke(sid: string) {
+      await revocations.write(sid, true, revocationSeconds)
+      return (await records.take(sid)) !== undefined
+    },
+    async exclusively<T>(sid: string, edit: () => Promise<T>) {
+      await acquire(sid)
+      try {
+        return await edit()
+      } finally {
+        // A lock that cannot be given back runs out by itself.
+        await locks.take(sid).catch(() => undefined)
+      }
+    },
+    remaining,
+    askForStepUp: (sid: string) => stepUps.write(sid, true, stepUpSeconds),
+    needsStepUp: async (sid: string) => (await stepUps.read(sid)) !== undefined,
+  })
+}
