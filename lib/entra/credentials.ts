@@ -1,0 +1,48 @@
+/** How the app registration proves itself to Entra, the same on every leg: code, refresh, on-behalf-of. */
+import { isGuid } from './authority.js'
+
+/** What a proof may need to know. */
+export interface CredentialContext {
+  readonly clientId: string
+  /** The token endpoint, which is the audience of a signed assertion. */
+  readonly tokenEndpoint: string
+}
+
+/** A proof: the secret itself, or a signed JWT (RFC 7523 section 2.2). */
+export type ClientProof = { readonly secret: string } | { readonly assertion: string }
+
+/**
+ * Makes a proof, once for each request to Entra: it caches what is worth caching. Certificates, managed
+ * identities and workload identities are functions that return `{ assertion }`.
+ */
+export type ClientCredential = (context: CredentialContext) => ClientProof | Promise<ClientProof>
+
+/**
+ * A client secret. It lives in a closure: neither `JSON.stringify` nor `util.inspect` shows it.
+ *
+ * @param secret the column "Value" of Certificates & secrets, not the Secret ID
+ * @throws TypeError for an empty secret, one with white space around it, or a Secret ID
+ * @example
+ * entraAuth({ credential: clientSecret(process.env.ENTRA_CLIENT_SECRET), ... })
+ */
+export function clientSecret(secret: string): ClientCredential {
+  if (typeof secret !== 'string' || secret.trim() === '') {
+    throw new TypeError(
+      'clientSecret: the secret is empty: give the "Value" of Certificates & secrets',
+    )
+  }
+  if (secret !== secret.trim()) {
+    throw new TypeError(
+      'clientSecret: the secret has white space around it: trim it, as after reading a file',
+    )
+  }
+  if (isGuid(secret)) {
+    throw new TypeError(
+      'clientSecret: this is the Secret ID, not the secret: copy the column "Value" of Certificates & secrets, which is shown only once',
+    )
+  }
+  const proof = Object.freeze({ secret })
+  return function clientSecretCredential() {
+    return proof
+  }
+}

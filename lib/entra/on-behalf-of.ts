@@ -1,0 +1,209 @@
+/**
+ * Downstream tokens, cached by us: MSAL's cache lets two assertions of one user evict each other, blocks all
+ * users on one's throttling and scans linearly; and asking again and again gets AADSTS50196.
+ */
+import { sha256 } from '../crypto/hashing.js'
+import { EntraError } from './errors.js'
+import type { TokenEndpoint } from './token-endpoint.js'
+
+/** Whose token is wanted, and what for. */
+export interface OnBehalfOfInput {
+  /** The user's access token for this app. */
+  readonly assertion: string
+  readonly tid: string
+  readonly oid: string
+  /** Scopes of one downstream API. */
+  readonly scopes: readonly string[]
+  /** JSON, from a claims challenge. */
+  readonly claims?: string | undefined
+  /** Seconds since the epoch: after that Entra would refuse the assertion. */
+  readonly assertionExpiresAt?: number | undefined
+}
+
+/** A token for the downstream API. */
+export interface DownstreamToken {
+  readonly token: string
+  /** Seconds since the epoch. */
+  readonly expiresAt: number
+}
+
+/** Exchanges users' tokens for downstream ones. */
+export interface OnBehalfOf {
+  /** @throws EntraError */
+  token(input: OnBehalfOfInput): Promise<DownstreamToken>
+}
+
+/** One exchange with Entra, for the operator: no token, no user. */
+export interface ExchangeEvent {
+  readonly outcome: 'success' | EntraError['kind']
+  readonly scopes: readonly string[]
+  readonly milliseconds: number
+  /** Whether it renewed a token before its time, with nobody waiting. */
+  readonly background: boolean
+  readonly error?: EntraError
+}
+
+/** What the exchange is made of. */
+export interface OnBehalfOfOptions {
+  readonly endpoint: Pick<TokenEndpoint, 'onBehalfOf'>
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number
+  /** Most tokens kept; the least recently used goes first. Default 50,000. */
+  readonly maxEntries?: number | undefined
+  readonly onExchange?: (event: ExchangeEvent) => void
+}
+
+/** A result and how long it stands. Times are milliseconds since the epoch. */
+type Entry =
+  | { readonly until: number; renewAt: number; readonly result: DownstreamToken }
+  | { readonly until: number; readonly failure: EntraError }
+
+/** A token is not handed out any more when it has this long to live. */
+const safetyMargin = 30_000
+/** A token is renewed when it has this long to live, or a fifth of its life. */
+const renewalMargin = 300_000
+/** How long a refusal stands. */
+const refusalLife = 5_000
+/** How long a throttled user's refusal stands at most. */
+const longestRefusal = 60_000
+const sweepEvery = 60_000
+
+/**
+ * Makes the exchange with its cache. Kept by the hash of the assertion, so nobody is ever answered with
+ * another's token; one exchange for all who wait for the same; one user's refusal is nobody else's.
+ *
+ * @see https://learn.microsoft.com/entra/identity-platform/v2-oauth2-on-behalf-of-flow
+ */
+export function onBehalfOf(options: OnBehalfOfOptions): OnBehalfOf & { readonly size: number } {
+  const { endpoint, now = Date.now, maxEntries = 50_000, onExchange = () => {} } = options
+  const entries = new Map<string, Entry>()
+  const flights = new Map<string, Promise<DownstreamToken>>()
+  let nextSweep = now() + sweepEvery
+
+  function token(input: OnBehalfOfInput): Promise<DownstreamToken> {
+    const key = keyOf(input)
+    const entry = lookUp(key)
+    if (entry && 'failure' in entry) return Promise.reject(entry.failure)
+    if (!entry) return flights.get(key) ?? exchange(key, input, false)
+    if (now() >= entry.renewAt && !flights.has(key) && !isDead(input)) renew(key, input, entry)
+    return Promise.resolve(entry.result)
+  }
+
+  /** What stands, and becomes the most recently used by being looked up. */
+  function lookUp(key: string): Entry | undefined {
+    sweep()
+    const entry = entries.get(key)
+    if (!entry) return undefined
+    entries.delete(key)
+    if (entry.until <= now()) return undefined
+    entries.set(key, entry)
+    return entry
+  }
+
+  /** Once a minute: users who do not come back must not leave their tokens here. */
+  function sweep(): void {
+    const time = now()
+    if (time < nextSweep) return
+    nextSweep = time + sweepEvery
+    for (const [key, { until }] of entries) if (until <= time) entries.delete(key)
+  }
+
+  function exchange(
+    key: string,
+    input: OnBehalfOfInput,
+    background: boolean,
+  ): Promise<DownstreamToken> {
+    const flight = ask(input, background)
+      .then(
+        (result) => {
+          keep(key, result.entry)
+          return result.token
+        },
+        (error: unknown) => {
+          if (!background && error instanceof EntraError) keepFailure(key, error)
+          throw error
+        },
+      )
+      .finally(() => flights.delete(key))
+    flights.set(key, flight)
+    return flight
+  }
+
+  function renew(key: string, input: OnBehalfOfInput, entry: Entry & { renewAt: number }): void {
+    exchange(key, input, true).catch((error: unknown) => {
+      // The token at hand stays good until its end; the next try waits a little.
+      const pause = error instanceof EntraError ? lifeOf(error) : 0
+      entry.renewAt = now() + Math.max(pause, refusalLife)
+    })
+  }
+
+  async function ask(input: OnBehalfOfInput, background: boolean) {
+    const started = now()
+    if (isDead(input)) throw new EntraError('invalid_assertion', 'the assertion has expired')
+    try {
+      const { assertion, scopes, tid: tenant, claims } = input
+      const tokens = await endpoint.onBehalfOf({
+        assertion,
+        scopes,
+        tenant,
+        ...(claims !== undefined && { claims }),
+      })
+      report(input, started, background)
+      return entryOf(tokens.accessToken, tokens.expiresIn, started)
+    } catch (error) {
+      if (error instanceof EntraError) report(input, started, background, error)
+      throw error
+    }
+  }
+
+  function report(
+    { scopes }: OnBehalfOfInput,
+    started: number,
+    background: boolean,
+    error?: EntraError,
+  ): void {
+    const event = { scopes, milliseconds: now() - started, background }
+    onExchange(error ? { ...event, outcome: error.kind, error } : { ...event, outcome: 'success' })
+  }
+
+  function isDead({ assertionExpiresAt }: OnBehalfOfInput): boolean {
+    return assertionExpiresAt !== undefined && assertionExpiresAt * 1000 <= now()
+  }
+
+  function keepFailure(key: string, failure: EntraError): void {
+    const life = lifeOf(failure)
+    if (life > 0) keep(key, { until: now() + life, failure })
+  }
+
+  function keep(key: string, entry: Entry): void {
+    entries.delete(key)
+    if (entry.until > now()) entries.set(key, entry)
+    const oldest = entries.keys().next().value
+    if (entries.size > maxEntries && oldest !== undefined) entries.delete(oldest)
+  }
+
+  return Object.freeze({
+    token,
+    get size() {
+      return entries.size
+    },
+  })
+}
+
+/** The assertion is a user's own; tenant and object id stand beside it so that no mistake can mix users. */
+function keyOf({ assertion, tid, oid, scopes, claims = '' }: OnBehalfOfInput): string {
+  return `${sha256(assertion)}\n${tid}\n${oid}\n${scopes.join(' ')}\n${claims}`
+}
+
+function entryOf(token: string, expiresIn: number, started: number) {
+  const result = Object.freeze({ token, expiresAt: Math.floor(started / 1000) + expiresIn })
+  const end = result.expiresAt * 1000
+  const renewAt = end - Math.min(renewalMargin, (expiresIn * 1000) / 5)
+  return { token: result, entry: { until: end - safetyMargin, renewAt, result } satisfies Entry }
+}
+
+/** Milliseconds a refusal stands: an outage not at all, unless Entra said how long. */
+function lifeOf({ kind, retryAfter }: EntraError): number {
+  if (retryAfter !== undefined) return Math.min(retryAfter * 1000, longestRefusal)
+  return kind === 'unavailable' ? 0 : refusalLife
+}
