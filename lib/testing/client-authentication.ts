@@ -1,0 +1,77 @@
+/** Who calls the token endpoint, and how well it can prove that. */
+import { type Authority, findClient } from './authority.js'
+import type { ClientProof } from './claims.js'
+import type { Directory, EntraApp } from './directory.js'
+import { refuse, required } from './errors.js'
+import { type EntraRequest, header, type Params } from './messages.js'
+
+/** A client that has been found, and its proof: none, a secret, an assertion. */
+export interface AuthenticatedClient {
+  readonly app: EntraApp
+  readonly proof: ClientProof
+}
+
+/** The form's parameters, with what HTTP Basic says put in their place. */
+export function withBasicCredentials(request: EntraRequest): Params {
+  const [scheme = '', encoded = ''] = (header(request, 'authorization') ?? '').split(' ')
+  if (scheme.toLowerCase() !== 'basic') return request.form
+  const [id = '', ...secret] = Buffer.from(encoded, 'base64').toString().split(':')
+  return {
+    ...request.form,
+    client_id: formDecode(id),
+    client_secret: formDecode(secret.join(':')),
+  }
+}
+
+/** Finds the client and checks its secret; a client without one goes on with the proof `'0'`. */
+export function authenticateClient(
+  directory: Directory,
+  authority: Authority,
+  params: Params,
+): AuthenticatedClient {
+  const app = findClient(directory, authority, required(params, 'client_id'))
+  if (params.client_secret) return { app, proof: checkSecret(app, params.client_secret) }
+  if (params.client_assertion) return { app, proof: checkAssertion(app) }
+  return { app, proof: '0' }
+}
+
+/** AADSTS7000218 when the request needs a proof and came without. */
+export function requireProof({ proof }: AuthenticatedClient): void {
+  if (proof !== '0') return
+  refuse(
+    7000218,
+    "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.",
+  )
+}
+
+function checkSecret(app: EntraApp, secret: string): ClientProof {
+  if (app.secrets.includes(secret)) return '1'
+  if (app.secrets.length === 0) {
+    return refuse(
+      700025,
+      'Client is public so neither client_assertion nor client_secret should be presented.',
+    )
+  }
+  return refuse(
+    7000215,
+    'Invalid client secret provided. Ensure the secret being sent in the request is the client secret ' +
+      `value, not the client secret ID, for a secret added to app '${app.clientId}'.`,
+  )
+}
+
+/** The place for certificates and federated credentials: until then no app has a key to check with. */
+function checkAssertion(app: EntraApp): ClientProof {
+  return refuse(
+    700027,
+    `The certificate with identifier used to sign the client assertion is not registered on application '${app.clientId}'.`,
+  )
+}
+
+/** RFC 6749 section 2.3.1: both halves are form-encoded before they are joined. */
+function formDecode(text: string): string {
+  try {
+    return decodeURIComponent(text.replaceAll('+', ' '))
+  } catch {
+    return text
+  }
+}

@@ -1,0 +1,178 @@
+/** The directory: tenants, people and app registrations, looked up by any name Entra accepts. */
+import type { EntraAppOptions, EntraTenantOptions, EntraUserOptions } from './options.js'
+
+/** A user with every default filled in. Tests compare users by `tid` and `oid`. */
+export interface EntraUser {
+  readonly oid: string
+  readonly tid: string
+  readonly username: string
+  readonly name: string
+  readonly roles: readonly string[]
+  readonly groups: readonly string[]
+  readonly guest: boolean
+  readonly mfa: boolean
+  readonly assigned: boolean
+}
+
+/** A tenant with every default filled in. */
+export interface EntraTenant {
+  readonly id: string
+  readonly domain: string | undefined
+  readonly users: readonly EntraUser[]
+}
+
+/** An app registration with every default filled in. */
+export interface EntraApp extends Required<EntraAppOptions> {}
+
+/** A user by object id, by username, or as the emulator lists them. */
+export type UserRef = string | Pick<EntraUser, 'oid' | 'tid'>
+
+/** An app registration by client id, or as the emulator lists it. */
+export type AppRef = string | Pick<EntraApp, 'clientId'>
+
+/** All tenants, users and apps. */
+export interface Directory {
+  readonly tenants: readonly EntraTenant[]
+  /** The apps of the options; Graph is not listed. */
+  readonly apps: readonly EntraApp[]
+  tenant(idOrDomain: string): EntraTenant | undefined
+  app(clientId: string): EntraApp | undefined
+  /** The app that owns a scope prefix: an identifier URI, or the client id as a GUID. */
+  resource(identifier: string): EntraApp | undefined
+  user(ref: UserRef): EntraUser | undefined
+  addRedirectUri(uri: string, clientId: string): void
+}
+
+/** The client id of Microsoft Graph. */
+export const graphId = '00000003-0000-0000-c000-000000000000'
+
+/** The identifier URI of Microsoft Graph. */
+export const graphUri = 'https://graph.microsoft.com'
+
+const graph: EntraApp = registration({
+  clientId: graphId,
+  name: 'Microsoft Graph',
+  tenantId: 'f8cdef31-a31e-4b4a-93e4-5f571e91255a',
+  multiTenant: true,
+  identifierUris: [graphUri, 'https://graph.microsoft.com/'],
+  scopes: [
+    'User.Read',
+    'User.ReadBasic.All',
+    'Mail.Read',
+    'Mail.Send',
+    'Calendars.Read',
+    'Files.Read',
+  ],
+  requestedAccessTokenVersion: 1,
+})
+
+/**
+ * Makes a directory.
+ *
+ * @throws TypeError when an id is no GUID or comes twice, or an app names an unknown tenant
+ */
+export function createDirectory(
+  tenantOptions: readonly EntraTenantOptions[],
+  appOptions: readonly EntraAppOptions[],
+): Directory {
+  const tenants = tenantOptions.map(tenantOf)
+  const apps = appOptions.map(registration)
+  check(tenants, apps)
+  const users = tenants.flatMap((tenant) => tenant.users)
+  const every = [...apps, graph]
+  return {
+    tenants,
+    apps,
+    tenant: (name) => tenants.find(({ id, domain }) => same(id, name) || same(domain, name)),
+    app: (clientId) => every.find((app) => same(app.clientId, clientId)),
+    resource: (identifier) => every.find((app) => owns(app, identifier)),
+    user: (ref) => users.find((user) => isUser(user, ref)),
+    addRedirectUri(uri, clientId) {
+      const index = apps.findIndex((app) => app.clientId === clientId)
+      const app = apps[index]
+      if (!app) throw new TypeError(`addRedirectUri: no app with the client id "${clientId}"`)
+      const changed = { ...app, redirectUris: [...app.redirectUris, uri] }
+      apps[index] = changed
+      every[index] = changed
+    },
+  }
+}
+
+/** Identifies a user across tenants. */
+export function userKey(user: Pick<EntraUser, 'oid' | 'tid'>): string {
+  return `${user.tid}/${user.oid}`
+}
+
+/** Whether an app can be found in a tenant at all. */
+export function isVisibleIn(app: EntraApp, tid: string): boolean {
+  return app.multiTenant || same(app.tenantId, tid)
+}
+
+function tenantOf({ id, domain, users }: EntraTenantOptions): EntraTenant {
+  return { id, domain, users: users.map((user) => userOf(user, id)) }
+}
+
+function userOf(user: EntraUserOptions, tid: string): EntraUser {
+  return { tid, roles: [], groups: [], guest: false, mfa: false, assigned: true, ...user }
+}
+
+function registration(app: EntraAppOptions): EntraApp {
+  return {
+    name: app.clientId,
+    multiTenant: false,
+    identifierUris: [`api://${app.clientId}`],
+    secrets: [],
+    redirectUris: [],
+    spaRedirectUris: [],
+    scopes: [],
+    appRoles: [],
+    requestedAccessTokenVersion: 2,
+    consented: [],
+    applicationPermissions: {},
+    ...app,
+  }
+}
+
+function check(tenants: readonly EntraTenant[], apps: readonly EntraApp[]): void {
+  if (tenants.length === 0) throw new TypeError('startEntra: tenants must name at least one tenant')
+  if (apps.length === 0) throw new TypeError('startEntra: apps must name at least one app')
+  unique(
+    'tenants: id',
+    tenants.map(({ id }) => id),
+  )
+  unique(
+    'apps: clientId',
+    apps.map(({ clientId }) => clientId),
+  )
+  for (const { id, users } of tenants)
+    unique(
+      `users of ${id}: oid`,
+      users.map(({ oid }) => oid),
+    )
+  for (const { clientId, tenantId } of apps) {
+    if (tenants.some(({ id }) => same(id, tenantId))) continue
+    throw new TypeError(`startEntra: app ${clientId} names an unknown tenantId: "${tenantId}"`)
+  }
+}
+
+function unique(what: string, ids: readonly string[]): void {
+  for (const [index, id] of ids.entries()) {
+    if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id)) {
+      throw new TypeError(`startEntra: ${what} must be a GUID: "${id}"`)
+    }
+    if (ids.indexOf(id) !== index) throw new TypeError(`startEntra: ${what} comes twice: "${id}"`)
+  }
+}
+
+function owns({ clientId, identifierUris }: EntraApp, identifier: string): boolean {
+  return same(clientId, identifier) || identifierUris.includes(identifier)
+}
+
+function isUser(user: EntraUser, ref: UserRef): boolean {
+  if (typeof ref !== 'string') return userKey(user) === userKey(ref)
+  return same(user.oid, ref) || same(user.username, ref)
+}
+
+function same(a: string | undefined, b: string): boolean {
+  return a?.toLowerCase() === b.toLowerCase()
+}

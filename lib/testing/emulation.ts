@@ -1,0 +1,54 @@
+/** What the endpoints share: configuration, directory and the state that sign-ins leave behind. */
+import type { Clock } from './clock.js'
+import type { Consents } from './consents.js'
+import type { Directory, EntraUser } from './directory.js'
+import type { Mfa } from './mfa.js'
+import type { ScopeRequest } from './scopes.js'
+import type { SigningKeys } from './signing-keys.js'
+
+/** An authorization code and all it stands for. */
+export interface CodeRecord {
+  readonly user: EntraUser
+  readonly clientId: string
+  /** The path segment's meaning at /authorize: a code is redeemed where it was issued. */
+  readonly authorityId: string
+  readonly redirectUri: string
+  readonly spa: boolean
+  readonly scopes: ScopeRequest
+  readonly nonce: string | undefined
+  readonly challenge: string | undefined
+  readonly challengeMethod: 'S256' | 'plain'
+  /** Seconds since 1970. */
+  readonly expiresAt: number
+  redeemed: boolean
+}
+
+/** A refresh token: bound to a user and a client, not to a resource. */
+export interface RefreshRecord {
+  readonly user: EntraUser
+  readonly clientId: string
+  readonly spa: boolean
+  /** What the sign-in asked for, when a refresh names no scope. */
+  readonly scopes: ScopeRequest
+  /** Seconds since 1970. */
+  readonly expiresAt: number
+  revoked: boolean
+}
+
+/** One running emulator. */
+export interface Emulation {
+  /** Scheme, host and port: the authority host. */
+  readonly url: string
+  readonly clock: Clock
+  readonly directory: Directory
+  readonly consents: Consents
+  readonly mfa: Mfa
+  readonly keys: SigningKeys
+  readonly keyIssuer: string
+  /** Seconds. */
+  readonly accessTokenLifetime: number
+  readonly codes: Map<string, CodeRecord>
+  readonly refreshTokens: Map<string, RefreshRecord>
+  /** Signed-in browsers, by session cookie. */
+  readonly sessions: Map<string, EntraUser>
+}

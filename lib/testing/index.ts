@@ -1,0 +1,13 @@
+/** `mcp-entra/testing`: Microsoft Entra ID for tests and demonstrations, on loopback. */
+export type { AppRef, EntraApp, EntraTenant, EntraUser, UserRef } from './directory.js'
+export { type EntraEmulator, startEntra } from './entra-emulator.js'
+export type { EntraFault } from './faults.js'
+export type { MintAccessTokenOptions, MintIdTokenOptions, MintKey } from './mint.js'
+export type {
+  EntraAppOptions,
+  EntraOptions,
+  EntraTenantOptions,
+  EntraUserOptions,
+} from './options.js'
+export type { EntraEndpoint, EntraGrant, LoggedRequest } from './request-log.js'
+export type { SigningKey } from './signing-keys.js'

@@ -1,0 +1,79 @@
+/** What `startEntra` takes: the directory to play, and where to listen. */
+
+/** A person in a tenant. */
+export interface EntraUserOptions {
+  /** Object id, a GUID: the immutable key of the user inside the tenant. */
+  readonly oid: string
+  /** User principal name, such as `ada@contoso.example`. */
+  readonly username: string
+  /** Display name. */
+  readonly name: string
+  /** App roles assigned to the user: the `roles` claim. */
+  readonly roles?: readonly string[]
+  /** Group GUIDs: the `groups` claim, or an overage claim above 200 of them. */
+  readonly groups?: readonly string[]
+  /** Whether the account lives in another directory (`acct` is 1, `idp` is present). Default false. */
+  readonly guest?: boolean
+  /** Whether on-behalf-of demands MFA until a sign-in carried `claims`. Default false. */
+  readonly mfa?: boolean
+  /** Whether the user may use the applications; otherwise AADSTS50105. Default true. */
+  readonly assigned?: boolean
+}
+
+/** A tenant and the people in it. */
+export interface EntraTenantOptions {
+  /** Tenant id, a GUID. */
+  readonly id: string
+  /** Verified domain, accepted in place of the id in every URL. */
+  readonly domain?: string
+  /** The users who can sign in here. */
+  readonly users: readonly EntraUserOptions[]
+}
+
+/** An app registration. */
+export interface EntraAppOptions {
+  /** Application (client) id, a GUID. */
+  readonly clientId: string
+  /** Display name. */
+  readonly name?: string
+  /** The tenant it is registered in. */
+  readonly tenantId: string
+  /** Whether users of other tenants may sign in. Default false. */
+  readonly multiTenant?: boolean
+  /** App ID URIs. Default `['api://' + clientId]`. */
+  readonly identifierUris?: readonly string[]
+  /** Client secrets, all of them valid. None makes it a public client. */
+  readonly secrets?: readonly string[]
+  /** Redirect URIs of the platform "Web". */
+  readonly redirectUris?: readonly string[]
+  /** Redirect URIs of the platform "Single-page application". */
+  readonly spaRedirectUris?: readonly string[]
+  /** Delegated scopes the application exposes, by short name. */
+  readonly scopes?: readonly string[]
+  /** App roles the application defines. */
+  readonly appRoles?: readonly string[]
+  /** Version of the access tokens issued *for* this API: what its manifest says. Default 2. */
+  readonly requestedAccessTokenVersion?: 1 | 2
+  /** Full scopes an administrator has consented to for everyone. */
+  readonly consented?: readonly string[]
+  /** Application permissions on this API, by the daemon's client id: the roles of app-only tokens. */
+  readonly applicationPermissions?: Readonly<Record<string, readonly string[]>>
+}
+
+/** Options of `startEntra`. Everything has a default. */
+export interface EntraOptions {
+  /** Serve https, with a throw-away CA made by the `selfsigned` package. Default false. */
+  readonly https?: boolean
+  /** Port to listen on, on loopback. Default 0: any free one. */
+  readonly port?: number
+  /** Host name used in URLs: it has to lead to 127.0.0.1. Default `localhost`. */
+  readonly host?: string
+  /** The tenants, in place of the default ones. */
+  readonly tenants?: readonly EntraTenantOptions[]
+  /** The app registrations, in place of the default ones. */
+  readonly apps?: readonly EntraAppOptions[]
+  /** Lifetime of access tokens in seconds. Default 4000; Entra's is between 3600 and 5400. */
+  readonly accessTokenLifetime?: number
+  /** The `issuer` member of published keys. Default `{url}/{tenantid}/v2.0`, unreplaced as in Entra. */
+  readonly keyIssuer?: string
+}
