@@ -1,0 +1,191 @@
+/**
+ * `req.auth`: what it holds, and how to read it where `req` does not exist. It fits `AuthInfo` of the MCP SDK
+ * v1 and v2, so that it reaches a tool as `extra.authInfo` or `ctx.http.authInfo` untouched.
+ */
+import type { EntraClaims } from './entra/verify.js'
+import type { User } from './tokens/records.js'
+
+export type { User } from './tokens/records.js'
+
+/** What {@link requireBearer} puts on `req.auth`. Own enumerable properties only: SDK v2 copies it. */
+export interface AuthInfo {
+  /** The bearer token as it came in. */
+  token: string
+  /** The MCP client: its registered `client_id`, or for Entra's own tokens the app's (`azp`). */
+  clientId: string
+  /** Short names. */
+  scopes: string[]
+  /** Seconds since the epoch. */
+  expiresAt: number
+  /** The MCP endpoint the token is for. */
+  resource: URL
+  /** Where that endpoint's metadata document is. */
+  resourceMetadataUrl: string
+  /** What is Entra's. Read it with {@link userOf}, {@link tokenClaim} and their neighbours. */
+  extra: Record<string, unknown> & {
+    /** `proxy`: a token of ours. `entra`: one that Entra issued to the caller directly. */
+    tokenKind: 'proxy' | 'entra'
+    /** The user, or undefined when an app calls on its own behalf. */
+    user?: User
+  }
+}
+
+/** Any object that carries our `extra`: our own type, and `AuthInfo` of both SDK generations. */
+export interface AuthInfoLike {
+  readonly extra?: Record<string, unknown> | undefined
+}
+
+/** A token for a downstream API. */
+export interface DownstreamAccessToken {
+  readonly token: string
+  /** Seconds since the epoch. */
+  readonly expiresAt: number
+}
+
+/** What the middlewares know beyond what they show. Behind a function, so that no log ever prints it. */
+export interface AuthInternals {
+  readonly claims: EntraClaims
+  /** Which of these scopes the caller lacks, hierarchy considered. */
+  missingScopes(needed: readonly string[]): readonly string[]
+  /** Exchanges the caller's token on behalf of the user. @throws OAuthError */
+  exchange(request: {
+    scopes: readonly string[]
+    claims?: string
+    tenantId?: string
+  }): Promise<DownstreamAccessToken>
+  /** Answers 403 `insufficient_scope` for these scopes. */
+  readonly refuseScopes: RefuseScopes
+  /** Downstream APIs by the names that {@link oboToken} was given. */
+  readonly downstream: Readonly<Record<string, readonly string[]>>
+}
+
+/** Answers a request that lacks scopes. */
+export type RefuseScopes = (
+  res: import('node:http').ServerResponse,
+  needed: readonly string[],
+  description: string,
+) => Promise<void>
+
+/** A symbol and no string: JSON and structured clones pass it by. */
+const internalsKey = Symbol.for('mcp-entra.internals')
+
+/** Puts the internals into an `extra`. */
+export function withInternals<T extends Record<string, unknown>>(
+  extra: T,
+  internals: AuthInternals,
+): T {
+  return Object.assign(extra, { [internalsKey]: () => internals })
+}
+
+/** @throws TypeError, naming `caller`, when the object did not come from {@link requireBearer} */
+export function internalsOf(auth: AuthInfoLike | undefined, caller: string): AuthInternals {
+  const read = (auth?.extra as Record<symbol, unknown> | undefined)?.[internalsKey]
+  if (typeof read === 'function') return read() as AuthInternals
+  throw new TypeError(
+    `${caller}: no auth of requireBearer here: mount requireBearer before, and pass req.auth, extra.authInfo (SDK v1) or ctx.http.authInfo (SDK v2)`,
+  )
+}
+
+/**
+ * `req.auth` of a request that came through {@link requireBearer}, typed: nobody's `Request` is widened.
+ *
+ * @throws TypeError when it did not
+ * @example
+ * app.get('/api/me', requireBearer(auth), (req, res) => res.json(userOf(authOf(req))))
+ */
+export function authOf(req: object): AuthInfo {
+  const { auth } = req as { auth?: AuthInfo }
+  internalsOf(auth, 'authOf')
+  return auth as AuthInfo
+}
+
+/**
+ * The signed-in user.
+ *
+ * @throws TypeError when the object is not from {@link requireBearer}, or the caller is an app without a user
+ * @see https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference
+ * @example
+ * server.registerTool('whoami', {}, (extra) => text(userOf(extra.authInfo).name))
+ */
+export function userOf(auth: AuthInfoLike | undefined): User {
+  internalsOf(auth, 'userOf')
+  const user = auth?.extra?.user as User | undefined
+  if (!user) throw new TypeError('userOf: an app calls on its own behalf: there is no user')
+  return user
+}
+
+/**
+ * A claim of Entra's verified access token.
+ *
+ * @throws RangeError for a claim that is not there, with the names of those that are
+ * @example
+ * const tenant = tokenClaim(extra.authInfo, 'tid')
+ */
+export function tokenClaim(auth: AuthInfoLike | undefined, name: string): unknown {
+  const { claims } = internalsOf(auth, 'tokenClaim')
+  if (Object.hasOwn(claims, name)) return claims[name]
+  const names = Object.keys(claims).sort().join(', ')
+  throw new RangeError(`tokenClaim: the token has no claim "${name}"; it has: ${names}`)
+}
+
+/**
+ * A token for a downstream API that `oboToken` was given under this name, exchanged on behalf of the user:
+ * from the cache, or from Entra when the middleware has not fetched it already.
+ *
+ * @throws RangeError for a name `oboToken` was not given
+ * @throws OAuthError when Entra does not issue it; the MCP client gets the right answer from `oboToken`
+ * @see https://learn.microsoft.com/entra/identity-platform/v2-oauth2-on-behalf-of-flow
+ * @example
+ * const token = await downstreamToken(extra.authInfo, 'graph')
+ */
+export async function downstreamToken(
+  auth: AuthInfoLike | undefined,
+  name: string,
+): Promise<string> {
+  const { downstream, exchange } = internalsOf(auth, 'downstreamToken')
+  const scopes = Object.hasOwn(downstream, name) ? downstream[name] : undefined
+  if (!scopes) {
+    const names = Object.keys(downstream).join(', ') || 'none: mount oboToken'
+    throw new RangeError(`downstreamToken: no downstream API "${name}"; there is: ${names}`)
+  }
+  return (await exchange({ scopes })).token
+}
+
+/** Options of {@link DownstreamCredential.getToken}: those of `@azure/core-auth` that mean something here. */
+export interface GetTokenOptions {
+  /** A claims challenge of the downstream API, as JSON. */
+  readonly claims?: string
+  /** Another tenant than the user's own. */
+  readonly tenantId?: string
+  readonly abortSignal?: { readonly aborted: boolean }
+}
+
+/** A `TokenCredential` of `@azure/core-auth`: every Azure SDK client and the Graph client take it as it is. */
+export interface DownstreamCredential {
+  getToken(
+    scopes: string | string[],
+    options?: GetTokenOptions,
+  ): Promise<{ token: string; expiresOnTimestamp: number; tokenType: 'Bearer' }>
+}
+
+/**
+ * The user as a credential for Azure SDK clients.
+ *
+ * @example
+ * const blobs = new BlobServiceClient(url, downstreamCredential(extra.authInfo))
+ */
+export function downstreamCredential(auth: AuthInfoLike | undefined): DownstreamCredential {
+  const { exchange } = internalsOf(auth, 'downstreamCredential')
+  return Object.freeze({
+    async getToken(scopes: string | string[], options: GetTokenOptions = {}) {
+      const { claims, tenantId, abortSignal } = options
+      if (abortSignal?.aborted) throw new DOMException('The request was aborted.', 'AbortError')
+      const { token, expiresAt } = await exchange({
+        scopes: typeof scopes === 'string' ? [scopes] : scopes,
+        ...(claims !== undefined && { claims }),
+        ...(tenantId !== undefined && { tenantId }),
+      })
+      return { token, expiresOnTimestamp: expiresAt * 1000, tokenType: 'Bearer' as const }
+    },
+  })
+}

@@ -1,0 +1,50 @@
+/** What the operator sees: `diagnostics_channel` events, and a line in the log for those that matter. */
+import { channel } from 'node:diagnostics_channel'
+import type { EventName, Report } from './routes/context.js'
+
+/** A logger in pino's shape. */
+export interface Logger {
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+  error(fields: object, message: string): void
+}
+
+/** Only what somebody has to act on, when the application brought no logger. */
+const consoleLogger: Logger = {
+  info: () => undefined,
+  warn: (fields, message) => console.warn(message, fields),
+  error: (fields, message) => console.error(message, fields),
+}
+
+const levels: Readonly<Record<EventName, keyof Logger>> = {
+  login: 'info',
+  token: 'info',
+  refusal: 'info',
+  exchange: 'info',
+  revocation: 'warn',
+  failure: 'error',
+}
+
+const channels = Object.fromEntries(
+  (Object.keys(levels) as EventName[]).map((name) => [name, channel(`mcp-entra:${name}`)]),
+) as Record<EventName, ReturnType<typeof channel>>
+
+/** @param logger default: warnings and errors on the console */
+export function reporter(logger: Logger = consoleLogger): Report {
+  return (name, event) => {
+    const fields = readable(event)
+    if (channels[name].hasSubscribers) channels[name].publish(fields)
+    logger[levels[name]](fields, `mcp-entra: ${name}`)
+  }
+}
+
+/** Errors as name and message: a stack is no field, and what an error carries besides is not ours to log. */
+function readable(event: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const entries = Object.entries(event).filter(([, value]) => value !== undefined)
+  return Object.fromEntries(
+    entries.map(([name, value]) => [
+      name,
+      value instanceof Error ? `${value.name}: ${value.message}` : value,
+    ]),
+  )
+}

@@ -1,0 +1,32 @@
+/** mcp-entra: Microsoft Entra ID in front of an MCP server. */
+export {
+  type AuthInfo,
+  type AuthInfoLike,
+  authOf,
+  type DownstreamCredential,
+  downstreamCredential,
+  downstreamToken,
+  type GetTokenOptions,
+  tokenClaim,
+  type User,
+  userOf,
+} from './auth-info.js'
+export type { Logger } from './diagnostics.js'
+export { type ClientCredential, clientSecret } from './entra/credentials.js'
+export { EntraError, type EntraFailureKind } from './entra/errors.js'
+export { type EntraScopesOptions, entraScopes, type ScopeStrategy } from './entra/scopes.js'
+export type { EntraClaims } from './entra/verify.js'
+export { type EntraAuth, type EntraAuthOptions, entraAuth } from './entra-auth.js'
+export { OAuthError, type OAuthErrorCode } from './oauth/errors.js'
+export { type Middleware, type MiddlewareRequest, oauthRoutes } from './oauth-routes.js'
+export { type Downstream, oboToken } from './obo-token.js'
+export {
+  type AuthenticatedRequest,
+  type RequireBearerOptions,
+  requireBearer,
+} from './require-bearer.js'
+export { resourceMetadata } from './resource-metadata.js'
+export { type Requirement, type ScopeGuardOptions, scopeGuard } from './scope-guard.js'
+export { type MemoryStorage, type MemoryStorageOptions, memoryStorage } from './storage/memory.js'
+export type { Storage } from './storage/storage.js'
+export type { Lifetimes } from './tokens/lifetimes.js'

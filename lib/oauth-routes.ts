@@ -1,0 +1,163 @@
+/** The OAuth proxy: its endpoints, their methods, CORS, and one error boundary around them. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { EntraAuth } from './entra-auth.js'
+import { allowAnyOrigin, answerPreflight } from './http/cors.js'
+import { closeIfUnread, sendJson, sendOAuthError, sendPage } from './http/respond.js'
+import { OAuthError } from './oauth/errors.js'
+import { authorize } from './routes/authorize.js'
+import { callback } from './routes/callback.js'
+import { consent } from './routes/consent.js'
+import type { EndpointRequest, ProxyContext } from './routes/context.js'
+import { jwks } from './routes/jwks.js'
+import {
+  authorizationServerMetadata,
+  protectedResourceMetadata,
+  wellKnownPath,
+} from './routes/metadata.js'
+import { contentSecurityPolicy, problemPage } from './routes/page.js'
+import { register } from './routes/register.js'
+import { revoke } from './routes/revoke.js'
+import { token } from './routes/token.js'
+
+/** A request as Express and Connect hand it over. */
+export type MiddlewareRequest = IncomingMessage & { originalUrl?: string; body?: unknown }
+
+/** A middleware for Express 4.18+, Express 5 and Connect. */
+export type Middleware = (
+  req: MiddlewareRequest,
+  res: ServerResponse,
+  next: (error?: unknown) => void,
+) => void
+
+type Endpoint = (request: EndpointRequest, res: ServerResponse) => void | Promise<void>
+
+interface Route {
+  readonly method: 'GET' | 'POST'
+  readonly endpoint: Endpoint
+  /** Called by scripts and programs: CORS, and errors as JSON. Otherwise a person reads the page. */
+  readonly forPrograms: boolean
+}
+
+/** Seconds for which the documents of discovery may be cached. */
+const discoverySeconds = 3600
+
+/**
+ * The proxy flow: metadata, registration, consent, login at Entra, tokens, revocation, keys.
+ * Mount it at the root of the application, whatever path `baseUrl` has.
+ *
+ * @throws TypeError when `keys` or `credential` were not given to `entraAuth`
+ * @see RFC 6749, RFC 7591, RFC 7636, RFC 7009, RFC 8414, RFC 9207, RFC 9728
+ * @example
+ * app.use(oauthRoutes(auth))
+ */
+export function oauthRoutes(auth: EntraAuth): Middleware {
+  const context = auth.proxy('oauthRoutes')
+  const routes = routeTable(context)
+  return function oauthRoutesMiddleware(req, res, next) {
+    const url = req.originalUrl ?? req.url ?? '/'
+    const question = url.indexOf('?')
+    const route = routes.get(question < 0 ? url : url.slice(0, question))
+    if (!route) return next()
+    const query = new URLSearchParams(question < 0 ? '' : url.slice(question + 1))
+    const request = { req, query, arrivedAt: context.now() }
+    answer(route, request, res).catch((error: unknown) =>
+      fail(context, route, req, res, error, next),
+    )
+  }
+}
+
+function routeTable(context: ProxyContext): ReadonlyMap<string, Route> {
+  const { basePath, callbackPath } = context
+  const page = (method: Route['method'], endpoint: Endpoint): Route => ({
+    method,
+    endpoint,
+    forPrograms: false,
+  })
+  const api = (method: Route['method'], endpoint: Endpoint): Route => ({
+    method,
+    endpoint,
+    forPrograms: true,
+  })
+  return new Map([
+    ...discoveryDocuments(context).map(
+      ([path, body]) => [path, api('GET', document(body))] as const,
+    ),
+    [`${basePath}/register`, api('POST', register(context))],
+    [`${basePath}/authorize`, page('GET', authorize(context))],
+    [`${basePath}/consent`, page('POST', consent(context))],
+    [`${basePath}${callbackPath}`, page('GET', callback(context))],
+    [`${basePath}/token`, api('POST', token(context))],
+    [`${basePath}/revoke`, api('POST', revoke(context))],
+    [`${basePath}/jwks`, api('GET', document(jwks(context)))],
+  ])
+}
+
+/** Each document at its own path, and the first of each kind at the root as well: some clients look only there. */
+function discoveryDocuments(context: ProxyContext): [string, unknown][] {
+  const { resources, scopes, baseUrl, basePath, resourceName } = context
+  const server = authorizationServerMetadata(context)
+  const described = resources.map((resource): [string, unknown] => [
+    new URL(resource.metadataUrl).pathname,
+    protectedResourceMetadata({
+      resource,
+      resourceName,
+      authorizationServers: [baseUrl],
+      scopes: scopes.required,
+    }),
+  ])
+  return [
+    ['/.well-known/oauth-protected-resource', described[0]?.[1]],
+    ['/.well-known/oauth-authorization-server', server],
+    [wellKnownPath('oauth-authorization-server', basePath), server],
+    ...described,
+  ]
+}
+
+function document(body: unknown): Endpoint {
+  return (_request, res) => {
+    res.setHeader('Cache-Control', `public, max-age=${discoverySeconds}`)
+    sendJson(res, 200, body)
+  }
+}
+
+async function answer(route: Route, request: EndpointRequest, res: ServerResponse): Promise<void> {
+  const { req } = request
+  if (route.forPrograms) allowAnyOrigin(res)
+  const methods = route.method === 'GET' ? ['GET', 'HEAD', 'OPTIONS'] : [route.method, 'OPTIONS']
+  if (req.method === 'OPTIONS') return answerPreflight(req, res, methods)
+  if (!methods.includes(req.method ?? '')) {
+    res.setHeader('Allow', methods.join(', '))
+    throw new OAuthError('invalid_request', `Use ${route.method}.`, { status: 405 })
+  }
+  await route.endpoint(request, res)
+}
+
+function fail(
+  context: ProxyContext,
+  route: Route,
+  req: IncomingMessage,
+  res: ServerResponse,
+  error: unknown,
+  next: (error?: unknown) => void,
+): void {
+  if (!(error instanceof OAuthError) || res.headersSent) return next(error)
+  const name = error.status >= 500 ? 'failure' : 'refusal'
+  context.report(name, {
+    endpoint: req.url?.split('?', 1)[0],
+    reason: error.code,
+    detail: error.description,
+    ...(error.status >= 500 && { cause: error.cause }),
+  })
+  closeIfUnread(req, res)
+  if (!route.forPrograms) return sendProblem(res, error)
+  if (error.code === 'invalid_client' && req.headers.authorization !== undefined) {
+    res.setHeader('WWW-Authenticate', 'Basic realm="token endpoint"')
+  }
+  sendOAuthError(res, error)
+}
+
+function sendProblem(res: ServerResponse, error: OAuthError): void {
+  if (error.retryAfter !== undefined) res.setHeader('Retry-After', String(error.retryAfter))
+  const title = error.status >= 500 ? 'Something is not working' : 'This sign-in cannot go on'
+  sendPage(res, error.status, problemPage(title, error.description), contentSecurityPolicy)
+}

@@ -1,0 +1,216 @@
+/** The gate: a good token becomes `req.auth`, everything else a challenge that tells a client how to get one. */
+import type { ServerResponse } from 'node:http'
+import { type AuthInfo, type AuthInternals, type RefuseScopes, withInternals } from './auth-info.js'
+import type { EntraAuth, GateContext } from './entra-auth.js'
+import { allowAnyOrigin, exposeChallenge } from './http/cors.js'
+import { noStore, retryAfter, sendJson } from './http/respond.js'
+import { bearerChallenge } from './oauth/challenge.js'
+import { OAuthError } from './oauth/errors.js'
+import type { Middleware, MiddlewareRequest } from './oauth-routes.js'
+import type { Resource } from './routes/context.js'
+import type { VerifiedToken } from './verified-tokens.js'
+
+/** Options of {@link requireBearer}. */
+export interface RequireBearerOptions {
+  /** Which of `entraAuth`'s `resources` this route belongs to (default: the first). */
+  readonly resource?: string
+}
+
+/** A request that came through the gate. */
+export type AuthenticatedRequest = MiddlewareRequest & { auth?: AuthInfo }
+
+interface Gate {
+  readonly context: GateContext
+  readonly resource: Resource
+  readonly resourceUrl: URL
+}
+
+/**
+ * Lets requests with a good access token pass, with `req.auth` set: tokens of the proxy and Entra's own alike.
+ * No token is a 401 with a bare challenge, a bad one a 401 `invalid_token`, a missing required scope a 403,
+ * an outage a 503: never a 401.
+ *
+ * @throws TypeError for a resource `entraAuth` does not know
+ * @see RFC 6750 section 3, RFC 9728 section 5, MCP Authorization "Token Handling"
+ * @example
+ * app.all('/mcp', requireBearer(auth), handler)
+ */
+export function requireBearer(auth: EntraAuth, options: RequireBearerOptions = {}): Middleware {
+  const context = auth.gate('requireBearer')
+  const resource = findResource(context, options.resource)
+  const gate: Gate = { context, resource, resourceUrl: new URL(resource.url) }
+  return function requireBearerMiddleware(req, res, next) {
+    exposeChallenge(res)
+    const token = bearerToken(req.headers.authorization)
+    if (token === undefined) return challengeBare(gate, res)
+    try {
+      const verified = context.verify(token)
+      if (!(verified instanceof Promise)) return pass(gate, req, res, next, token, verified)
+      verified.then(
+        (good) => pass(gate, req, res, next, token, good),
+        (error: unknown) => refuse(gate, res, next, error),
+      )
+    } catch (error) {
+      refuse(gate, res, next, error)
+    }
+  }
+}
+
+function findResource({ resources }: GateContext, path: string | undefined): Resource {
+  if (path === undefined) return resources[0]
+  const found = resources.find((resource) => resource.path === path)
+  if (found) return found
+  const known = resources.map((resource) => `"${resource.path}"`).join(', ')
+  throw new TypeError(
+    `requireBearer: no such resource: "${path}": entraAuth's resources are ${known}`,
+  )
+}
+
+/** undefined: no Bearer credentials at all. An empty string: some that cannot be a token. */
+function bearerToken(header: string | undefined): string | undefined {
+  if (header === undefined || !/^bearer(?: |$)/i.test(header)) return undefined
+  return header.slice(7).trim()
+}
+
+function pass(
+  gate: Gate,
+  req: AuthenticatedRequest,
+  res: ServerResponse,
+  next: (error?: unknown) => void,
+  token: string,
+  verified: VerifiedToken,
+): void {
+  const { context, resource } = gate
+  if (verified.resource !== undefined && verified.resource !== resource.url) {
+    const error = new OAuthError('invalid_token', 'The access token is not for this resource.')
+    return refuse(gate, res, next, error)
+  }
+  // An app calling on its own behalf has no scopes: an admin gave it roles, and guards ask for those. One
+  // without roles was given nothing: Entra issues such tokens to any app of the tenant.
+  if (!verified.user && (verified.claims.roles ?? []).length === 0) {
+    return refuse(gate, res, next, new OAuthError('access_denied', 'The app has no role here.'))
+  }
+  if (verified.user && lacks(context, verified)) {
+    const description = 'The access token lacks a scope that this server requires.'
+    refuseScopes(gate, verified, res, context.scopes.required, description).catch(next)
+    return
+  }
+  req.auth = authInfo(gate, token, verified)
+  next()
+}
+
+/** Scopes of a verified token never change, and most requests bring one seen before. */
+const sufficient = new WeakSet<VerifiedToken>()
+
+function lacks({ scopes }: GateContext, verified: VerifiedToken): boolean {
+  if (sufficient.has(verified)) return false
+  if (scopes.missing(verified.scopes, scopes.required).length > 0) return true
+  sufficient.add(verified)
+  return false
+}
+
+function authInfo(gate: Gate, token: string, verified: VerifiedToken): AuthInfo {
+  const { resource, resourceUrl } = gate
+  const extra: AuthInfo['extra'] = verified.user
+    ? { tokenKind: verified.kind, user: verified.user }
+    : { tokenKind: verified.kind }
+  return {
+    token,
+    clientId: verified.clientId,
+    scopes: [...verified.scopes],
+    expiresAt: verified.expiresAt,
+    resource: resourceUrl,
+    resourceMetadataUrl: resource.metadataUrl,
+    extra: withInternals(extra, internals(gate, verified)),
+  }
+}
+
+function internals(gate: Gate, verified: VerifiedToken): AuthInternals {
+  const refusal: RefuseScopes = (res, needed, description) =>
+    refuseScopes(gate, verified, res, needed, description)
+  return {
+    claims: verified.claims,
+    missingScopes: (needed) => gate.context.scopes.missing(verified.scopes, needed),
+    exchange: (request) => gate.context.exchange(verified, request),
+    refuseScopes: refusal,
+    downstream: {},
+  }
+}
+
+/** @see RFC 6750 section 3.1: a request without authentication gets no error code */
+function challengeBare({ context, resource }: Gate, res: ServerResponse): void {
+  const challenge = bearerChallenge({
+    resource_metadata: resource.metadataUrl,
+    scope: context.challengeScopes(context.scopes.required),
+  })
+  allowAnyOrigin(res)
+  noStore(res)
+  res.statusCode = 401
+  res.setHeader('WWW-Authenticate', challenge)
+  res.setHeader('Content-Length', '0')
+  res.end()
+}
+
+function refuse(
+  { context, resource }: Gate,
+  res: ServerResponse,
+  next: (error?: unknown) => void,
+  error: unknown,
+): void {
+  if (!(error instanceof OAuthError)) return next(error)
+  report(context, error)
+  if (error.status === 401) {
+    const { error: code, error_description } = error.toBody()
+    res.setHeader(
+      'WWW-Authenticate',
+      bearerChallenge({
+        error: code,
+        error_description,
+        scope: context.challengeScopes(context.scopes.required),
+        resource_metadata: resource.metadataUrl,
+      }),
+    )
+  }
+  send(res, error)
+}
+
+async function refuseScopes(
+  { context, resource }: Gate,
+  verified: VerifiedToken,
+  res: ServerResponse,
+  needed: readonly string[],
+  description: string,
+): Promise<void> {
+  const error = new OAuthError('insufficient_scope', description)
+  report(context, error)
+  await context.askForStepUp(verified)
+  // Everything the operation needs, and what the caller holds already: SDK v1 asks for this and no more.
+  const scopes = [...new Set([...verified.scopes, ...needed])]
+  res.setHeader(
+    'WWW-Authenticate',
+    bearerChallenge({
+      error: 'insufficient_scope',
+      error_description: error.description,
+      scope: context.challengeScopes(scopes),
+      resource_metadata: resource.metadataUrl,
+    }),
+  )
+  send(res, error)
+}
+
+function send(res: ServerResponse, error: OAuthError): void {
+  allowAnyOrigin(res)
+  noStore(res)
+  retryAfter(res, error)
+  sendJson(res, error.status, error.toBody())
+}
+
+function report({ report }: GateContext, { code, description, status, cause }: OAuthError): void {
+  const failed = status >= 500
+  report(failed ? 'failure' : 'refusal', {
+    endpoint: 'gate',
+    reason: code,
+    detail: description,
+    ...(failed && { cause }),
+  })
+}

@@ -1,0 +1,165 @@
+/** The authorization request: checked once at `/authorize`, then sealed into the consent form. */
+
+import { OAuthError } from '../oauth/errors.js'
+import { type Params, required } from '../oauth/params.js'
+import { isCodeChallenge } from '../oauth/pkce.js'
+import { matchesRegistration } from '../oauth/redirect-uri.js'
+import type { Client } from '../tokens/clients.js'
+import type { ProxyContext, Resource } from './context.js'
+
+/** A request known to be good. */
+export interface AuthorizationRequest {
+  readonly clientId: string
+  readonly redirectUri: string
+  readonly state?: string
+  readonly codeChallenge: string
+  /** Short names. */
+  readonly scopes: readonly string[]
+  readonly resource: string
+  /** Passed on to Entra as they are. */
+  readonly hints: Readonly<Partial<Record<Hint, string>>>
+}
+
+/** Parameters of a client that Entra gets to see. */
+export type Hint = (typeof hints)[number]
+
+const hints = ['prompt', 'login_hint', 'domain_hint'] as const
+const prompts = ['none', 'login', 'consent', 'select_account']
+/** They travel together in a cookie. */
+const longestReturn = 2048
+
+/**
+ * The client and where to send its answers: as long as these are not known good there is no redirecting.
+ *
+ * @throws OAuthError to show on a page
+ * @see RFC 6749 section 4.1.2.1
+ */
+export function knownClient(
+  { clients }: ProxyContext,
+  params: Params,
+): { client: Client; redirectUri: string } {
+  const client = clients.find(required(params, 'client_id'))
+  if (!client) {
+    throw new OAuthError(
+      'invalid_client',
+      'This application is not registered here. Remove the server from the application and add it again, so that it registers anew.',
+      { status: 400 },
+    )
+  }
+  return { client, redirectUri: knownRedirectUri(client, params.redirect_uri) }
+}
+
+function knownRedirectUri({ metadata }: Client, requested: string | undefined): string {
+  const [only, ...others] = metadata.redirect_uris
+  if (requested === undefined) {
+    if (only !== undefined && others.length === 0) return only
+    throw new OAuthError(
+      'invalid_request',
+      "'redirect_uri' is missing, and several are registered.",
+    )
+  }
+  if (!matchesRegistration(requested, metadata.redirect_uris)) {
+    throw new OAuthError(
+      'invalid_request',
+      "The 'redirect_uri' is not registered for this application.",
+    )
+  }
+  return requested
+}
+
+/**
+ * The rest of the request. From here on errors go to the client, by redirect.
+ *
+ * @throws OAuthError
+ */
+export function readAuthorizationRequest(
+  context: ProxyContext,
+  params: Params,
+  client: Client,
+  redirectUri: string,
+): AuthorizationRequest {
+  checkResponse(params)
+  const state = params.state
+  if (redirectUri.length + (state ?? '').length > longestReturn) {
+    throw new OAuthError(
+      'invalid_request',
+      `'state' and 'redirect_uri' are longer than ${longestReturn} characters together.`,
+    )
+  }
+  return {
+    clientId: client.id,
+    redirectUri,
+    ...(state !== undefined && { state }),
+    codeChallenge: readCodeChallenge(params),
+    resource: requestedResource(context, params.resource).url,
+    scopes: context.scopes.fromClient(params.scope),
+    hints: readHints(params),
+  }
+}
+
+function checkResponse({ response_type, response_mode, request, request_uri }: Params): void {
+  if (response_type === undefined)
+    throw new OAuthError('invalid_request', "'response_type' is missing")
+  if (response_type !== 'code') {
+    throw new OAuthError('unsupported_response_type', "'response_type' must be 'code'.")
+  }
+  if (response_mode !== undefined && response_mode !== 'query') {
+    throw new OAuthError('invalid_request', "'response_mode' must be 'query'.")
+  }
+  if (request !== undefined || request_uri !== undefined) {
+    throw new OAuthError('invalid_request', 'Request objects are not supported.')
+  }
+}
+
+/** @see RFC 7636 section 4.4.1, RFC 9700 section 2.1.1 */
+function readCodeChallenge(params: Params): string {
+  const challenge = params.code_challenge
+  if (challenge === undefined) {
+    throw new OAuthError('invalid_request', "'code_challenge' is missing: PKCE is required.")
+  }
+  if (params.code_challenge_method !== 'S256') {
+    throw new OAuthError('invalid_request', "'code_challenge_method' must be 'S256'.")
+  }
+  if (!isCodeChallenge(challenge)) {
+    throw new OAuthError('invalid_request', "'code_challenge' must be 43 base64url characters.")
+  }
+  return challenge
+}
+
+function readHints(params: Params): AuthorizationRequest['hints'] {
+  const { prompt } = params
+  if (prompt !== undefined && !prompts.includes(prompt)) {
+    throw new OAuthError('invalid_request', `'prompt' must be one of: ${prompts.join(', ')}.`)
+  }
+  const given = hints.flatMap((name) => {
+    const value = params[name]
+    if (value !== undefined && value.length > 320) {
+      throw new OAuthError('invalid_request', `'${name}' is longer than 320 characters.`)
+    }
+    return value === undefined ? [] : [[name, value] as const]
+  })
+  return Object.fromEntries(given)
+}
+
+/**
+ * The resource a request names; the first of ours when it names none.
+ *
+ * @throws OAuthError `invalid_target`
+ * @see RFC 8707 section 2, RFC 3986 section 6.2.2.1 (scheme and host in any case); one trailing slash is forgiven
+ */
+export function requestedResource(
+  { resources }: Pick<ProxyContext, 'resources'>,
+  named: string | undefined,
+): Resource {
+  if (named === undefined) return resources[0]
+  const wanted = normalResource(named)
+  const found = resources.find(({ url }) => wanted !== undefined && normalResource(url) === wanted)
+  if (!found) throw new OAuthError('invalid_target', "The 'resource' is not one of this server.")
+  return found
+}
+
+function normalResource(uri: string): string | undefined {
+  if (uri.includes('#') || !URL.canParse(uri)) return undefined
+  const { href } = new URL(uri)
+  return href.endsWith('/') ? href.slice(0, -1) : href
+}

@@ -1,0 +1,228 @@
+/** `GET /auth/callback`: Entra's answer becomes a grant and a code of ours, or an error for the client. */
+import type { ServerResponse } from 'node:http'
+import { parseJws } from '../crypto/jws.js'
+import { openJson } from '../crypto/sealing.js'
+import { EntraError } from '../entra/errors.js'
+import type { UpstreamTokens } from '../entra/token-endpoint.js'
+import { type EntraClaims, isAppOnly } from '../entra/verify.js'
+import { redirect } from '../http/respond.js'
+import { OAuthError, type OAuthErrorCode } from '../oauth/errors.js'
+import { type Params, required, singleParams } from '../oauth/params.js'
+import type { Grant, User } from '../tokens/records.js'
+import { codeAnswer, errorAnswer } from './client-answer.js'
+import { loginCookieId, loginSeal, type PendingLogin } from './consent.js'
+import type { EndpointRequest, ProxyContext } from './context.js'
+import { loginOutcome, reportUpstream } from './upstream-outcome.js'
+
+/** AADSTS54005: somebody redeemed this code before us. */
+const alreadyRedeemed = 54005
+
+/** @see RFC 6749 section 4.1.2, RFC 9700 section 4.7 (binding to the browser) */
+export function callback(context: ProxyContext) {
+  return async function callbackEndpoint(
+    { req, query, arrivedAt }: EndpointRequest,
+    res: ServerResponse,
+  ): Promise<void> {
+    const params = singleParams(query)
+    const state = required(params, 'state')
+    const login = pendingLogin(context, context.loginCookies.read(req, loginCookieId(state)), state)
+    context.loginCookies.clear(res, loginCookieId(state))
+    try {
+      const code = await completeLogin(context, params, login)
+      context.report('login', { outcome: 'success', milliseconds: context.now() - arrivedAt })
+      redirect(res, 302, codeAnswer(login, code, context.baseUrl))
+    } catch (error) {
+      const outcome = clientOutcome(context, error)
+      redirect(res, 302, errorAnswer(login, outcome, context.baseUrl))
+    }
+  }
+}
+
+function pendingLogin(
+  context: ProxyContext,
+  cookie: string | undefined,
+  state: string,
+): PendingLogin {
+  const login =
+    cookie && (openJson(context.ring, loginSeal(state), cookie) as PendingLogin | undefined)
+  if (!login || login.expiresAt <= context.now()) {
+    throw new OAuthError(
+      'access_denied',
+      'This sign-in was started in another browser, is finished, or has expired. Start again from the application.',
+    )
+  }
+  return login
+}
+
+async function completeLogin(
+  context: ProxyContext,
+  params: Params,
+  login: PendingLogin,
+): Promise<string> {
+  if (params.error !== undefined)
+    throw upstreamRefusal(context, params.error, params.error_description)
+  const tokens = await context.tokenEndpoint.redeemCode({
+    code: required(params, 'code'),
+    redirectUri: context.baseUrl + context.callbackPath,
+    codeVerifier: login.verifier,
+    scopes: context.scopes.toUpstreamTokenExchange(login.scopes),
+  })
+  const grant = await admit(context, tokens, login)
+  const sid = await context.grants.create(grant)
+  return context.codes.create({
+    sid,
+    client: login.client,
+    redirectUri: login.redirectUri,
+    codeChallenge: login.codeChallenge,
+    resource: login.resource,
+  })
+}
+
+/** Checks at once who came back: who may not come in hears it now and not in a loop of 401s. */
+async function admit(
+  context: ProxyContext,
+  tokens: UpstreamTokens,
+  login: PendingLogin,
+): Promise<Grant> {
+  const now = Math.floor(context.now() / 1000)
+  const claims = await verified(context, tokens, login.nonce)
+  const user = userFrom(claims)
+  const granted = context.scopes.fromUpstream(tokens.scope ?? String(claims.scp ?? ''))
+  const scopes = context.scopes.grant(login.scopes, granted)
+  if (context.scopes.missing(scopes, context.scopes.required).length > 0) {
+    throw new OAuthError(
+      'access_denied',
+      'Microsoft Entra did not grant the scopes this server needs.',
+    )
+  }
+  await checkPolicy(context, user, claims)
+  return {
+    user,
+    client: login.client,
+    scopes,
+    requested: login.scopes,
+    resource: login.resource,
+    createdAt: now,
+    upstream: {
+      accessToken: tokens.accessToken,
+      expiresAt: now + tokens.expiresIn,
+      ...(tokens.refreshToken !== undefined && { refreshToken: tokens.refreshToken }),
+    },
+  }
+}
+
+/** The id token proves the login is this one (nonce), the access token that it is for our API. */
+async function verified(
+  context: ProxyContext,
+  tokens: UpstreamTokens,
+  nonce: string,
+): Promise<EntraClaims> {
+  if (tokens.idToken === undefined) throw unusable('Entra sent no id token')
+  try {
+    const identity = await context.verifier.idToken(tokens.idToken, { nonce })
+    const access = await accessClaims(context, tokens.accessToken)
+    if (identity.oid !== access.oid || identity.tid !== access.tid) {
+      throw unusable('id token and access token are of two users')
+    }
+    return { ...identity, ...access }
+  } catch (error) {
+    if (!(error instanceof OAuthError) || error.code !== 'invalid_token') throw error
+    // What a gate would answer to a bearer is here a matter between Entra and the operator.
+    throw new OAuthError('access_denied', error.description, { cause: error })
+  }
+}
+
+/** Claims of an access token from Entra's token endpoint, if it is one for our API. @throws OAuthError */
+export async function accessClaims(context: ProxyContext, token: string): Promise<EntraClaims> {
+  const jws = parseJws(token)
+  if (!jws) throw unusable('the access token is no JWT')
+  const claims = await context.verifier.accessToken(jws)
+  if (isAppOnly(claims)) throw unusable('the access token has no user')
+  return claims
+}
+
+function unusable(cause: string): OAuthError {
+  return new OAuthError('server_error', 'Microsoft Entra sent tokens this server cannot use.', {
+    cause,
+  })
+}
+
+function userFrom({ oid, tid, sub, name, preferred_username, roles }: EntraClaims): User {
+  return {
+    oid,
+    tid,
+    sub,
+    ...(name !== undefined && { name }),
+    ...(preferred_username !== undefined && { username: preferred_username }),
+    roles: roles ?? [],
+  }
+}
+
+async function checkPolicy(context: ProxyContext, user: User, claims: EntraClaims): Promise<void> {
+  const { requiredRoles, allow } = context.policy
+  if (requiredRoles.length > 0 && !requiredRoles.some((role) => user.roles.includes(role))) {
+    throw new OAuthError('access_denied', 'The user lacks a role that this server requires.')
+  }
+  if (!(await allow(user, claims))) {
+    throw new OAuthError('access_denied', 'The user may not use this server.')
+  }
+}
+
+/** Codes a client may be told as they are; everything else is between Entra and us. */
+const passedOn: readonly OAuthErrorCode[] = [
+  'access_denied',
+  'login_required',
+  'interaction_required',
+  'consent_required',
+  'account_selection_required',
+  'temporarily_unavailable',
+]
+
+/** An error that Entra sent instead of a code. Its description is for the operator. */
+function upstreamRefusal(
+  context: ProxyContext,
+  error: string,
+  description: string | undefined,
+): OAuthError {
+  const codes = [...(description ?? '').matchAll(/AADSTS(\d{4,8})/g)].map(([, code]) =>
+    Number(code),
+  )
+  const code = passedOn.find((known) => known === error) ?? 'server_error'
+  context.report(code === 'server_error' ? 'failure' : 'refusal', {
+    endpoint: 'callback',
+    reason: 'entra_error',
+    error: code,
+    codes,
+  })
+  return new OAuthError(code, 'Microsoft Entra did not complete the sign-in.', { cause: { codes } })
+}
+
+/** Everything that can go wrong after the cookie was good, as the client hears it. */
+function clientOutcome(context: ProxyContext, error: unknown): OAuthError {
+  if (error instanceof EntraError) {
+    reportUpstream(context.report, 'callback', error)
+    // The first redemption won, and its answer is on the way: an error now would overtake it.
+    if (error.codes.includes(alreadyRedeemed)) {
+      throw new OAuthError('access_denied', 'This sign-in has been completed already.', {
+        cause: error,
+      })
+    }
+    return loginOutcome(error)
+  }
+  if (error instanceof OAuthError) {
+    context.report('login', {
+      outcome: error.code,
+      detail: error.description,
+      cause: causeOf(error),
+    })
+    return error
+  }
+  context.report('failure', { endpoint: 'callback', reason: 'unexpected', error })
+  return new OAuthError('server_error', 'The sign-in could not be completed. Try again.', {
+    cause: error,
+  })
+}
+
+function causeOf({ cause }: OAuthError): unknown {
+  return cause instanceof Error ? cause.message : cause
+}

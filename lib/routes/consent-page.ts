@@ -1,0 +1,80 @@
+/** The consent page: who asks, where the answer goes, what it will be allowed to do. */
+
+import type { ScopeStrategy } from '../entra/scopes.js'
+import { isLoopbackHost, isLoopbackOnly } from '../oauth/redirect-uri.js'
+import type { Client } from '../tokens/clients.js'
+import type { AuthorizationRequest } from './authorization-request.js'
+import type { ProxyContext } from './context.js'
+import { escapeHtml, page, visibleText } from './page.js'
+
+/** What the page is made of. */
+export interface ConsentPage {
+  readonly client: Client
+  readonly request: AuthorizationRequest
+  /** Where the form is sent: a path. */
+  readonly action: string
+  /** Hidden fields. */
+  readonly fields: Readonly<Record<string, string>>
+}
+
+/** @see MCP Security Best Practices, "Confused Deputy Problem" (2025-11-25 and 2026-07-28) */
+export function consentPage(
+  context: ProxyContext,
+  { client, request, action, fields }: ConsentPage,
+): string {
+  const name = visibleText(client.metadata.client_name ?? '') || 'An application without a name'
+  const server = context.resourceName ?? new URL(context.baseUrl).host
+  return page(
+    `Allow access to ${server}?`,
+    `<h1>Allow <bdi class="name">${escapeHtml(name)}</bdi> to use ${escapeHtml(server)}?</h1>
+<p>The application chose this name itself; nobody has checked it. Go on only if you started this sign-in.</p>
+<dl>
+<dt>Your sign-in will be sent to</dt>
+<dd><strong>${escapeHtml(destination(request.redirectUri))}</strong><br><code>${escapeHtml(request.redirectUri)}</code></dd>
+</dl>
+${warning(client)}
+<h2>It will be able to</h2>
+<ul>
+${request.scopes.map((scope) => scopeItem(context.scopes, scope)).join('\n')}
+</ul>
+${downstream(context)}
+<form method="post" action="${escapeHtml(action)}">
+${Object.entries(fields).map(hiddenField).join('\n')}
+<div class="actions">
+<button class="primary" type="submit" name="action" value="approve">Approve</button>
+<button type="submit" name="action" value="deny">Deny</button>
+</div>
+</form>
+<p class="soft">After approving you sign in with Microsoft.</p>`,
+  )
+}
+
+/** The host, or for an application with a scheme of its own, that application. */
+function destination(redirectUri: string): string {
+  const url = new URL(redirectUri)
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') {
+    return `the application on this device that handles "${url.protocol}" links`
+  }
+  return isLoopbackHost(url.hostname) ? `${url.host} (this device)` : url.host
+}
+
+function warning({ metadata }: Client): string {
+  if (!isLoopbackOnly(metadata.redirect_uris.filter((uri) => /^https?:/i.test(uri)))) return ''
+  return `<p class="warning" role="note"><strong>Runs on this device.</strong> Any program on this device could ask under this name: nothing proves which one it is.</p>`
+}
+
+function scopeItem(scopes: ScopeStrategy, scope: string): string {
+  const words = scopes.describe(scope)
+  const code = `<code>${escapeHtml(scope)}</code>`
+  return words === scope ? `<li>${code}</li>` : `<li>${escapeHtml(words)} (${code})</li>`
+}
+
+function downstream({ scopes }: ProxyContext): string {
+  if (scopes.additional.length === 0) return ''
+  const items = scopes.additional.map((scope) => scopeItem(scopes, scope))
+  return `<h2>On your behalf this server will use</h2>\n<ul>\n${items.join('\n')}\n</ul>`
+}
+
+function hiddenField([name, value]: [string, string]): string {
+  return `<input type="hidden" name="${escapeHtml(name)}" value="${escapeHtml(value)}">`
+}

@@ -1,0 +1,51 @@
+/** The two documents of discovery, rendered once. */
+import { authMethods, grantTypes } from '../oauth/client-metadata.js'
+import type { ProxyContext, Resource } from './context.js'
+
+/** @see RFC 8414 section 2, RFC 9207 section 3 */
+export function authorizationServerMetadata({ baseUrl, scopes }: ProxyContext) {
+  return {
+    issuer: baseUrl,
+    authorization_endpoint: `${baseUrl}/authorize`,
+    token_endpoint: `${baseUrl}/token`,
+    registration_endpoint: `${baseUrl}/register`,
+    revocation_endpoint: `${baseUrl}/revoke`,
+    jwks_uri: `${baseUrl}/jwks`,
+    // Without offline_access: clients that see it ask for it with prompt=consent, and Entra would then show
+    // its own consent page at every login. Refresh tokens are issued anyway.
+    scopes_supported: scopes.supported,
+    response_types_supported: ['code'],
+    response_modes_supported: ['query'],
+    grant_types_supported: grantTypes,
+    token_endpoint_auth_methods_supported: authMethods,
+    revocation_endpoint_auth_methods_supported: authMethods,
+    code_challenge_methods_supported: ['S256'],
+    authorization_response_iss_parameter_supported: true,
+  }
+}
+
+/** What a protected resource says about itself. */
+export interface ProtectedResource {
+  readonly resource: Pick<Resource, 'url'>
+  readonly resourceName: string | undefined
+  readonly authorizationServers: readonly string[]
+  /** The least a client needs; more comes by step-up. */
+  readonly scopes: readonly string[]
+}
+
+/** @see RFC 9728 section 2 */
+export function protectedResourceMetadata(protectedResource: ProtectedResource) {
+  const { resource, resourceName, authorizationServers, scopes } = protectedResource
+  return {
+    resource: resource.url,
+    authorization_servers: authorizationServers,
+    scopes_supported: scopes,
+    bearer_methods_supported: ['header'],
+    ...(resourceName !== undefined && { resource_name: resourceName }),
+  }
+}
+
+/** The path of a well-known document, inserted before the path of what it describes. @see RFC 8414 section 3.1 */
+export function wellKnownPath(name: string, path: string): string {
+  return `/.well-known/${name}${path === '/' ? '' : path}`
+}

@@ -1,0 +1,50 @@
+/** `POST /register`: dynamic client registration that writes nothing. */
+import type { ServerResponse } from 'node:http'
+import { readJson } from '../http/body.js'
+import { noStore, sendJson } from '../http/respond.js'
+import { readClientMetadata } from '../oauth/client-metadata.js'
+import { OAuthError } from '../oauth/errors.js'
+import type { EndpointRequest, ProxyContext } from './context.js'
+
+const bodyLimit = 64 * 1024
+
+/** @see RFC 7591 section 3 */
+export function register(context: ProxyContext) {
+  return async function registerEndpoint(
+    { req }: EndpointRequest,
+    res: ServerResponse,
+  ): Promise<void> {
+    const body = await readRegistration(req)
+    const client = context.clients.register(readClientMetadata(body, context.customSchemes))
+    const secret = context.clients.secretOf(client)
+    noStore(res)
+    sendJson(res, 201, {
+      client_id: client.id,
+      client_id_issued_at: client.issuedAt,
+      ...client.metadata,
+      ...knownScopes(context, body),
+      ...(secret !== undefined && { client_secret: secret, client_secret_expires_at: 0 }),
+    })
+  }
+}
+
+/** Problems of the body are problems of the metadata. @see RFC 7591 section 3.2.2 */
+async function readRegistration(req: EndpointRequest['req']): Promise<unknown> {
+  try {
+    return await readJson(req, bodyLimit)
+  } catch (error) {
+    if (!(error instanceof OAuthError)) throw error
+    throw new OAuthError('invalid_client_metadata', error.description, {
+      status: error.status,
+      cause: error,
+    })
+  }
+}
+
+/** Some clients ask `/authorize` for the scope they read here: it names only what there is. */
+function knownScopes({ scopes }: ProxyContext, body: unknown): { scope?: string } {
+  const { scope } = body as { scope?: unknown }
+  if (typeof scope !== 'string') return {}
+  const known = scope.split(' ').filter((name) => scopes.supported.includes(name))
+  return known.length > 0 ? { scope: [...new Set(known)].join(' ') } : {}
+}

@@ -1,0 +1,79 @@
+/** `POST /revoke`: a refresh token ends its grant, an access token only itself. */
+import type { ServerResponse } from 'node:http'
+import { sha256 } from '../crypto/hashing.js'
+import { parseJws } from '../crypto/jws.js'
+import { readForm } from '../http/body.js'
+import { noStore } from '../http/respond.js'
+import { OAuthError } from '../oauth/errors.js'
+import { required } from '../oauth/params.js'
+import type { AccessTokenClaims } from '../tokens/access-token.js'
+import type { Client } from '../tokens/clients.js'
+import { authenticateClient } from './client-authentication.js'
+import type { EndpointRequest, ProxyContext } from './context.js'
+
+const formLimit = 64 * 1024
+
+/** Unknown, expired and revoked tokens are answered like valid ones: 200. @see RFC 7009 section 2.2 */
+export function revoke(context: ProxyContext) {
+  return async function revokeEndpoint(
+    { req }: EndpointRequest,
+    res: ServerResponse,
+  ): Promise<void> {
+    const params = await readForm(req, formLimit)
+    const client = authenticateClient(context, req, params)
+    const token = required(params, 'token')
+    // The hint is only that (RFC 7009 section 2.1): our two kinds of token look nothing like each other.
+    const access = accessTokenClaims(context, token)
+    if (access) await revokeAccessToken(context, client, access)
+    else await revokeRefreshToken(context, client, token)
+    noStore(res)
+    res.statusCode = 200
+    res.setHeader('Content-Length', '0')
+    res.end()
+  }
+}
+
+function accessTokenClaims(context: ProxyContext, token: string): AccessTokenClaims | undefined {
+  const jws = parseJws(token)
+  if (!jws) return undefined
+  try {
+    return context.accessTokens.verify(jws)
+  } catch {
+    return undefined
+  }
+}
+
+async function revokeAccessToken(
+  context: ProxyContext,
+  client: Client,
+  { client_id, sid, jti, exp }: AccessTokenClaims,
+): Promise<void> {
+  if (client_id !== client.id) throw foreign()
+  await context.grants.exclusively(sid, async () => {
+    const grant = (await context.grants.read(sid))?.value
+    if (!grant) return
+    const now = context.now() / 1000
+    const alive = Object.entries(grant.revoked ?? {}).filter(([, expiry]) => expiry > now)
+    await context.grants.keep(sid, {
+      ...grant,
+      revoked: Object.fromEntries([...alive, [jti, exp]]),
+    })
+  })
+  context.report('revocation', { reason: 'client', token: 'access_token' })
+}
+
+async function revokeRefreshToken(
+  context: ProxyContext,
+  client: Client,
+  token: string,
+): Promise<void> {
+  const record = await context.refreshTokens.read(token)
+  if (!record) return
+  if (record.client !== sha256(client.id)) throw foreign()
+  await context.grants.revoke(record.sid)
+  context.report('revocation', { reason: 'client', token: 'refresh_token' })
+}
+
+function foreign(): OAuthError {
+  return new OAuthError('invalid_grant', 'The token was not issued to this client.')
+}

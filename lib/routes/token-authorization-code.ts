@@ -1,0 +1,79 @@
+/** `grant_type=authorization_code`: a code of ours becomes tokens of ours, once. */
+import { sha256 } from '../crypto/hashing.js'
+import { OAuthError } from '../oauth/errors.js'
+import { required } from '../oauth/params.js'
+import { verifierMatches } from '../oauth/pkce.js'
+import type { CodeRecord, TokenAnswer } from '../tokens/records.js'
+import { requestedResource } from './authorization-request.js'
+import type { ProxyContext } from './context.js'
+import type { TokenRequest } from './token.js'
+import { tokenAnswer } from './token-answer.js'
+
+/**
+ * Everything is checked before the code is taken: a request that is refused costs the rightful client nothing.
+ *
+ * @throws OAuthError `invalid_grant`, `invalid_target`, `invalid_request`
+ * @see RFC 6749 section 4.1.3, RFC 7636 section 4.6, RFC 8707 section 2.2
+ */
+export async function authorizationCodeGrant(
+  context: ProxyContext,
+  request: TokenRequest,
+): Promise<TokenAnswer> {
+  const { params, client, arrivedAt } = request
+  const code = required(params, 'code')
+  const verifier = required(params, 'code_verifier')
+  const record = await context.codes.read(code)
+  if (!record) throw await missing(context, code, arrivedAt)
+  checkBinding(context, request, record, verifier)
+  if (!(await context.codes.redeem(code, record))) throw await missing(context, code, arrivedAt)
+  const grant = (await context.grants.read(record.sid))?.value
+  if (!grant || !(await context.grants.keep(record.sid, grant)))
+    throw refused('The code has been revoked.')
+  const refreshToken =
+    grant.upstream.refreshToken !== undefined &&
+    client.metadata.grant_types.includes('refresh_token')
+      ? await context.refreshTokens.create(
+          record.sid,
+          record.client,
+          context.grants.remaining(grant),
+        )
+      : undefined
+  return tokenAnswer(context, { sid: record.sid, grant, clientId: client.id }, refreshToken)
+}
+
+function checkBinding(
+  context: ProxyContext,
+  { params, client }: TokenRequest,
+  record: CodeRecord,
+  verifier: string,
+): void {
+  if (record.client !== sha256(client.id)) throw refused('The code was issued to another client.')
+  if (params.redirect_uri !== undefined && params.redirect_uri !== record.redirectUri) {
+    throw refused("'redirect_uri' is not the one of the authorization request.")
+  }
+  if (!verifierMatches(verifier, record.codeChallenge)) throw refused("'code_verifier' is wrong.")
+  if (
+    params.resource !== undefined &&
+    requestedResource(context, params.resource).url !== record.resource
+  ) {
+    throw new OAuthError(
+      'invalid_target',
+      "'resource' is not the one of the authorization request.",
+    )
+  }
+}
+
+async function missing(
+  context: ProxyContext,
+  code: string,
+  arrivedAt: number,
+): Promise<OAuthError> {
+  if (await context.codes.replayed(code, arrivedAt)) {
+    context.report('revocation', { reason: 'code_replayed' })
+  }
+  return refused('The code is unknown, expired or used.')
+}
+
+function refused(description: string): OAuthError {
+  return new OAuthError('invalid_grant', description)
+}

@@ -1,0 +1,140 @@
+/** `grant_type=refresh_token`: one caller asks Entra, all get the same answer. */
+import { sha256 } from '../crypto/hashing.js'
+import { EntraError } from '../entra/errors.js'
+import { OAuthError } from '../oauth/errors.js'
+import { required } from '../oauth/params.js'
+import type { Grant, RefreshRecord, TokenAnswer } from '../tokens/records.js'
+import type { Renewal, Rotation } from '../tokens/refresh-token.js'
+import { requestedResource } from './authorization-request.js'
+import { accessClaims } from './callback.js'
+import type { ProxyContext } from './context.js'
+import type { TokenRequest } from './token.js'
+import { tokenAnswer } from './token-answer.js'
+import { refreshOutcome, reportUpstream } from './upstream-outcome.js'
+
+/**
+ * @throws OAuthError `invalid_grant` when the login has ended; 503 when Entra cannot be asked: then the
+ *   refresh token is as good as before
+ * @see RFC 6749 section 6, RFC 9700 section 4.14.2
+ */
+export async function refreshTokenGrant(
+  context: ProxyContext,
+  { params, client }: TokenRequest,
+): Promise<TokenAnswer> {
+  const refreshToken = required(params, 'refresh_token')
+  const record = await context.refreshTokens.read(refreshToken)
+  if (!record || record.client !== sha256(client.id)) throw ended()
+  const grant = (await context.grants.read(record.sid))?.value
+  if (!grant) throw ended()
+  await checkRequest(context, params, record, grant)
+  const rotation = await context.refreshTokens.rotate(
+    refreshToken,
+    record,
+    renewal(context, client.id, record),
+  )
+  const answer = concluded(context, rotation)
+  return params.scope === undefined
+    ? answer
+    : narrowed(context, params.scope, client.id, record, answer)
+}
+
+async function checkRequest(
+  context: ProxyContext,
+  params: TokenRequest['params'],
+  { sid }: RefreshRecord,
+  grant: Grant,
+): Promise<void> {
+  if (
+    params.resource !== undefined &&
+    requestedResource(context, params.resource).url !== grant.resource
+  ) {
+    throw new OAuthError('invalid_target', "'resource' is not the one the token was issued for.")
+  }
+  if (params.scope !== undefined) {
+    const wanted = context.scopes.fromClient(params.scope)
+    if (context.scopes.missing(grant.scopes, wanted).length > 0) {
+      throw new OAuthError(
+        'invalid_scope',
+        "'scope' asks for more than was granted. Authorize again.",
+      )
+    }
+  } else if (context.stepUpByLogin && (await context.grants.needsStepUp(sid))) {
+    // SDK v1 clients answer a 403 by refreshing; only a refusal makes them log in for the scopes they lack.
+    throw new OAuthError('invalid_grant', 'More scopes are needed. Authorize again.')
+  }
+}
+
+function renewal(context: ProxyContext, clientId: string, { sid }: RefreshRecord): Renewal {
+  return {
+    renew: async (grant) => {
+      try {
+        return await renewed(context, grant)
+      } catch (error) {
+        if (!(error instanceof EntraError)) throw error
+        reportUpstream(context.report, 'token', error)
+        const outcome = refreshOutcome(error)
+        if (outcome.code === 'invalid_grant') await context.grants.revoke(sid)
+        throw outcome
+      }
+    },
+    answer: (grantSid, grant, next) =>
+      tokenAnswer(context, { sid: grantSid, grant, clientId }, next),
+  }
+}
+
+/** What was requested at login is asked again, never what was granted: so nothing grows and nothing is lost. */
+async function renewed(context: ProxyContext, grant: Grant): Promise<Grant> {
+  const { refreshToken } = grant.upstream
+  if (refreshToken === undefined) throw ended()
+  const tokens = await context.tokenEndpoint.refresh({
+    refreshToken,
+    scopes: context.scopes.toUpstreamRefresh(grant.requested),
+    tenant: grant.user.tid,
+  })
+  const claims = await accessClaims(context, tokens.accessToken)
+  if (claims.oid !== grant.user.oid || claims.tid !== grant.user.tid) throw ended()
+  const now = Math.floor(context.now() / 1000)
+  return {
+    ...grant,
+    user: { ...grant.user, roles: claims.roles ?? [] },
+    scopes: context.scopes.grant(
+      grant.requested,
+      context.scopes.fromUpstream(tokens.scope ?? claims.scp),
+    ),
+    upstream: {
+      accessToken: tokens.accessToken,
+      expiresAt: now + tokens.expiresIn,
+      refreshToken: tokens.refreshToken ?? refreshToken,
+    },
+  }
+}
+
+function concluded(context: ProxyContext, rotation: Rotation): TokenAnswer {
+  if ('answer' in rotation) return rotation.answer
+  if (rotation.outcome === 'reused')
+    context.report('revocation', { reason: 'refresh_token_reused' })
+  throw ended()
+}
+
+/** Fewer scopes for this one access token; the refresh token keeps them all (RFC 6749 section 6). */
+async function narrowed(
+  context: ProxyContext,
+  scope: string,
+  clientId: string,
+  { sid }: RefreshRecord,
+  answer: TokenAnswer,
+): Promise<TokenAnswer> {
+  const wanted = context.scopes.fromClient(scope)
+  const grant = (await context.grants.read(sid))?.value
+  if (!grant) throw ended()
+  const scopes = context.scopes.grant(wanted, grant.scopes)
+  if (scopes.join(' ') === answer.scope) return answer
+  return tokenAnswer(context, { sid, grant, clientId, scopes }, answer.refresh_token)
+}
+
+function ended(): OAuthError {
+  return new OAuthError(
+    'invalid_grant',
+    'The refresh token is unknown, expired, used or revoked. Sign in again.',
+  )
+}

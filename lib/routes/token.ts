@@ -1,0 +1,58 @@
+/** `POST /token`: client first, then the grant, one file each. */
+import type { ServerResponse } from 'node:http'
+import { readForm } from '../http/body.js'
+import { noStore, sendJson } from '../http/respond.js'
+import { OAuthError } from '../oauth/errors.js'
+import { type Params, required } from '../oauth/params.js'
+import type { Client } from '../tokens/clients.js'
+import type { TokenAnswer } from '../tokens/records.js'
+import { authenticateClient } from './client-authentication.js'
+import type { EndpointRequest, ProxyContext } from './context.js'
+import { authorizationCodeGrant } from './token-authorization-code.js'
+import { refreshTokenGrant } from './token-refresh.js'
+
+/** A request of a client we know. */
+export interface TokenRequest {
+  readonly params: Params
+  readonly client: Client
+  /** Milliseconds since the epoch. */
+  readonly arrivedAt: number
+}
+
+type GrantEndpoint = (context: ProxyContext, request: TokenRequest) => Promise<TokenAnswer>
+
+const grantEndpoints: ReadonlyMap<string, GrantEndpoint> = new Map([
+  ['authorization_code', authorizationCodeGrant],
+  ['refresh_token', refreshTokenGrant],
+])
+
+const formLimit = 64 * 1024
+
+/** @see RFC 6749 section 3.2 */
+export function token(context: ProxyContext) {
+  return async function tokenEndpoint(
+    { req, arrivedAt }: EndpointRequest,
+    res: ServerResponse,
+  ): Promise<void> {
+    const params = await readForm(req, formLimit)
+    const client = authenticateClient(context, req, params)
+    const type = required(params, 'grant_type')
+    const grantEndpoint = grantEndpoints.get(type)
+    if (!grantEndpoint) {
+      throw new OAuthError(
+        'unsupported_grant_type',
+        `'grant_type' must be one of: ${[...grantEndpoints.keys()].join(', ')}`,
+      )
+    }
+    if (!client.metadata.grant_types.includes(type)) {
+      throw new OAuthError(
+        'unauthorized_client',
+        'The client is not registered for this grant type.',
+      )
+    }
+    const answer = await grantEndpoint(context, { params, client, arrivedAt })
+    context.report('token', { grantType: type, milliseconds: context.now() - arrivedAt })
+    noStore(res)
+    sendJson(res, 200, answer)
+  }
+}

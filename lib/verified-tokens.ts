@@ -1,0 +1,171 @@
+/**
+ * Tokens a gate has verified: a bounded cache in front of the two ways to verify one. A token seen before
+ * costs a hash and a look-up; one of ours is held against its grant in the store once a second, so that a
+ * revocation reaches every replica within that second.
+ */
+import { sha256 } from './crypto/hashing.js'
+import { type ParsedJws, parseJws } from './crypto/jws.js'
+import type { ScopeStrategy } from './entra/scopes.js'
+import { type EntraClaims, type EntraVerifier, isAppOnly } from './entra/verify.js'
+import { OAuthError } from './oauth/errors.js'
+import type { VaultRecord } from './storage/vault.js'
+import type { AccessTokenClaims, AccessTokens } from './tokens/access-token.js'
+import type { Grants } from './tokens/grants.js'
+import type { Grant, User } from './tokens/records.js'
+
+/** A token that is good. */
+export interface VerifiedToken {
+  readonly kind: 'proxy' | 'entra'
+  readonly clientId: string
+  /** Short names: asked for and granted. */
+  readonly scopes: readonly string[]
+  /** Seconds since the epoch. */
+  readonly expiresAt: number
+  /** The audience of a token of ours; Entra's are for all our resources. */
+  readonly resource?: string
+  readonly user?: User
+  /** Claims of Entra's access token. */
+  readonly claims: EntraClaims
+  /** Entra's access token: what is exchanged on behalf of the user. */
+  readonly assertion: string
+  /** The secret of the grant behind a token of ours. */
+  readonly sid?: string
+}
+
+/** What verifying needs. The proxy's part is absent in direct mode without `keys`. */
+export interface VerifiedTokensOptions {
+  readonly verifier: EntraVerifier
+  readonly scopes: ScopeStrategy
+  readonly proxy?: { readonly accessTokens: AccessTokens; readonly grants: Grants } | undefined
+  readonly maxEntries: number
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
+}
+
+/** Finds out whether a token is good: at once when it was seen before. */
+export type VerifyToken = (token: string) => VerifiedToken | Promise<VerifiedToken>
+
+interface Entry {
+  readonly verified: VerifiedToken
+  readonly jti?: string
+  /** The grant as last read. */
+  record?: VaultRecord<Grant>
+  /** Milliseconds since the epoch. */
+  checkedAt: number
+  check?: Promise<VerifiedToken>
+}
+
+/** Milliseconds for which a grant is taken to be as it was last read. */
+const recheck = 1000
+/** Longest token worth looking at, in characters. */
+const longestToken = 16_384
+
+/** @throws (the function it returns) OAuthError `invalid_token`, or 503 when the store or Entra's keys are out of reach */
+export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
+  const { now, maxEntries, proxy } = options
+  const entries = new Map<string, Entry>()
+
+  const remember = (key: string, entry: Entry): VerifiedToken => {
+    entries.delete(key)
+    entries.set(key, entry)
+    if (entries.size > maxEntries) {
+      const [oldest] = entries.keys()
+      if (oldest !== undefined) entries.delete(oldest)
+    }
+    return entry.verified
+  }
+
+  const first = async (key: string, token: string): Promise<VerifiedToken> => {
+    const jws = token.length <= longestToken ? parseJws(token) : undefined
+    if (!jws)
+      throw new OAuthError('invalid_token', 'The access token is not one this server knows.')
+    if (proxy?.accessTokens.claimsToBeOurs(jws)) {
+      const claims = proxy.accessTokens.verify(jws)
+      return remember(key, ownEntry(claims, await liveGrant(proxy.grants, claims), now()))
+    }
+    const claims = await options.verifier.accessToken(jws)
+    return remember(key, { verified: entraToken(token, claims, options.scopes), checkedAt: now() })
+  }
+
+  const again = async (key: string, entry: Entry): Promise<VerifiedToken> => {
+    const { sid } = entry.verified
+    const record = await proxy?.grants.reread(sid as string, entry.record as VaultRecord<Grant>)
+    if (!record || isRevoked(record.value, entry.jti)) {
+      entries.delete(key)
+      throw revoked()
+    }
+    entry.record = record
+    entry.checkedAt = now()
+    return entry.verified
+  }
+
+  return function verify(token) {
+    const key = sha256(token)
+    const entry = entries.get(key)
+    if (!entry) return first(key, token)
+    const time = now()
+    if (entry.verified.expiresAt * 1000 <= time) {
+      entries.delete(key)
+      throw new OAuthError('invalid_token', 'The access token has expired.')
+    }
+    if (entry.record === undefined || time - entry.checkedAt < recheck) return entry.verified
+    entry.check ??= again(key, entry).finally(() => {
+      delete entry.check
+    })
+    return entry.check
+  }
+}
+
+async function liveGrant(
+  grants: Grants,
+  { sid, jti }: AccessTokenClaims,
+): Promise<VaultRecord<Grant>> {
+  const record = await grants.read(sid)
+  if (!record || isRevoked(record.value, jti)) throw revoked()
+  return record
+}
+
+function isRevoked({ revoked }: Grant, jti: string | undefined): boolean {
+  return jti !== undefined && revoked !== undefined && Object.hasOwn(revoked, jti)
+}
+
+function revoked(): OAuthError {
+  return new OAuthError('invalid_token', 'The access token has been revoked.')
+}
+
+function ownEntry(token: AccessTokenClaims, record: VaultRecord<Grant>, checkedAt: number): Entry {
+  const grant = record.value
+  const verified: VerifiedToken = {
+    kind: 'proxy',
+    clientId: token.client_id,
+    scopes: token.scope === '' ? [] : token.scope.split(' '),
+    expiresAt: token.exp,
+    resource: token.aud,
+    user: grant.user,
+    claims: (parseJws(grant.upstream.accessToken) as ParsedJws).claims as EntraClaims,
+    assertion: grant.upstream.accessToken,
+    sid: token.sid,
+  }
+  return { verified, jti: token.jti, record, checkedAt }
+}
+
+function entraToken(token: string, claims: EntraClaims, scopes: ScopeStrategy): VerifiedToken {
+  const { oid, tid, sub, name, preferred_username, roles = [], azp } = claims
+  const user = {
+    oid,
+    tid,
+    sub,
+    ...(name !== undefined && { name }),
+    ...(preferred_username !== undefined && { username: preferred_username }),
+    roles,
+  }
+  return {
+    kind: 'entra',
+    clientId: azp ?? '',
+    scopes: scopes.fromToken(claims),
+    expiresAt: claims.exp,
+    ...(!isAppOnly(claims) && { user }),
+    claims,
+    assertion: token,
+  }
+}
