@@ -1,0 +1,222 @@
+/**
+ * `npm run demo`: the whole journey on this machine, told step by step. An emulated Entra and Graph, the
+ * reference host, a real MCP SDK client and a browser. `npm run demo -- --serve` keeps it all up instead.
+ */
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { parseArgs } from 'node:util'
+import { Client } from '@modelcontextprotocol/sdk/client/index.js'
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
+import { startEntra } from 'mcp-entra/testing'
+import { Browser } from './browser.js'
+import { DemoClient } from './demo-client.js'
+import { createHost } from './host.js'
+
+const { values: flags } = parseArgs({ options: { serve: { type: 'boolean', default: false } } })
+
+/** Nothing here takes longer than this many seconds; if it does, something is wrong. */
+const demoDeadline = 60
+
+let previous = performance.now()
+let count = 0
+
+/** One line for the reader, with the milliseconds since the line before. */
+function step(sentence: string): void {
+  const now = performance.now()
+  count += 1
+  console.log(`${String(count).padStart(2)}. ${sentence} (${Math.round(now - previous)} ms)`)
+  previous = now
+}
+
+async function start() {
+  const entra = await startEntra()
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const url = `http://localhost:${(server.address() as AddressInfo).port}`
+  entra.addRedirectUri(`${url}/auth/callback`)
+  const quiet = { info() {}, warn() {}, error: (fields: object) => console.error(fields) }
+  const host = createHost(
+    {
+      port: 0,
+      baseUrl: url,
+      tenantId: entra.tenant.id,
+      clientId: entra.app.clientId,
+      clientSecret: entra.app.secrets?.[0] ?? '',
+      authorityHost: entra.url,
+      keys: [randomBytes(32).toString('base64')],
+      refreshGrace: undefined,
+      redisUrl: undefined,
+      graphUrl: entra.graphUrl,
+    },
+    { logger: quiet },
+  )
+  server.on('request', host)
+  const close = async () => {
+    server.close()
+    server.closeAllConnections()
+    await entra.close()
+  }
+  return { entra, url, close }
+}
+
+type Stage = Awaited<ReturnType<typeof start>>
+
+async function play({ entra, url }: Stage): Promise<void> {
+  const user = entra.users[0]
+  assert(user, 'the emulated tenant has a user')
+  step(`An emulated Entra and Graph are up at ${entra.url}, the notes server at ${url}/mcp.`)
+
+  const refused = await fetch(`${url}/mcp`, { method: 'POST' })
+  assert.equal(refused.status, 401)
+  const where = /resource_metadata="([^"]+)"/.exec(
+    refused.headers.get('www-authenticate') ?? '',
+  )?.[1]
+  assert(where, 'the challenge says where the metadata is')
+  step('Without a token the server answers 401, and says where to find out how to get one.')
+
+  const resource = (await (await fetch(where)).json()) as { authorization_servers: string[] }
+  assert.deepEqual(resource.authorization_servers, [url])
+  step('The metadata names the authorization server: the same host, standing in for Entra.')
+
+  const provider = new DemoClient()
+  await assert.rejects(connect(url, provider), 'an unknown client cannot connect')
+  assert(provider.information(), 'the client has registered')
+  step('A real MCP client has read that, registered itself, and wants to send its user to log in.')
+
+  const browser = new Browser({ stopAt: (target) => target.startsWith(provider.redirectUrl) })
+  await signIn(browser, provider, user.username, url)
+  step(`${user.name} approved the client, signed in at Entra, and the client has its tokens.`)
+
+  let client = await connect(url, provider)
+  const { tools } = await client.listTools()
+  step(`The client is in, and sees the tools ${tools.map(({ name }) => name).join(', ')}.`)
+
+  const who = (await call(client, 'whoami')) as { user: { name: string } }
+  assert.equal(who.user.name, user.name)
+  assert.deepEqual(await call(client, 'list_notes'), [])
+  step(`Tools know who is calling: ${who.user.name}, who has no notes yet.`)
+
+  await assert.rejects(client.callTool({ name: 'add_note', arguments: { text: 'Buy milk' } }))
+  const asked = provider.sentTo.at(-1)?.searchParams.get('scope')
+  assert.equal(asked, 'notes.read notes.write')
+  step(`Writing was refused with 403: the client now asks for "${asked}" (step-up).`)
+
+  await signIn(browser, provider, user.username, url)
+  client = await connect(url, provider)
+  assert.deepEqual(await call(client, 'add_note', { text: 'Buy milk' }), ['Buy milk'])
+  step('The user approved that too, and the note is written.')
+
+  const profile = (await call(client, 'my_profile')) as { userPrincipalName: string }
+  assert.equal(profile.userPrincipalName, user.username)
+  step(`On behalf of the user the server asked Graph who that is: ${profile.userPrincipalName}.`)
+
+  const before = provider.tokens()
+  assert(before)
+  provider.saveTokens({ ...before, access_token: 'expired' })
+  assert.deepEqual(await call(client, 'list_notes'), ['Buy milk'])
+  assert.notEqual(provider.tokens()?.refresh_token, before.refresh_token)
+  step('The access token ran out: the client refreshed it, and nobody had to log in.')
+
+  await revoke(url, provider)
+  await new Promise((resolve) => setTimeout(resolve, 1100))
+  step('The client signed out: its tokens are revoked.')
+
+  const after = await fetch(`${url}/api/notes`, {
+    headers: { authorization: `Bearer ${provider.tokens()?.access_token}` },
+  })
+  assert.equal(after.status, 401)
+  step('And the server answers 401 again. That was the whole journey.')
+  await client.close()
+}
+
+async function connect(url: string, provider: DemoClient): Promise<Client> {
+  const client = new Client({ name: 'demo', version: '1.0.0' })
+  await client.connect(
+    new StreamableHTTPClientTransport(new URL(`${url}/mcp`), { authProvider: provider }),
+  )
+  return client
+}
+
+async function call(
+  client: Client,
+  name: string,
+  args: Record<string, unknown> = {},
+): Promise<unknown> {
+  const result = (await client.callTool({ name, arguments: args })) as {
+    isError?: boolean
+    content: { text: string }[]
+  }
+  const text = result.content[0]?.text ?? ''
+  assert(!result.isError, text)
+  return JSON.parse(text)
+}
+
+/** The user's part: read the consent page, press Approve, sign in, be sent back to the client. */
+async function signIn(browser: Browser, provider: DemoClient, username: string, url: string) {
+  const target = new URL(provider.sentTo.at(-1) ?? '')
+  target.searchParams.set('login_hint', username)
+  const consent = await browser.open(target.href)
+  assert.equal(consent.status, 200, consent.html)
+  const answer = new URL((await browser.press(consent, 'approve')).url)
+  const code = answer.searchParams.get('code')
+  assert(code, `the client got a code: ${answer.searchParams.get('error_description')}`)
+  assert.equal(answer.searchParams.get('iss'), url)
+  const transport = new StreamableHTTPClientTransport(new URL(`${url}/mcp`), {
+    authProvider: provider,
+  })
+  await transport.finishAuth(code)
+}
+
+async function revoke(url: string, provider: DemoClient): Promise<void> {
+  const response = await fetch(`${url}/revoke`, {
+    method: 'POST',
+    body: new URLSearchParams({
+      token: provider.tokens()?.refresh_token ?? '',
+      client_id: provider.information()?.client_id ?? '',
+    }),
+  })
+  assert.equal(response.status, 200)
+}
+
+function explain({ entra, url }: Stage): void {
+  const users = entra.users.map(({ username }) => username).join(', ')
+  console.log(`
+Everything is up until you press Ctrl-C.
+
+  MCP server            ${url}/mcp
+  Emulated Entra        ${entra.url}  (sign in as ${users}; no password)
+
+MCP Inspector           npx @modelcontextprotocol/inspector
+                        transport "Streamable HTTP", URL ${url}/mcp, then Connect
+
+curl                    curl -i -X POST ${url}/mcp
+                        curl -s ${url}/.well-known/oauth-protected-resource/mcp
+                        curl -s ${url}/.well-known/oauth-authorization-server
+                        curl -s ${url}/register -H 'content-type: application/json' \\
+                          -d '{"client_name":"curl","redirect_uris":["http://127.0.0.1:9999/cb"]}'
+`)
+}
+
+const stage = await start()
+if (flags.serve) {
+  explain(stage)
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => void stage.close().then(() => process.exit(0)))
+  }
+} else {
+  const overdue = setTimeout(() => {
+    console.error(`The demo did not finish within ${demoDeadline} seconds.`)
+    process.exit(1)
+  }, demoDeadline * 1000)
+  try {
+    await play(stage)
+  } catch (error) {
+    console.error(error)
+    process.exitCode = 1
+  } finally {
+    clearTimeout(overdue)
+    await stage.close()
+  }
+}

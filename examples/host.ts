@@ -1,0 +1,122 @@
+/** The reference host: an MCP server with notes, and the four middlewares in front of it. */
+import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js'
+import cors from 'cors'
+import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express'
+import {
+  authOf,
+  clientSecret,
+  entraAuth,
+  entraScopes,
+  type Logger,
+  oauthRoutes,
+  oboToken,
+  requireBearer,
+  type Storage,
+  scopeGuard,
+} from 'mcp-entra'
+import { notebook } from './notebook.js'
+import { notesServer } from './notes-server.js'
+import type { Settings } from './settings.js'
+
+/** Where notes and logins go besides the settings. */
+export interface HostOptions {
+  readonly storage?: Storage
+  readonly logger?: Logger
+}
+
+const graphScopes = ['https://graph.microsoft.com/User.Read']
+
+/** An Express application, ready to listen. */
+export function createHost(settings: Settings, { storage, logger }: HostOptions = {}): Express {
+  const auth = entraAuth({
+    baseUrl: settings.baseUrl,
+    tenantId: settings.tenantId,
+    clientId: settings.clientId,
+    credential: clientSecret(settings.clientSecret),
+    authorityHost: settings.authorityHost,
+    resourceName: 'Notes',
+    scopes: entraScopes({
+      clientId: settings.clientId,
+      required: ['notes.read'],
+      optional: ['notes.write'],
+      implies: { 'notes.write': ['notes.read'] },
+      additional: graphScopes,
+      descriptions: {
+        'notes.read': 'Read your notes',
+        'notes.write': 'Add notes for you',
+        'https://graph.microsoft.com/User.Read': 'Your Microsoft profile',
+      },
+    }),
+    keys: settings.keys,
+    ...(settings.refreshGrace !== undefined && {
+      lifetimes: { refreshGrace: settings.refreshGrace },
+    }),
+    ...(storage && { storage }),
+    ...(logger && { logger }),
+  })
+  const notes = notebook()
+  const app = express().disable('x-powered-by')
+
+  app.get('/healthz', (_req, res) => void res.json({ status: 'ok' }))
+  app.use(oauthRoutes(auth))
+  app.use(['/mcp', '/api'], cors({ exposedHeaders: ['WWW-Authenticate', 'Mcp-Session-Id'] }))
+
+  app.all(
+    '/mcp',
+    requireBearer(auth),
+    scopeGuard({ tools: { list_notes: 'notes.read', add_note: 'notes.write' } }),
+    oboToken(auth, { graph: { scopes: graphScopes, tools: ['my_profile'] } }),
+    mcpHandler(notes, settings.graphUrl),
+  )
+
+  app.get('/api/notes', requireBearer(auth), scopeGuard('notes.read'), (req, res) => {
+    res.json({ notes: notes.of(authOf(req)) })
+  })
+  app.post(
+    '/api/notes',
+    requireBearer(auth),
+    scopeGuard('notes.write'),
+    express.json(),
+    (req, res) => {
+      const { text } = (req.body ?? {}) as { text?: unknown }
+      if (typeof text !== 'string' || text === '') {
+        res
+          .status(400)
+          .json({ error: 'invalid_request', error_description: 'Send JSON: {"text": "…"}' })
+        return
+      }
+      res.status(201).json({ notes: notes.add(authOf(req), text) })
+    },
+  )
+
+  app.use(answerErrors(logger))
+  return app
+}
+
+/** Stateless: a server and a transport for each request. */
+function mcpHandler(notes: ReturnType<typeof notebook>, graphUrl: string): RequestHandler {
+  return async (req, res) => {
+    const server = notesServer(notes, graphUrl)
+    const transport = new StreamableHTTPServerTransport({})
+    res.on('close', () => {
+      void transport.close()
+      void server.close()
+    })
+    await server.connect(transport)
+    await transport.handleRequest(req, res, req.body)
+  }
+}
+
+/** The last word on errors: a status and an error code, never a stack. */
+function answerErrors(logger: Logger | undefined): ErrorRequestHandler {
+  return (error: { status?: number; message?: string }, _req, res, next) => {
+    if (res.headersSent) return next(error)
+    const status = error.status !== undefined && error.status < 500 ? error.status : 500
+    if (status === 500) {
+      if (logger) logger.error({ error: String(error.message) }, 'request failed')
+      else console.error(error)
+    }
+    const code = status === 500 ? 'server_error' : 'invalid_request'
+    res.status(status).json({ error: code, error_description: 'The request could not be handled.' })
+  }
+}

@@ -1,0 +1,52 @@
+/** The MCP server behind the gate: four tools, each finding its user in `extra.authInfo`. */
+import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js'
+import { downstreamToken, userOf } from 'mcp-entra'
+import { z } from 'zod'
+import type { Notebook } from './notebook.js'
+
+const text = (value: unknown) => ({
+  content: [{ type: 'text' as const, text: JSON.stringify(value, null, 2) }],
+})
+
+/** Seconds to wait for Graph. */
+const graphDeadline = 10
+
+/** A fresh server, for one request. */
+export function notesServer(notes: Notebook, graphUrl: string): McpServer {
+  const server = new McpServer({ name: 'notes', version: '1.0.0' })
+
+  server.registerTool(
+    'whoami',
+    { description: 'Who you are, and which application is asking' },
+    (extra) => {
+      const { authInfo } = extra
+      return text({ user: userOf(authInfo), client: authInfo?.clientId, scopes: authInfo?.scopes })
+    },
+  )
+
+  server.registerTool('list_notes', { description: 'Your notes' }, (extra) =>
+    text(notes.of(extra.authInfo)),
+  )
+
+  server.registerTool(
+    'add_note',
+    { description: 'Adds a note', inputSchema: { text: z.string().min(1).max(4000) } },
+    (args, extra) => text(notes.add(extra.authInfo, args.text)),
+  )
+
+  server.registerTool(
+    'my_profile',
+    { description: 'Your profile in Microsoft Graph' },
+    async (extra) => {
+      const token = await downstreamToken(extra.authInfo, 'graph')
+      const response = await fetch(`${graphUrl}/me`, {
+        headers: { authorization: `Bearer ${token}` },
+        signal: AbortSignal.timeout(graphDeadline * 1000),
+      })
+      if (!response.ok) throw new Error(`Microsoft Graph answered ${response.status}`)
+      return text(await response.json())
+    },
+  )
+
+  return server
+}
