@@ -78,6 +78,9 @@ export interface EntraAuthOptions {
   readonly now?: () => number
 }
 
+/** Longest wait for Entra's token endpoint: well below what clients and proxies in front of us allow. */
+const upstreamSeconds = 8
+
 /** What the gates work with. */
 export interface GateContext {
   readonly resources: readonly [Resource, ...Resource[]]
@@ -127,6 +130,8 @@ export function entraAuth(options: EntraAuthOptions): EntraAuth {
   })
   const report = reporter(options.logger)
   const lifetimes = readLifetimes(options.lifetimes)
+  const callbackPath = readPath('callbackPath', options.callbackPath ?? '/auth/callback')
+  const customSchemes = [...knownCustomSchemes, ...readSchemes(options.customSchemes)]
   const resources = readResources(options.resources, baseUrl, basePath)
   const verifier = entraVerifier({
     authority,
@@ -136,7 +141,8 @@ export function entraAuth(options: EntraAuthOptions): EntraAuth {
     ...(options.identifierUris && { identifierUris: options.identifierUris }),
     ...(options.allowedTenants && { allowedTenants: options.allowedTenants }),
   })
-  const endpoint = credential && tokenEndpoint({ authority, clientId, credential })
+  const endpoint =
+    credential && tokenEndpoint({ authority, clientId, credential, timeout: upstreamSeconds })
   const tokens = options.keys && tokenFloor(keyRing(options.keys), storage, lifetimes, baseUrl, now)
   const exchanges =
     endpoint &&
@@ -189,9 +195,9 @@ export function entraAuth(options: EntraAuthOptions): EntraAuth {
         basePath,
         resourceName: options.resourceName,
         clientId,
-        callbackPath: readPath('callbackPath', options.callbackPath ?? '/auth/callback'),
+        callbackPath,
         resources,
-        customSchemes: [...knownCustomSchemes, ...readSchemes(options.customSchemes)],
+        customSchemes,
         scopes,
         lifetimes,
         stepUpByLogin: options.stepUpByLogin ?? true,

@@ -52,6 +52,8 @@ interface Entry {
   record?: VaultRecord<Grant>
   /** Milliseconds since the epoch. */
   checkedAt: number
+  /** How many revocations this process had made by then. */
+  revocations: number
   check?: Promise<VerifiedToken>
 }
 
@@ -64,6 +66,7 @@ const longestToken = 16_384
 export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
   const { now, maxEntries, proxy } = options
   const entries = new Map<string, Entry>()
+  const examinations = new Map<string, Promise<VerifiedToken>>()
 
   const remember = (key: string, entry: Entry): VerifiedToken => {
     entries.delete(key)
@@ -75,29 +78,43 @@ export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
     return entry.verified
   }
 
-  const first = async (key: string, token: string): Promise<VerifiedToken> => {
+  const examine = async (key: string, token: string): Promise<VerifiedToken> => {
     const jws = token.length <= longestToken ? parseJws(token) : undefined
     if (!jws)
       throw new OAuthError('invalid_token', 'The access token is not one this server knows.')
     if (proxy?.accessTokens.claimsToBeOurs(jws)) {
       const claims = proxy.accessTokens.verify(jws)
-      return remember(key, ownEntry(claims, await liveGrant(proxy.grants, claims), now()))
+      const seen = { checkedAt: now(), revocations: proxy.grants.revocations }
+      return remember(key, { ...ownEntry(claims, await liveGrant(proxy.grants, claims)), ...seen })
     }
     const claims = await options.verifier.accessToken(jws)
-    return remember(key, { verified: entraToken(token, claims, options.scopes), checkedAt: now() })
+    const verified = entraToken(token, claims, options.scopes)
+    return remember(key, { verified, checkedAt: now(), revocations: 0 })
+  }
+
+  /** However many requests bring a new token at once, it is examined once. */
+  const first = (key: string, token: string): Promise<VerifiedToken> => {
+    const running = examinations.get(key)
+    if (running) return running
+    const examination = examine(key, token).finally(() => examinations.delete(key))
+    examinations.set(key, examination)
+    return examination
   }
 
   const again = async (key: string, entry: Entry): Promise<VerifiedToken> => {
     const { sid } = entry.verified
+    const seen = { checkedAt: now(), revocations: proxy?.grants.revocations ?? 0 }
     const record = await proxy?.grants.reread(sid as string, entry.record as VaultRecord<Grant>)
     if (!record || isRevoked(record.value, entry.jti)) {
       entries.delete(key)
       throw revoked()
     }
-    entry.record = record
-    entry.checkedAt = now()
+    Object.assign(entry, seen, { record })
     return entry.verified
   }
+
+  const isFresh = ({ checkedAt, revocations }: Entry, time: number) =>
+    time - checkedAt < recheck && revocations === proxy?.grants.revocations
 
   return function verify(token) {
     const key = sha256(token)
@@ -108,7 +125,7 @@ export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
       entries.delete(key)
       throw new OAuthError('invalid_token', 'The access token has expired.')
     }
-    if (entry.record === undefined || time - entry.checkedAt < recheck) return entry.verified
+    if (entry.record === undefined || isFresh(entry, time)) return entry.verified
     entry.check ??= again(key, entry).finally(() => {
       delete entry.check
     })
@@ -133,7 +150,7 @@ function revoked(): OAuthError {
   return new OAuthError('invalid_token', 'The access token has been revoked.')
 }
 
-function ownEntry(token: AccessTokenClaims, record: VaultRecord<Grant>, checkedAt: number): Entry {
+function ownEntry(token: AccessTokenClaims, record: VaultRecord<Grant>) {
   const grant = record.value
   const verified: VerifiedToken = {
     kind: 'proxy',
@@ -146,7 +163,7 @@ function ownEntry(token: AccessTokenClaims, record: VaultRecord<Grant>, checkedA
     assertion: grant.upstream.accessToken,
     sid: token.sid,
   }
-  return { verified, jti: token.jti, record, checkedAt }
+  return { verified, jti: token.jti, record }
 }
 
 function entraToken(token: string, claims: EntraClaims, scopes: ScopeStrategy): VerifiedToken {

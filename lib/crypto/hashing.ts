@@ -1,7 +1,5 @@
 /** Random secrets, their hashes, and comparing without telling how far one got. */
-import * as crypto from 'node:crypto'
-
-const { createHash, randomBytes, timingSafeEqual } = crypto
+import { createHash, hash, randomBytes, timingSafeEqual } from 'node:crypto'
 
 /** 256 random bits as 43 base64url characters. */
 export function randomSecret(): string {
@@ -14,10 +12,9 @@ export function randomId(): string {
 }
 
 /** SHA-256 as base64url. */
-export const sha256: (text: string) => string =
-  'hash' in crypto
-    ? (text) => crypto.hash('sha256', text, 'base64url')
-    : (text) => createHash('sha256').update(text).digest('base64url')
+export function sha256(text: string): string {
+  return hash('sha256', text, 'base64url')
+}
 
 /** Whether two strings are equal, in time that depends on neither. */
 export function constantTimeEqual(a: string, b: string): boolean {

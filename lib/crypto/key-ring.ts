@@ -57,8 +57,7 @@ const shortestKey = 22
  * @throws TypeError for an empty list, a short key or one given twice
  */
 export function keyRing(keys: readonly string[]): KeyRing {
-  checkKeys(keys)
-  const all = keys.map(ringKey)
+  const all = readKeys(keys).map(ringKey)
   const [current] = all as [RingKey]
   const byId = new Map(all.map((key) => [key.id.toString('hex'), key]))
   const byKid = new Map(all.map((key) => [key.signing.kid, key]))
@@ -70,21 +69,23 @@ export function keyRing(keys: readonly string[]): KeyRing {
   })
 }
 
-function checkKeys(keys: unknown): asserts keys is readonly string[] {
+/** Blanks around a key come from lists and files (`first, second`) and are no part of it. */
+function readKeys(keys: unknown): readonly string[] {
   const remedy = 'make one with `openssl rand -base64 32`'
   if (!Array.isArray(keys) || keys.length === 0) {
     throw new TypeError(`entraAuth: keys must hold at least one secret: ${remedy}`)
   }
-  keys.forEach((key: unknown, index) => {
-    if (typeof key !== 'string' || key.trim().length < shortestKey) {
-      throw new TypeError(
-        `entraAuth: keys[${index}] must be a random secret of at least ${shortestKey} characters (128 bits): ${remedy}`,
-      )
-    }
+  const trimmed = keys.map((key: unknown, index) => {
+    const secret = typeof key === 'string' ? key.trim() : ''
+    if (secret.length >= shortestKey) return secret
+    throw new TypeError(
+      `entraAuth: keys[${index}] must be a random secret of at least ${shortestKey} characters (128 bits): ${remedy}`,
+    )
   })
-  if (new Set(keys).size !== keys.length) {
+  if (new Set(trimmed).size !== trimmed.length) {
     throw new TypeError('entraAuth: keys holds the same secret twice')
   }
+  return trimmed
 }
 
 function ringKey(secret: string): RingKey {

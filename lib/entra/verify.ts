@@ -112,7 +112,11 @@ export function isAppOnly(claims: Claims): boolean {
   if (idtyp !== undefined) return idtyp === 'app'
   // `idtyp` is an optional claim; without it, this is what an application's token looks like.
   return (
-    scp === undefined && nonce === undefined && Array.isArray(roles) && isGuid(oid) && oid === sub
+    scp === undefined &&
+    nonce === undefined &&
+    Array.isArray(roles) &&
+    typeof oid === 'string' &&
+    oid === sub
   )
 }
 
@@ -196,7 +200,7 @@ function isEntraClaims(claims: Claims): claims is EntraClaims {
   const { oid, sub, roles = [] } = claims
   const texts = ['azp', 'scp', 'name', 'preferred_username', 'idtyp', 'nonce']
   return (
-    isGuid(oid) &&
+    typeof oid === 'string' &&
     typeof sub === 'string' &&
     Array.isArray(roles) &&
     roles.every((role) => typeof role === 'string') &&

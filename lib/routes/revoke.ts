@@ -49,16 +49,7 @@ async function revokeAccessToken(
   { client_id, sid, jti, exp }: AccessTokenClaims,
 ): Promise<void> {
   if (client_id !== client.id) throw foreign()
-  await context.grants.exclusively(sid, async () => {
-    const grant = (await context.grants.read(sid))?.value
-    if (!grant) return
-    const now = context.now() / 1000
-    const alive = Object.entries(grant.revoked ?? {}).filter(([, expiry]) => expiry > now)
-    await context.grants.keep(sid, {
-      ...grant,
-      revoked: Object.fromEntries([...alive, [jti, exp]]),
-    })
-  })
+  await context.grants.revokeToken(sid, jti, exp)
   context.report('revocation', { reason: 'client', token: 'access_token' })
 }
 

@@ -58,7 +58,7 @@ export function accessTokens(
   return Object.freeze({
     mint({ sid, grant, clientId, scopes }: MintRequest) {
       const iat = Math.floor(now() / 1000)
-      const expiresIn = Math.min(maxAge, grant.upstream.expiresAt - iat)
+      const expiresIn = Math.max(1, Math.min(maxAge, grant.upstream.expiresAt - iat))
       const claims: AccessTokenClaims = {
         iss: issuer,
         aud: grant.resource,

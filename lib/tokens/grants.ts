@@ -17,6 +17,10 @@ export interface Grants {
   revoke(sid: string): Promise<boolean>
   /** Runs `edit` while nobody else edits the grant, on any replica. @throws OAuthError 503 when it stays busy */
   exclusively<T>(sid: string, edit: () => Promise<T>): Promise<T>
+  /** Ends one access token before its time; the grant goes on. @param exp seconds since the epoch */
+  revokeToken(sid: string, jti: string, exp: number): Promise<void>
+  /** Goes up with every revocation by this process, so that its own gates need not wait to notice. */
+  readonly revocations: number
   /** Seconds the grant may still live. */
   remaining(grant: Grant): number
   /** Remembers for a while that the client needs to log in for more scopes. */
@@ -34,7 +38,7 @@ const patience = 15_000
 /** @param now milliseconds since the epoch */
 export function grants(vault: Vault, lifetimes: Lifetimes, now: () => number): Grants {
   const records = vault.shelf<Grant>('grant')
-  const revocations = vault.shelf<true>('revoked')
+  const revokedMarks = vault.shelf<true>('revoked')
   const locks = vault.shelf<true>('lock')
   const stepUps = vault.shelf<true>('step-up')
 
@@ -42,18 +46,34 @@ export function grants(vault: Vault, lifetimes: Lifetimes, now: () => number): G
     Math.min(lifetimes.grant, grant.createdAt + lifetimes.grantMaxAge - now() / 1000)
 
   const acquire = async (sid: string) => {
-    const deadline = now() + patience
-    for (
-      let pause = 10;
-      !(await locks.claim(sid, true, lockSeconds));
-      pause = Math.min(200, pause * 2)
-    ) {
-      if (now() > deadline)
+    let pause = 10
+    for (let waited = 0; !(await locks.claim(sid, true, lockSeconds)); waited += pause) {
+      if (waited > patience)
         throw unavailable('The session is busy. Try again shortly.', 'lock held')
       await new Promise((resolve) => setTimeout(resolve, pause))
+      pause = Math.min(200, pause * 2)
     }
   }
 
+  const keep = async (sid: string, grant: Grant) => {
+    await records.write(sid, grant, remaining(grant))
+    // A revocation writes its mark before it takes the record, so one of the two sees the other.
+    if (!(await revokedMarks.read(sid))) return true
+    await records.take(sid)
+    return false
+  }
+
+  const exclusively = async <T>(sid: string, edit: () => Promise<T>) => {
+    await acquire(sid)
+    try {
+      return await edit()
+    } finally {
+      // A lock that cannot be given back runs out by itself.
+      await locks.take(sid).catch(() => undefined)
+    }
+  }
+
+  let revocations = 0
   return Object.freeze({
     async create(grant: Grant) {
       const sid = randomSecret()
@@ -62,25 +82,24 @@ export function grants(vault: Vault, lifetimes: Lifetimes, now: () => number): G
     },
     read: (sid: string) => records.read(sid),
     reread: (sid: string, known: VaultRecord<Grant>) => records.reread(sid, known),
-    async keep(sid: string, grant: Grant) {
-      await records.write(sid, grant, remaining(grant))
-      // A revocation writes its mark before it takes the record, so one of the two sees the other.
-      if (!(await revocations.read(sid))) return true
-      await records.take(sid)
-      return false
-    },
+    keep,
+    exclusively,
     async revoke(sid: string) {
-      await revocations.write(sid, true, revocationSeconds)
-      return (await records.take(sid)) !== undefined
+      await revokedMarks.write(sid, true, revocationSeconds)
+      const grant = await records.take(sid)
+      revocations += 1
+      return grant !== undefined
     },
-    async exclusively<T>(sid: string, edit: () => Promise<T>) {
-      await acquire(sid)
-      try {
-        return await edit()
-      } finally {
-        // A lock that cannot be given back runs out by itself.
-        await locks.take(sid).catch(() => undefined)
-      }
+    revokeToken: (sid: string, jti: string, exp: number) =>
+      exclusively(sid, async () => {
+        const grant = (await records.read(sid))?.value
+        if (!grant) return
+        const alive = Object.entries(grant.revoked ?? {}).filter(([, end]) => end * 1000 > now())
+        await keep(sid, { ...grant, revoked: Object.fromEntries([...alive, [jti, exp]]) })
+        revocations += 1
+      }),
+    get revocations() {
+      return revocations
     },
     remaining,
     askForStepUp: (sid: string) => stepUps.write(sid, true, stepUpSeconds),
