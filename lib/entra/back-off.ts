@@ -1,4 +1,5 @@
 /** When to ask again after a failure: 1 s, doubling to 30 s. */
+import { EntraError } from './errors.js'
 
 /** Counts failures and says when the next try is due. Times are milliseconds since the epoch. */
 export interface BackOff {
@@ -6,8 +7,8 @@ export interface BackOff {
   readonly failing: boolean
   /** Seconds until the next try, at least 1; undefined when one may be made now. */
   wait(now: number): number | undefined
-  /** @param retryAfter seconds, when the server named a time */
-  failed(now: number, retryAfter: number | undefined): void
+  /** @param error an EntraError may say how long to wait */
+  failed(now: number, error: unknown): void
   succeeded(): void
 }
 
@@ -24,8 +25,9 @@ export function backOff(): BackOff {
     wait(now) {
       return failures > 0 && now < nextTry ? Math.ceil((nextTry - now) / 1000) : undefined
     },
-    failed(now, retryAfter = 0) {
-      const pause = Math.max(2 ** Math.min(failures, 5), retryAfter)
+    failed(now, error) {
+      const asked = error instanceof EntraError ? error.retryAfter : undefined
+      const pause = Math.max(2 ** Math.min(failures, 5), asked ?? 0)
       failures += 1
       nextTry = now + Math.min(pause, longestPause) * 1000
     },

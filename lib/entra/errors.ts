@@ -159,8 +159,8 @@ function outcome({ status, codes, error, suberror, claims }: Refusal): Outcome {
   return byCode ?? bySuberror ?? outcomeByError.get(error) ?? { kind: 'unavailable' }
 }
 
-function summary(detail: EntraErrorDetail): string {
-  const { status, codes = [], error, suberror, correlationId, traceId } = detail
+function summary(detail: EntraErrorDetail & { readonly codes: readonly number[] }): string {
+  const { status, codes, error, suberror, correlationId, traceId } = detail
   const parts = [
     `HTTP ${status}`,
     codes.map((code) => `AADSTS${code}`).join(', '),

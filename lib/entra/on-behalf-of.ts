@@ -85,7 +85,7 @@ export function onBehalfOf(options: OnBehalfOfOptions): OnBehalfOf & { readonly 
     const entry = lookUp(key)
     if (entry && 'failure' in entry) return Promise.reject(entry.failure)
     if (!entry) return flights.get(key) ?? exchange(key, input, false)
-    if (now() >= entry.renewAt && !flights.has(key) && !isDead(input)) renew(key, input, entry)
+    if (now() >= entry.renewAt && !flights.has(key)) renew(key, input, entry)
     return Promise.resolve(entry.result)
   }
 

@@ -258,18 +258,18 @@ function noSuchScope(where: string, scope: string, supported: readonly string[])
   return new TypeError(`${where}: no such scope: ${quoted(scope)} ${remedy}`)
 }
 
-/** Whether two letters exchanged, or at most two changed, added or left out, make one of the other. */
-function isNear(a: string, b: string): boolean {
-  let row = Array.from({ length: b.length + 1 }, (_cell, index) => index)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const [up = 0, left = 0, corner = 0] = [row[j], next[j - 1], row[j - 1]]
-      next.push(Math.min(up + 1, left + 1, corner + (a[i - 1] === b[j - 1] ? 0 : 1)))
-    }
-    row = next
-  }
-  return (row.at(-1) ?? 0) <= 2
+/** Whether at most two letters changed, added or left out make one of the other. */
+function isNear(a: string, b: string, edits = 2): boolean {
+  if (a === b) return true
+  if (edits === 0) return false
+  let same = 0
+  while (same < a.length && a[same] === b[same]) same += 1
+  const [restOfA, restOfB] = [a.slice(same), b.slice(same)]
+  return [
+    [restOfA.slice(1), restOfB.slice(1)] as const,
+    [restOfA.slice(1), restOfB] as const,
+    [restOfA, restOfB.slice(1)] as const,
+  ].some(([nextA, nextB]) => isNear(nextA, nextB, edits - 1))
 }
 
 function quoted(value: unknown): string {

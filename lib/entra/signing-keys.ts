@@ -76,7 +76,7 @@ export function signingKeys(options: SigningKeysOptions): SigningKeys {
       retry.succeeded()
       return set
     } catch (error) {
-      retry.failed(now(), error instanceof UpstreamOutage ? error.retryAfter : undefined)
+      retry.failed(now(), error)
       throw error
     }
   }
@@ -109,7 +109,7 @@ export function signingKeys(options: SigningKeysOptions): SigningKeys {
       if (!set || age >= lastKnownGoodAge) return refreshIfDue().then(({ keys }) => keys.get(kid))
       const key = set.keys.get(kid)
       if (key) return findKnown(key, age)
-      if (age < unknownKeyPause && !retry.failing) return undefined
+      if (age < unknownKeyPause) return undefined
       return refreshIfDue().then(({ keys }) => keys.get(kid))
     },
   })
@@ -161,8 +161,10 @@ function importKey(jwk: unknown): SigningKey | undefined {
   if ((use !== undefined && use !== 'sig') || (alg !== undefined && alg !== 'RS256')) return
   try {
     const key = createPublicKey({ key: { kty, n, e }, format: 'jwk' })
-    // RFC 7518 section 3.3: 2048 bits or more.
-    if ((key.asymmetricKeyDetails?.modulusLength ?? 0) < 2048) return
+    // The defaults, and the catch below, are for types' sake: Node 20 has the details and never throws here.
+    const { modulusLength = 0, publicExponent = 0n } = key.asymmetricKeyDetails ?? {}
+    // RFC 7518 section 3.3: 2048 bits or more. With an exponent of 1 everybody could sign.
+    if (modulusLength < 2048 || publicExponent < 3n) return
     return { kid, key, issuer: typeof issuer === 'string' ? issuer : undefined }
   } catch {
     return

@@ -23,7 +23,7 @@ export function tenantIdOf(
       known = await fetchTenantId(authority.openidConfiguration)
       return known
     } catch (error) {
-      retry.failed(now(), error instanceof UpstreamOutage ? error.retryAfter : undefined)
+      retry.failed(now(), error)
       throw error
     }
   }
