@@ -1,7 +1,9 @@
 /** Who calls the token endpoint, and how well it can prove that. */
 import { type Authority, findClient } from './authority.js'
 import type { ClientProof } from './claims.js'
-import type { Directory, EntraApp } from './directory.js'
+import { checkAssertion } from './client-assertion.js'
+import type { EntraApp } from './directory.js'
+import type { Emulation } from './emulation.js'
 import { refuse, required } from './errors.js'
 import { type EntraRequest, header, type Params } from './messages.js'
 
@@ -23,16 +25,17 @@ export function withBasicCredentials(request: EntraRequest): Params {
   }
 }
 
-/** Finds the client and checks its secret; a client without one goes on with the proof `'0'`. */
+/** Finds the client and checks its secret or assertion; one without either goes on as public. */
 export function authenticateClient(
-  directory: Directory,
+  emulation: Emulation,
   authority: Authority,
   params: Params,
 ): AuthenticatedClient {
-  const app = findClient(directory, authority, required(params, 'client_id'))
+  const app = findClient(emulation.directory, authority, required(params, 'client_id'))
   if (params.client_secret) return { app, proof: checkSecret(app, params.client_secret) }
-  if (params.client_assertion) return { app, proof: checkAssertion(app) }
-  return { app, proof: '0' }
+  if (!params.client_assertion) return { app, proof: '0' }
+  checkAssertion(emulation, authority, app, params)
+  return { app, proof: '2' }
 }
 
 /** AADSTS7000218 when the request needs a proof and came without. */
@@ -46,7 +49,7 @@ export function requireProof({ proof }: AuthenticatedClient): void {
 
 function checkSecret(app: EntraApp, secret: string): ClientProof {
   if (app.secrets.includes(secret)) return '1'
-  if (app.secrets.length === 0) {
+  if (isPublic(app)) {
     return refuse(
       700025,
       'Client is public so neither client_assertion nor client_secret should be presented.',
@@ -59,12 +62,8 @@ function checkSecret(app: EntraApp, secret: string): ClientProof {
   )
 }
 
-/** The place for certificates and federated credentials: until then no app has a key to check with. */
-function checkAssertion(app: EntraApp): ClientProof {
-  return refuse(
-    700027,
-    `The certificate with identifier used to sign the client assertion is not registered on application '${app.clientId}'.`,
-  )
+function isPublic({ secrets, certificates, federatedCredentials }: EntraApp): boolean {
+  return secrets.length + certificates.length + federatedCredentials.length === 0
 }
 
 /** RFC 6749 section 2.3.1: both halves are form-encoded before they are joined. */

@@ -122,6 +122,8 @@ function registration(app: EntraAppOptions): EntraApp {
     multiTenant: false,
     identifierUris: [`api://${app.clientId}`],
     secrets: [],
+    certificates: [],
+    federatedCredentials: [],
     redirectUris: [],
     spaRedirectUris: [],
     scopes: [],

@@ -5,6 +5,7 @@ export type { EntraFault } from './faults.js'
 export type { MintAccessTokenOptions, MintIdTokenOptions, MintKey } from './mint.js'
 export type {
   EntraAppOptions,
+  EntraFederatedCredentialOptions,
   EntraOptions,
   EntraTenantOptions,
   EntraUserOptions,

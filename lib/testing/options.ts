@@ -30,6 +30,16 @@ export interface EntraTenantOptions {
   readonly users: readonly EntraUserOptions[]
 }
 
+/** A federated identity credential: whose tokens an app accepts in place of a secret. */
+export interface EntraFederatedCredentialOptions {
+  /** `iss` of the token. Signatures are checked when it is the emulator itself. */
+  readonly issuer: string
+  /** `sub` of the token, case-sensitive. */
+  readonly subject: string
+  /** `aud` of the token. Default `api://AzureADTokenExchange`. */
+  readonly audience?: string
+}
+
 /** An app registration. */
 export interface EntraAppOptions {
   /** Application (client) id, a GUID. */
@@ -42,8 +52,12 @@ export interface EntraAppOptions {
   readonly multiTenant?: boolean
   /** App ID URIs. Default `['api://' + clientId]`. */
   readonly identifierUris?: readonly string[]
-  /** Client secrets, all of them valid. None makes it a public client. */
+  /** Client secrets, all of them valid. */
   readonly secrets?: readonly string[]
+  /** Certificates (PEM) that client assertions may be signed with. */
+  readonly certificates?: readonly string[]
+  /** Identities whose tokens are accepted as client assertions. */
+  readonly federatedCredentials?: readonly EntraFederatedCredentialOptions[]
   /** Redirect URIs of the platform "Web". */
   readonly redirectUris?: readonly string[]
   /** Redirect URIs of the platform "Single-page application". */

@@ -20,14 +20,11 @@ export function findPlatform(app: EntraApp, uri: string): Platform {
   )
 }
 
+/** RFC 8252 section 7.3: the port of a loopback redirect URI is whatever the client got. */
 function matches(registered: string, uri: string): boolean {
-  return registered === uri || (isLoopback(uri) && withoutPort(registered) === withoutPort(uri))
-}
-
-function isLoopback(uri: string): boolean {
-  return /^http:\/\/(localhost|127\.0\.0\.1)(:\d+)?(\/|$)/.test(uri)
+  return registered === uri || withoutPort(registered) === withoutPort(uri)
 }
 
 function withoutPort(uri: string): string {
-  return uri.replace(/^(http:\/\/(?:localhost|127\.0\.0\.1)):\d+/, '$1')
+  return uri.replace(/^(http:\/\/(?:localhost|127\.0\.0\.1)):\d+(?=\/|$)/, '$1')
 }

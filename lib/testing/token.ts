@@ -84,7 +84,7 @@ function redeem(
   const authority = findAuthority(emulation.directory, segment)
   const params = withBasicCredentials(request)
   const grant = findGrant(required(params, 'grant_type'))
-  const client = authenticateClient(emulation.directory, authority, params)
+  const client = authenticateClient(emulation, authority, params)
   return grant(emulation, { authority, client, params, origin })
 }
 
