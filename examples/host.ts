@@ -93,9 +93,14 @@ export function createHost(settings: Settings, { storage, logger }: HostOptions 
   return app
 }
 
-/** Stateless: a server and a transport for each request. */
+/** Stateless: a server and a transport for each request, and no stream to open or session to end. */
 function mcpHandler(notes: ReturnType<typeof notebook>, graphUrl: string): RequestHandler {
   return async (req, res) => {
+    if (req.method !== 'POST') {
+      const error = { code: -32000, message: 'Method not allowed: this server is stateless.' }
+      res.status(405).set('Allow', 'POST').json({ jsonrpc: '2.0', error, id: null })
+      return
+    }
     const server = notesServer(notes, graphUrl)
     const transport = new StreamableHTTPServerTransport({})
     res.on('close', () => {

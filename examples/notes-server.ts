@@ -1,6 +1,6 @@
 /** The MCP server behind the gate: four tools, each finding its user in `extra.authInfo`. */
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js'
-import { downstreamToken, userOf } from 'mcp-entra'
+import { downstreamToken } from 'mcp-entra'
 import { z } from 'zod'
 import type { Notebook } from './notebook.js'
 
@@ -20,7 +20,11 @@ export function notesServer(notes: Notebook, graphUrl: string): McpServer {
     { description: 'Who you are, and which application is asking' },
     (extra) => {
       const { authInfo } = extra
-      return text({ user: userOf(authInfo), client: authInfo?.clientId, scopes: authInfo?.scopes })
+      return text({
+        user: authInfo?.extra?.user,
+        client: authInfo?.clientId,
+        scopes: authInfo?.scopes,
+      })
     },
   )
 

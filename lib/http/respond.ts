@@ -19,7 +19,6 @@ export function sendPage(res: ServerResponse, status: number, html: string, csp:
   res.setHeader('Content-Security-Policy', csp)
   res.setHeader('X-Frame-Options', 'DENY')
   res.setHeader('Referrer-Policy', 'no-referrer')
-  res.setHeader('Cross-Origin-Opener-Policy', 'same-origin')
   send(res, status, 'text/html; charset=utf-8', html)
 }
 
