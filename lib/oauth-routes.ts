@@ -20,7 +20,7 @@ import { revoke } from './routes/revoke.js'
 import { token } from './routes/token.js'
 
 /** A request as Express and Connect hand it over. */
-export type MiddlewareRequest = IncomingMessage & { originalUrl?: string; body?: unknown }
+export type MiddlewareRequest = IncomingMessage & { originalUrl?: string | undefined; body?: unknown }
 
 /** A middleware for Express 4.18+, Express 5 and Connect. */
 export type Middleware = (

@@ -23,7 +23,7 @@ export function callback(context: ProxyContext) {
     { req, query, arrivedAt }: EndpointRequest,
     res: ServerResponse,
   ): Promise<void> {
-    const params = singleParams(query)
+    const params = entraParams(query)
     const state = required(params, 'state')
     const login = pendingLogin(context, context.loginCookies.read(req, loginCookieId(state)), state)
     context.loginCookies.clear(res, loginCookieId(state))
@@ -36,6 +36,15 @@ export function callback(context: ProxyContext) {
       redirect(res, 302, errorAnswer(login, outcome, context.baseUrl))
     }
   }
+}
+
+/** What Entra's answer is made of, as far as it decides anything. */
+const decisive = ['state', 'code', 'error']
+
+/** `error_description` has line breaks in it: it is no reason to keep the error itself from the client. */
+function entraParams(query: URLSearchParams): Params {
+  const params = singleParams([...query].filter(([name]) => decisive.includes(name)))
+  return { ...params, error_description: query.get('error_description') ?? undefined }
 }
 
 function pendingLogin(
@@ -210,9 +219,11 @@ function clientOutcome(context: ProxyContext, error: unknown): OAuthError {
     return loginOutcome(error)
   }
   if (error instanceof OAuthError) {
-    context.report('login', {
-      outcome: error.code,
-      detail: error.description,
+    const { code, description, status } = error
+    const failed = status >= 500
+    context.report(failed ? 'failure' : 'login', {
+      ...(failed ? { endpoint: 'callback', reason: code } : { outcome: code }),
+      detail: description,
       cause: causeOf(error),
     })
     return error

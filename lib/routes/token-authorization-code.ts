@@ -6,8 +6,8 @@ import { verifierMatches } from '../oauth/pkce.js'
 import type { CodeRecord, TokenAnswer } from '../tokens/records.js'
 import { requestedResource } from './authorization-request.js'
 import type { ProxyContext } from './context.js'
-import type { TokenRequest } from './token.js'
 import { tokenAnswer } from './token-answer.js'
+import type { TokenRequest } from './token-request.js'
 
 /**
  * Everything is checked before the code is taken: a request that is refused costs the rightful client nothing.

@@ -8,8 +8,8 @@ import type { Renewal, Rotation } from '../tokens/refresh-token.js'
 import { requestedResource } from './authorization-request.js'
 import { accessClaims } from './callback.js'
 import type { ProxyContext } from './context.js'
-import type { TokenRequest } from './token.js'
 import { tokenAnswer } from './token-answer.js'
+import type { TokenRequest } from './token-request.js'
 import { refreshOutcome, reportUpstream } from './upstream-outcome.js'
 
 /**

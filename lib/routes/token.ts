@@ -3,21 +3,13 @@ import type { ServerResponse } from 'node:http'
 import { readForm } from '../http/body.js'
 import { noStore, sendJson } from '../http/respond.js'
 import { OAuthError } from '../oauth/errors.js'
-import { type Params, required } from '../oauth/params.js'
-import type { Client } from '../tokens/clients.js'
+import { required } from '../oauth/params.js'
 import type { TokenAnswer } from '../tokens/records.js'
 import { authenticateClient } from './client-authentication.js'
 import type { EndpointRequest, ProxyContext } from './context.js'
 import { authorizationCodeGrant } from './token-authorization-code.js'
 import { refreshTokenGrant } from './token-refresh.js'
-
-/** A request of a client we know. */
-export interface TokenRequest {
-  readonly params: Params
-  readonly client: Client
-  /** Milliseconds since the epoch. */
-  readonly arrivedAt: number
-}
+import type { TokenRequest } from './token-request.js'
 
 type GrantEndpoint = (context: ProxyContext, request: TokenRequest) => Promise<TokenAnswer>
 

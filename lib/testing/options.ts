@@ -25,7 +25,7 @@ export interface EntraTenantOptions {
   /** Tenant id, a GUID. */
   readonly id: string
   /** Verified domain, accepted in place of the id in every URL. */
-  readonly domain?: string
+  readonly domain?: string | undefined
   /** The users who can sign in here. */
   readonly users: readonly EntraUserOptions[]
 }
