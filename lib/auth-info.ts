@@ -69,12 +69,12 @@ export type RefuseScopes = (
 /** A symbol and no string: JSON and structured clones pass it by. */
 const internalsKey = Symbol.for('mcp-entra.internals')
 
-/** Puts the internals into an `extra`. */
+/** Puts the internals into an `extra`: made when somebody asks for them, which most requests do not. */
 export function withInternals<T extends Record<string, unknown>>(
   extra: T,
-  internals: AuthInternals,
+  internals: () => AuthInternals,
 ): T {
-  return Object.assign(extra, { [internalsKey]: () => internals })
+  return Object.assign(extra, { [internalsKey]: internals })
 }
 
 /** @throws TypeError, naming `caller`, when the object did not come from {@link requireBearer} */

@@ -5,7 +5,7 @@ import { type Logger, reporter } from './diagnostics.js'
 import { entraAuthority } from './entra/authority.js'
 import type { ClientCredential } from './entra/credentials.js'
 import { EntraError } from './entra/errors.js'
-import { type OnBehalfOf, onBehalfOf } from './entra/on-behalf-of.js'
+import { type ExchangeEvent, type OnBehalfOf, onBehalfOf } from './entra/on-behalf-of.js'
 import type { ScopeStrategy } from './entra/scopes.js'
 import { signingKeys } from './entra/signing-keys.js'
 import { tokenEndpoint } from './entra/token-endpoint.js'
@@ -149,6 +149,7 @@ export function entraAuth(options: EntraAuthOptions): EntraAuth {
     onBehalfOf({
       endpoint,
       now,
+      onExchange: reportExchange(report),
       ...(options.maxDownstreamTokens !== undefined && { maxEntries: options.maxDownstreamTokens }),
     })
   learnScopes(scopes.supported)
@@ -264,6 +265,19 @@ function stepUp(
       // The 403 is right all the same.
       report('failure', { endpoint: 'gate', reason: 'step_up_not_recorded', error })
     }
+  }
+}
+
+/** Exchanges that succeed, and failures that nobody waits for: {@link exchange} tells of the others. */
+function reportExchange(report: Report) {
+  return ({ error, background, ...event }: ExchangeEvent) => {
+    if (error && !background) return
+    report(error?.kind === 'misconfigured' ? 'failure' : 'exchange', {
+      endpoint: 'on-behalf-of',
+      background,
+      ...event,
+      ...(error && upstreamDetail(error)),
+    })
   }
 }
 

@@ -1,6 +1,6 @@
 /** Which MCP tools a request calls. The body is read once, and left on `req.body` for the transport. */
 import type { ServerResponse } from 'node:http'
-import { mediaType, readBody } from './http/body.js'
+import { isParsed, mediaType, readBody } from './http/body.js'
 import { sendJson } from './http/respond.js'
 import { OAuthError } from './oauth/errors.js'
 import type { MiddlewareRequest } from './oauth-routes.js'
@@ -39,21 +39,28 @@ export function sendMcpRequestError(
   res: ServerResponse,
   { status, rpcCode, message }: McpRequestError,
 ): void {
+  // Node drops by itself only what nobody has begun to read; the connection is of use again when all is gone.
+  res.req.resume()
   sendJson(res, status, { jsonrpc: '2.0', error: { code: rpcCode, message }, id: null })
 }
 
-async function jsonBody(req: MiddlewareRequest): Promise<unknown> {
-  if (typeof req.body === 'object' && req.body !== null && !Buffer.isBuffer(req.body))
-    return req.body
+async function jsonBody(req: MiddlewareRequest): Promise<object> {
+  const parsed = isParsed(req) ? req.body : undefined
+  if (typeof parsed === 'object' && parsed !== null && !Buffer.isBuffer(parsed)) return parsed
   if (mediaType(req) !== 'application/json') {
     throw new McpRequestError(415, -32700, 'Send application/json.')
   }
-  req.body = parseJson(await rawBody(req))
-  return req.body
+  const body = parseJson(await rawBody(req, parsed))
+  // A string could hold a call for whoever parses it once more: nothing but a message goes on.
+  if (typeof body !== 'object' || body === null) {
+    throw new McpRequestError(400, -32600, 'Invalid Request: the body is no JSON-RPC message.')
+  }
+  req.body = body
+  return body
 }
 
-async function rawBody(req: MiddlewareRequest): Promise<string> {
-  if (typeof req.body === 'string' || Buffer.isBuffer(req.body)) return req.body.toString()
+async function rawBody(req: MiddlewareRequest, read: unknown): Promise<string> {
+  if (typeof read === 'string' || Buffer.isBuffer(read)) return read.toString()
   try {
     return (await readBody(req, bodyLimit)).toString('utf8')
   } catch (error) {

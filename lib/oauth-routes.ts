@@ -20,7 +20,10 @@ import { revoke } from './routes/revoke.js'
 import { token } from './routes/token.js'
 
 /** A request as Express and Connect hand it over. */
-export type MiddlewareRequest = IncomingMessage & { originalUrl?: string | undefined; body?: unknown }
+export type MiddlewareRequest = IncomingMessage & {
+  originalUrl?: string | undefined
+  body?: unknown
+}
 
 /** A middleware for Express 4.18+, Express 5 and Connect. */
 export type Middleware = (
@@ -140,6 +143,8 @@ function fail(
   error: unknown,
   next: (error?: unknown) => void,
 ): void {
+  // A client that went away in the middle of its request: nobody is left to answer, and nothing is wrong.
+  if (req.destroyed && !req.complete) return
   if (!(error instanceof OAuthError) || res.headersSent) return next(error)
   const name = error.status >= 500 ? 'failure' : 'refusal'
   context.report(name, {

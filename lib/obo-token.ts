@@ -54,6 +54,11 @@ function checkDownstream(name: string, scopes: readonly string[]): void {
         `${where}: "${scope}" names no API: write "https://graph.microsoft.com/${scope}"`,
       )
     }
+    if (/^[a-z][a-z0-9+.-]*:\/\/[^/]*\/?$/i.test(scope)) {
+      throw new TypeError(
+        `${where}: "${scope}" names an API and no scope: write "${scope.replace(/\/$/, '')}/.default", or one of its scopes`,
+      )
+    }
     return scope.slice(0, slash)
   })
   if (new Set(apis).size > 1) {
@@ -75,10 +80,10 @@ async function exchangeNow(
   const auth = req.auth as AuthInfo
   req.auth = {
     ...auth,
-    extra: withInternals(
-      { ...auth.extra },
-      { ...caller, downstream: { ...caller.downstream, ...byName } },
-    ),
+    extra: withInternals({ ...auth.extra }, () => ({
+      ...caller,
+      downstream: { ...caller.downstream, ...byName },
+    })),
   }
   try {
     const needed = await neededNow(all, req)

@@ -43,16 +43,17 @@ export function requireBearer(auth: EntraAuth, options: RequireBearerOptions = {
     exposeChallenge(res)
     const token = bearerToken(req.headers.authorization)
     if (token === undefined) return challengeBare(gate, res)
+    let verified: VerifiedToken | Promise<VerifiedToken>
     try {
-      const verified = context.verify(token)
-      if (!(verified instanceof Promise)) return pass(gate, req, res, next, token, verified)
-      verified.then(
-        (good) => pass(gate, req, res, next, token, good),
-        (error: unknown) => refuse(gate, res, next, error),
-      )
+      verified = context.verify(token)
     } catch (error) {
-      refuse(gate, res, next, error)
+      return refuse(gate, res, next, error)
     }
+    if (!(verified instanceof Promise)) return pass(gate, req, res, next, token, verified)
+    verified.then(
+      (good) => pass(gate, req, res, next, token, good),
+      (error: unknown) => refuse(gate, res, next, error),
+    )
   }
 }
 
@@ -99,14 +100,10 @@ function pass(
   next()
 }
 
-/** Scopes of a verified token never change, and most requests bring one seen before. */
-const sufficient = new WeakSet<VerifiedToken>()
-
+/** Most tokens name what is required; only for the others does it matter what a scope implies. */
 function lacks({ scopes }: GateContext, verified: VerifiedToken): boolean {
-  if (sufficient.has(verified)) return false
-  if (scopes.missing(verified.scopes, scopes.required).length > 0) return true
-  sufficient.add(verified)
-  return false
+  if (scopes.required.every((scope) => verified.scopes.includes(scope))) return false
+  return scopes.missing(verified.scopes, scopes.required).length > 0
 }
 
 function authInfo(gate: Gate, token: string, verified: VerifiedToken): AuthInfo {
@@ -121,7 +118,7 @@ function authInfo(gate: Gate, token: string, verified: VerifiedToken): AuthInfo 
     expiresAt: verified.expiresAt,
     resource: resourceUrl,
     resourceMetadataUrl: resource.metadataUrl,
-    extra: withInternals(extra, internals(gate, verified)),
+    extra: withInternals(extra, () => internals(gate, verified)),
   }
 }
 

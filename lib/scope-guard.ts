@@ -52,17 +52,22 @@ function readOptions(given: readonly (string | ScopeGuardOptions)[]) {
     typeof first === 'object' ? first : { scopes: given as readonly string[] }
   const route = need(options)
   const tools = new Map(
-    Object.entries(options.tools ?? {}).map(([tool, what]) => [
-      tool,
-      need(
-        typeof what === 'string' || Array.isArray(what) ? { scopes: what } : (what as Requirement),
-      ),
-    ]),
+    Object.entries(options.tools ?? {}).map(([tool, what]) => [tool, toolNeed(tool, what)]),
   )
   if (tools.size === 0 && route.scopes.length + route.roles.length === 0) {
     throw new TypeError('scopeGuard: name a scope, a role or a tool to guard')
   }
   return { route, tools }
+}
+
+/** A misspelt option must not leave a tool open. */
+function toolNeed(tool: string, what: string | readonly string[] | Requirement): Need {
+  const isList = typeof what === 'string' || Array.isArray(what)
+  const wanted = need(isList ? { scopes: what } : { ...(what as Requirement) })
+  if (wanted.scopes.length + wanted.roles.length > 0) return wanted
+  throw new TypeError(
+    `scopeGuard: tools.${tool} names no scope and no role: leave the tool out if it needs none`,
+  )
 }
 
 function need({ scopes = [], roles = [] }: Requirement): Need {

@@ -42,7 +42,7 @@ export interface VerifiedTokensOptions {
   readonly now: () => number
 }
 
-/** Finds out whether a token is good: at once when it was seen before. */
+/** Finds out whether a token is good: at once when nobody else has to be asked. May throw, too. */
 export type VerifyToken = (token: string) => VerifiedToken | Promise<VerifiedToken>
 
 interface Entry {
@@ -78,25 +78,33 @@ export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
     return entry.verified
   }
 
-  const examine = async (key: string, token: string): Promise<VerifiedToken> => {
+  /** At once for a token of Entra's whose signing key is at hand; ours are held against the store. */
+  const examine = (key: string, token: string): VerifiedToken | Promise<VerifiedToken> => {
     const jws = token.length <= longestToken ? parseJws(token) : undefined
     if (!jws)
       throw new OAuthError('invalid_token', 'The access token is not one this server knows.')
     if (proxy?.accessTokens.claimsToBeOurs(jws)) {
       const claims = proxy.accessTokens.verify(jws)
       const seen = { checkedAt: now(), revocations: proxy.grants.revocations }
-      return remember(key, { ...ownEntry(claims, await liveGrant(proxy.grants, claims)), ...seen })
+      return liveGrant(proxy.grants, claims).then((record) =>
+        remember(key, { ...ownEntry(claims, record), ...seen }),
+      )
     }
-    const claims = await options.verifier.accessToken(jws)
-    const verified = entraToken(token, claims, options.scopes)
-    return remember(key, { verified, checkedAt: now(), revocations: 0 })
+    const good = (claims: EntraClaims) => {
+      const verified = entraToken(token, claims, options.scopes)
+      return remember(key, { verified, checkedAt: now(), revocations: 0 })
+    }
+    const claims = options.verifier.accessToken(jws)
+    return claims instanceof Promise ? claims.then(good) : good(claims)
   }
 
   /** However many requests bring a new token at once, it is examined once. */
-  const first = (key: string, token: string): Promise<VerifiedToken> => {
+  const first = (key: string, token: string): VerifiedToken | Promise<VerifiedToken> => {
     const running = examinations.get(key)
     if (running) return running
-    const examination = examine(key, token).finally(() => examinations.delete(key))
+    const examined = examine(key, token)
+    if (!(examined instanceof Promise)) return examined
+    const examination = examined.finally(() => examinations.delete(key))
     examinations.set(key, examination)
     return examination
   }

@@ -8,7 +8,7 @@ export type ParsedRequest = IncomingMessage & { body?: unknown }
 
 /** The media type, without its parameters, in lower case. */
 export function mediaType(req: IncomingMessage): string {
-  return (req.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
+  return (req.headers['content-type'] ?? '').replace(/;.*$/, '').trim().toLowerCase()
 }
 
 /**
@@ -22,7 +22,7 @@ export async function readForm(req: ParsedRequest, limit: number): Promise<Param
   if (mediaType(req) !== 'application/x-www-form-urlencoded') {
     throw new OAuthError('invalid_request', 'Send application/x-www-form-urlencoded.')
   }
-  if (isParsed(req)) return singleParams(parsedEntries(req.body))
+  if (isParsed(req) && !isText(req.body)) return singleParams(parsedEntries(req.body))
   return singleParams(new URLSearchParams(await readText(req, limit)))
 }
 
@@ -36,7 +36,7 @@ export async function readJson(req: ParsedRequest, limit: number): Promise<unkno
   if (mediaType(req) !== 'application/json') {
     throw new OAuthError('invalid_request', 'Send application/json.')
   }
-  if (isParsed(req)) return req.body
+  if (isParsed(req) && !isText(req.body)) return req.body
   const text = await readText(req, limit)
   try {
     return JSON.parse(text) as unknown
@@ -45,13 +45,22 @@ export async function readJson(req: ParsedRequest, limit: number): Promise<unkno
   }
 }
 
-function isParsed(req: ParsedRequest): boolean {
-  return req.body !== undefined && (req.readableEnded || req.complete)
+/**
+ * Whether `req.body` is the body. Parsers of Express 4 leave an empty object on requests that are not theirs,
+ * so it counts only when there is nothing left to read.
+ */
+export function isParsed(req: ParsedRequest): boolean {
+  const allRead = req.readableEnded || (req.complete && req.readableLength === 0)
+  return req.body !== undefined && allRead
+}
+
+/** What `express.text` and `express.raw` leave: read, but not parsed. */
+function isText(body: unknown): body is string | Buffer {
+  return typeof body === 'string' || Buffer.isBuffer(body)
 }
 
 /** What `express.urlencoded` made of a form: a parameter sent twice is an array there. */
 function parsedEntries(body: unknown): [string, string][] {
-  if (typeof body === 'string') return [...new URLSearchParams(body)]
   if (typeof body !== 'object' || body === null) return []
   return Object.entries(body).map(([name, value]) => {
     if (typeof value === 'string') return [name, value]
@@ -59,8 +68,9 @@ function parsedEntries(body: unknown): [string, string][] {
   })
 }
 
-async function readText(req: IncomingMessage, limit: number): Promise<string> {
-  return (await readBody(req, limit)).toString('utf8')
+async function readText(req: ParsedRequest, limit: number): Promise<string> {
+  const bytes = isParsed(req) && isText(req.body) ? req.body : await readBody(req, limit)
+  return bytes.toString('utf8')
 }
 
 /**

@@ -73,7 +73,8 @@ export function cookieFamily(options: CookieFamilyOptions): CookieFamily {
   })
 }
 
+/** The time in front of a value: parsing ends at the dot. */
 function time(value: string): number {
-  const stamp = Number.parseInt(value.split('.', 1)[0] ?? '', 36)
+  const stamp = Number.parseInt(value, 36)
   return Number.isFinite(stamp) ? stamp : 0
 }

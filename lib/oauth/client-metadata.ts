@@ -130,8 +130,9 @@ function text<N extends string>(
 function webUri<N extends string>(given: Record<string, unknown>, name: N): { [K in N]?: string } {
   const found = text(given, name, 2000)
   const value = found[name]
-  if (value !== undefined && !/^https?:\/\//i.test(value))
+  if (value !== undefined && !(/^https?:\/\//i.test(value) && URL.canParse(value))) {
     throw refused(`${name} must be a web URL.`)
+  }
   return found
 }
 

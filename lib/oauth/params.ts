@@ -20,6 +20,9 @@ export function singleParams(entries: Iterable<readonly [string, string]>): Para
   const params: Record<string, string | undefined> = Object.create(null)
   const seen = new Set<string>()
   for (const [name, value] of entries) {
+    if (name.length > longestParam) {
+      throw bad(`a parameter has a name longer than ${longestParam} characters`)
+    }
     if (seen.has(name)) throw bad(`"${name}" is given more than once`)
     if (value.length > longestParam)
       throw bad(`"${name}" is longer than ${longestParam} characters`)

@@ -35,6 +35,7 @@ export function checkRedirectUri(
   if (uri.length > longestUri) throw refused(`is longer than ${longestUri} characters`)
   if (uri.includes('#')) throw refused('has a fragment')
   if (url.username !== '' || url.password !== '' || hasUserinfo(uri)) throw refused('has userinfo')
+  if (/^https?:(?!\/\/[^/])/i.test(uri)) throw refused('has no host')
   if (hasDotSegment(uri)) throw refused('has a dot segment in its path')
   for (const name of ['code', 'error', 'iss', 'state']) {
     if (url.searchParams.has(name))
@@ -73,9 +74,11 @@ export function matchesRegistration(requested: string, registered: readonly stri
 
 /** An http loopback URI with its port taken out, as text: nothing else about it is normalised. */
 function withoutLoopbackPort(uri: string): string | undefined {
-  const parts = /^http:\/\/(localhost|127\.0\.0\.1|\[::1\])(?::(\d{1,5}))?($|[/?].*$)/i.exec(uri)
+  const parts = /^(http:\/\/(?:localhost|127\.0\.0\.1|\[::1\]))(?::(\d{1,5}))?($|[/?].*$)/i.exec(
+    uri,
+  )
   if (!parts || Number(parts[2] ?? 0) > 65535) return undefined
-  return `http://${parts[1]?.toLowerCase()}${parts[3]}`
+  return `${parts[1]}${parts[3]}`
 }
 
 /** localhost and its subdomains, 127.0.0.0/8 and ::1. @see RFC 8252 section 7.3, RFC 6761 section 6.3 */
@@ -125,10 +128,14 @@ function hasUserinfo(uri: string): boolean {
 
 /** Dot segments, plain or percent-encoded however often. */
 function hasDotSegment(uri: string): boolean {
-  const path = uri.replace(/[?#].*$/, '').replace(/%(?:25)*2e/gi, '.')
-  return path
-    .split(/[/\\]|%(?:25)*(?:2f|5c)/i)
-    .some((segment) => segment === '.' || segment === '..')
+  let path = uri.replace(/[?#].*$/, '')
+  for (let encoded = ''; encoded !== path; ) {
+    encoded = path
+    path = encoded.replace(/%([0-7][0-9a-f])/gi, (_, hex) =>
+      String.fromCharCode(Number.parseInt(hex, 16)),
+    )
+  }
+  return path.split(/[/\\]/).some((segment) => segment === '.' || segment === '..')
 }
 
 function refused(why: string): OAuthError {

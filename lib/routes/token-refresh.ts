@@ -1,7 +1,7 @@
 /** `grant_type=refresh_token`: one caller asks Entra, all get the same answer. */
 import { sha256 } from '../crypto/hashing.js'
 import { EntraError } from '../entra/errors.js'
-import { OAuthError } from '../oauth/errors.js'
+import { OAuthError, unavailable } from '../oauth/errors.js'
 import { required } from '../oauth/params.js'
 import type { Grant, RefreshRecord, TokenAnswer } from '../tokens/records.js'
 import type { Renewal, Rotation } from '../tokens/refresh-token.js'
@@ -91,7 +91,7 @@ async function renewed(context: ProxyContext, grant: Grant): Promise<Grant> {
     scopes: context.scopes.toUpstreamRefresh(grant.requested),
     tenant: grant.user.tid,
   })
-  const claims = await accessClaims(context, tokens.accessToken)
+  const claims = await accessClaims(context, tokens.accessToken).catch(unusable)
   if (claims.oid !== grant.user.oid || claims.tid !== grant.user.tid) throw ended()
   const now = Math.floor(context.now() / 1000)
   return {
@@ -107,6 +107,12 @@ async function renewed(context: ProxyContext, grant: Grant): Promise<Grant> {
       refreshToken: tokens.refreshToken ?? refreshToken,
     },
   }
+}
+
+/** What a gate would answer to a bearer is here a matter between Entra and the operator: nothing is lost. */
+function unusable(cause: unknown): never {
+  if (cause instanceof OAuthError && cause.status === 503) throw cause
+  throw unavailable('The token cannot be refreshed right now. Try again shortly.', cause)
 }
 
 function concluded(context: ProxyContext, rotation: Rotation): TokenAnswer {

@@ -79,7 +79,7 @@ export function memoryStorage(options: MemoryStorageOptions = {}): MemoryStorage
 
   return Object.freeze({
     async get(key: string) {
-      return live(key)?.value
+      return live(key)?.value.slice()
     },
     async set(key: string, value: Uint8Array, ttlSeconds: number) {
       write(key, value, ttlSeconds)

@@ -47,28 +47,32 @@ function shelf<T>(storage: Storage, ring: KeyRing, kind: string): VaultShelf<T> 
   }
   return Object.freeze({
     async read(secret: string) {
-      return opened(secret, await guarded(storage.get(name(secret))))
+      return opened(secret, await guarded(() => storage.get(name(secret))))
     },
     async reread(secret: string, known: VaultRecord<T>) {
-      const raw = await guarded(storage.get(name(secret)))
+      const raw = await guarded(() => storage.get(name(secret)))
       return raw && Buffer.compare(raw, known.raw) === 0 ? known : opened(secret, raw)
     },
     async write(secret: string, value: T, ttlSeconds: number) {
-      await guarded(storage.set(name(secret), sealed(secret, value), wholeSeconds(ttlSeconds)))
+      await guarded(() =>
+        storage.set(name(secret), sealed(secret, value), wholeSeconds(ttlSeconds)),
+      )
     },
     async claim(secret: string, value: T, ttlSeconds: number) {
-      return guarded(storage.add(name(secret), sealed(secret, value), wholeSeconds(ttlSeconds)))
+      return guarded(() =>
+        storage.add(name(secret), sealed(secret, value), wholeSeconds(ttlSeconds)),
+      )
     },
     async take(secret: string) {
-      return opened(secret, await guarded(storage.take(name(secret))))?.value
+      return opened(secret, await guarded(() => storage.take(name(secret))))?.value
     },
   })
 }
 
-/** A store that fails is an outage, not an answer. */
-async function guarded<T>(operation: Promise<T>): Promise<T> {
+/** A store that fails, in whichever way, is an outage and not an answer. */
+async function guarded<T>(operation: () => Promise<T>): Promise<T> {
   try {
-    return await operation
+    return await operation()
   } catch (cause) {
     throw unavailable('The session store cannot be reached. Try again shortly.', cause)
   }

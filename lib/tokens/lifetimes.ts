@@ -27,11 +27,15 @@ const defaults: Lifetimes = {
 
 /** @throws TypeError for a lifetime that is no positive number of seconds */
 export function lifetimes(given: Partial<Lifetimes> = {}): Lifetimes {
-  const all = { ...defaults, ...given }
+  const set = Object.entries(given).filter(([, seconds]) => seconds !== undefined)
+  const all: Lifetimes = { ...defaults, ...Object.fromEntries(set) }
   for (const [name, seconds] of Object.entries(all)) {
-    if (!(name in defaults)) throw new TypeError(`entraAuth: no such lifetime: "${name}"`)
+    if (!Object.hasOwn(defaults, name)) {
+      throw new TypeError(`entraAuth: no such lifetime: "${name}"`)
+    }
     const least = name === 'refreshGrace' ? 0 : 1
-    if (typeof seconds !== 'number' || !(seconds >= least)) {
+    const endless = seconds === Number.POSITIVE_INFINITY && name !== 'grantMaxAge'
+    if (typeof seconds !== 'number' || !(seconds >= least) || endless) {
       throw new TypeError(
         `entraAuth: lifetimes.${name} must be a number of seconds, at least ${least}`,
       )
