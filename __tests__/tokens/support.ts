@@ -1,0 +1,122 @@
+import { keyRing } from '../../lib/crypto/key-ring.js'
+import { memoryStorage } from '../../lib/storage/memory.js'
+import type { Storage } from '../../lib/storage/storage.js'
+import { vault } from '../../lib/storage/vault.js'
+import { authorizationCodes } from '../../lib/tokens/authorization-code.js'
+import { grants } from '../../lib/tokens/grants.js'
+import { type Lifetimes, lifetimes } from '../../lib/tokens/lifetimes.js'
+import type { Grant } from '../../lib/tokens/records.js'
+import { type Renewal, refreshTokens } from '../../lib/tokens/refresh-token.js'
+
+/** Milliseconds since the epoch at which every test begins. */
+export const start = 1_800_000_000_000
+export const ring = keyRing(['operator-secret-of-these-tests-01'])
+export const clientHash = 'hash-of-the-client-id'
+
+export const loginGrant: Grant = {
+  user: { oid: 'oid-alice', tid: 'tid-contoso', sub: 'pairwise-alice', roles: [] },
+  client: clientHash,
+  scopes: ['notes.read'],
+  requested: ['notes.read', 'notes.write'],
+  resource: 'https://mcp.contoso.com/mcp',
+  upstream: { accessToken: 'at-0', expiresAt: start / 1000 + 3600, refreshToken: 'rt-0' },
+  createdAt: start / 1000,
+}
+
+/** One clock and one store. */
+export interface World {
+  readonly clock: { now: number }
+  readonly storage: ReturnType<typeof memoryStorage>
+  /** A process over the store, or over the store as it sees it. */
+  replica(given?: Partial<Lifetimes>, seen?: Storage): Replica
+}
+
+export type Replica = ReturnType<typeof processOver>
+
+export function world(): World {
+  const clock = { now: start }
+  const now = () => clock.now
+  const storage = memoryStorage({ now })
+  return {
+    clock,
+    storage,
+    replica: (given = {}, seen = storage) => processOver(seen, lifetimes(given), now),
+  }
+}
+
+function processOver(storage: Storage, life: Lifetimes, now: () => number) {
+  const records = vault(storage, ring)
+  const all = grants(records, life, now)
+  return {
+    grants: all,
+    codes: authorizationCodes(records, all, life, now),
+    refreshTokens: refreshTokens(records, all, life, now),
+  }
+}
+
+/** A login whose code has been redeemed. */
+export async function login({ grants: all, refreshTokens: tokens }: Replica, grant = loginGrant) {
+  const sid = await all.create(grant)
+  await all.keep(sid, grant)
+  const token = await tokens.create(sid, clientHash, all.remaining(grant))
+  return { sid, token }
+}
+
+/** Presents a refresh token as the endpoint does: read, then rotate. */
+export async function present(replica: Replica, token: string, renewal: Renewal) {
+  const record = await replica.refreshTokens.read(token)
+  return record
+    ? replica.refreshTokens.rotate(token, record, renewal)
+    : ({ outcome: 'gone' } as const)
+}
+
+/**
+ * An Entra that counts. Every renewal gives new upstream tokens and every answer is one of a kind, so that
+ * two equal answers are one answer.
+ */
+export function fakeEntra(before: () => Promise<void> = async () => undefined) {
+  const entra = {
+    renewals: 0,
+    answers: 0,
+    async renew(grant: Grant): Promise<Grant> {
+      entra.renewals += 1
+      const count = entra.renewals
+      await before()
+      const upstream = {
+        ...grant.upstream,
+        accessToken: `at-${count}`,
+        refreshToken: `rt-${count}`,
+      }
+      return { ...grant, upstream }
+    },
+    answer(sid: string, grant: Grant, refreshToken: string) {
+      entra.answers += 1
+      return {
+        access_token: `${sid}.${grant.upstream.accessToken}.${entra.answers}`,
+        token_type: 'Bearer' as const,
+        expires_in: 3600,
+        scope: grant.scopes.join(' '),
+        refresh_token: refreshToken,
+      }
+    },
+  }
+  return entra
+}
+
+/** A storage that runs something around each of its operations. */
+export function around(
+  storage: Storage,
+  run: <T>(name: keyof Storage, operation: () => Promise<T>) => Promise<T>,
+): Storage {
+  return {
+    get: (key) => run('get', () => storage.get(key)),
+    set: (key, value, ttl) => run('set', () => storage.set(key, value, ttl)),
+    add: (key, value, ttl) => run('add', () => storage.add(key, value, ttl)),
+    take: (key) => run('take', () => storage.take(key)),
+  }
+}
+
+/** Lets everything that can go on without timers go on. */
+export function settled(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}
