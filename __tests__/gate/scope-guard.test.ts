@@ -519,8 +519,9 @@ describe('scopeGuard and bodies', () => {
     const aborter = new AbortController()
     const endless = new ReadableStream({
       pull(controller) {
+        if (aborter.signal.aborted) return controller.close()
         controller.enqueue(new TextEncoder().encode('{"method":'))
-        return new Promise((resolve) => setTimeout(resolve, 50))
+        return new Promise<void>((resolve) => setTimeout(resolve, 50))
       },
     })
     const request = fetch(`${gate.url}/mcp`, {
