@@ -273,12 +273,6 @@ describe('npm run example with something wrong', () => {
     ],
     ['AZURE_CLIENT_SECRET', undefined, 'is missing', `${portal} > Certificates & secrets`],
     ['AZURE_CLIENT_SECRET', 'two words', 'has a blank', `${portal} > Certificates & secrets`],
-    [
-      'AZURE_CLIENT_SECRET',
-      'a9900001-0000-4000-8000-0000000000e5',
-      'is the Secret ID',
-      `${portal} > Certificates & secrets > Client secrets > Value`,
-    ],
     ['AZURE_AUTHORITY_HOST', 'login.microsoftonline.com', 'must be an https URL', 'Endpoints'],
     ['AZURE_AUTHORITY_HOST', 'http://login.example', 'must be an https URL', 'Endpoints'],
     [

@@ -66,20 +66,19 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
   }
   const settings: Settings = {
     port: read('PORT', port),
-    baseUrl: read('BASE_URL', (value) => webUrl(value.replace(/\/$/, ''))),
+    baseUrl: read('BASE_URL', baseUrl),
     tenantId: read('AZURE_TENANT_ID', tenant),
-    clientId: read('AZURE_CLIENT_ID', word),
-    clientSecret: read('AZURE_CLIENT_SECRET', word),
-    authorityHost: read('AZURE_AUTHORITY_HOST', webUrl, {
+    clientId: read('AZURE_CLIENT_ID', guid),
+    clientSecret: read('AZURE_CLIENT_SECRET', secret),
+    authorityHost: read('AZURE_AUTHORITY_HOST', origin, {
       value: 'https://login.microsoftonline.com',
     }),
     keys: read('MCP_ENTRA_KEYS', keys),
     refreshGrace: read('MCP_ENTRA_REFRESH_GRACE', seconds, { value: undefined }),
     redisUrl: read<string | undefined>('REDIS_URL', redisUrl, { value: undefined }),
-    graphUrl: read('GRAPH_URL', webUrl, { value: 'https://graph.microsoft.com/v1.0' }).replace(
-      /\/$/,
-      '',
-    ),
+    graphUrl: read('GRAPH_URL', (value) => webUrl(value).replace(/\/$/, ''), {
+      value: 'https://graph.microsoft.com/v1.0',
+    }),
   }
   if (problems.length > 0) throw new SettingsError(problems)
   return settings
@@ -98,19 +97,40 @@ function webUrl(value: string): string {
   throw new Unusable('must be an https URL (http on localhost is allowed)')
 }
 
+/** The issuer is compared character by character: there is one way to spell it. */
+function baseUrl(value: string): string {
+  const given = webUrl(value).replace(/\/$/, '')
+  const { origin, pathname } = new URL(given)
+  const spelt = (origin + pathname).replace(/\/+$/, '')
+  if (given !== spelt) throw new Unusable(`must be spelt ${spelt}`)
+  return given
+}
+
+function origin(value: string): string {
+  const url = new URL(webUrl(value))
+  if (url.href === `${url.origin}/`) return url.origin
+  throw new Unusable(`must end after the host, as in ${url.origin}`)
+}
+
 function redisUrl(value: string): string {
   if (/^rediss?:\/\//.test(value)) return value
   throw new Unusable('must start with redis:// or rediss://')
 }
 
+const guidForm = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+
+function guid(value: string): string {
+  if (guidForm.test(value)) return value
+  throw new Unusable('must be a GUID')
+}
+
 function tenant(value: string): string {
-  const guid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
   const domain = /^[a-z0-9-]+(?:\.[a-z0-9-]+)+$/i
-  if (guid.test(value) || domain.test(value)) return value
+  if (guidForm.test(value) || domain.test(value)) return value
   throw new Unusable('must be the GUID of one tenant, or one of its domains')
 }
 
-function word(value: string): string {
+function secret(value: string): string {
   if (/\s/.test(value)) throw new Unusable('has a blank in it')
   return value
 }

@@ -71,11 +71,37 @@ describe('a token of ours', () => {
     expect(gate.store.calls).toEqual(['get grant', 'get grant'])
   })
 
-  it('is verified once when twenty requests bring it for the first time', async () => {
-    gate.clock.stop()
-    gate.store.calls.length = 0
-    expect(await statuses(20)).toEqual(new Set([200]))
+  it('is read once for twenty requests that wait for the store at once', async () => {
+    let arrived = 0
+    let release = () => {}
+    const crowded = await startGate(entra, {
+      options: { baseUrl: gate.url, storage: gate.store },
+      mount(app, auth) {
+        const gated = requireBearer(auth)
+        app.use('/mcp', (req, res, next) => {
+          gated(req, res, next)
+          arrived += 1
+          if (arrived % 20 === 0) release()
+        })
+        app.use('/mcp', (_req, res) => void res.end())
+      },
+    })
+    const twenty = async () => {
+      gate.store.calls.length = 0
+      gate.store.busy = new Promise((resolve) => {
+        release = resolve
+      })
+      const calls = Array.from({ length: 20 }, () => call(own.access_token, crowded.url))
+      return (await Promise.all(calls)).map(({ status }) => status)
+    }
+    const all = Array.from({ length: 20 }, () => 200)
+    expect(await twenty()).toEqual(all)
     expect(gate.store.calls).toEqual(['get grant'])
+    // And once more when it has to be looked at again.
+    crowded.clock.advance(1)
+    expect(await twenty()).toEqual(all)
+    expect(gate.store.calls).toEqual(['get grant'])
+    await crowded.close()
   })
 
   it('is refused twenty times when twenty requests bring it revoked', async () => {

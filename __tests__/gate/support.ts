@@ -46,22 +46,27 @@ export function testClock(): TestClock {
   }
 }
 
-/** A store that remembers what it was asked for, and fails when it is told to. */
+/** A store that remembers what it was asked for, and fails or dawdles when it is told to. */
 export interface TestStorage extends Storage {
   readonly calls: string[]
   down: boolean
+  /** What every answer waits for. */
+  busy: Promise<void> | undefined
 }
 
 export function testStorage(now: () => number): TestStorage {
   const memory = memoryStorage({ now })
   const calls: string[] = []
-  const ask = <T>(operation: string, key: string, answer: () => Promise<T>): Promise<T> => {
+  const ask = async <T>(operation: string, key: string, answer: () => Promise<T>): Promise<T> => {
     calls.push(`${operation} ${key.split(':', 1)[0]}`)
-    return store.down ? Promise.reject(new Error('connect ECONNREFUSED')) : answer()
+    await store.busy
+    if (store.down) throw new Error('connect ECONNREFUSED')
+    return answer()
   }
   const store: TestStorage = {
     calls,
     down: false,
+    busy: undefined,
     get: (key) => ask('get', key, () => memory.get(key)),
     set: (key, value, ttl) => ask('set', key, () => memory.set(key, value, ttl)),
     add: (key, value, ttl) => ask('add', key, () => memory.add(key, value, ttl)),

@@ -1,5 +1,4 @@
 /** How the app registration proves itself to Entra, the same on every leg: code, refresh, on-behalf-of. */
-import { isGuid } from './authority.js'
 
 /** What a proof may need to know. */
 export interface CredentialContext {
@@ -21,7 +20,7 @@ export type ClientCredential = (context: CredentialContext) => ClientProof | Pro
  * A client secret. It lives in a closure: neither `JSON.stringify` nor `util.inspect` shows it.
  *
  * @param secret the column "Value" of Certificates & secrets, not the Secret ID
- * @throws TypeError for an empty secret, one with white space around it, or a Secret ID
+ * @throws TypeError for an empty secret, or one with white space around it
  * @example
  * entraAuth({ credential: clientSecret(process.env.ENTRA_CLIENT_SECRET), ... })
  */
@@ -34,11 +33,6 @@ export function clientSecret(secret: string): ClientCredential {
   if (secret !== secret.trim()) {
     throw new TypeError(
       'clientSecret: the secret has white space around it: trim it, as after reading a file',
-    )
-  }
-  if (isGuid(secret)) {
-    throw new TypeError(
-      'clientSecret: this is the Secret ID, not the secret: copy the column "Value" of Certificates & secrets, which is shown only once',
     )
   }
   const proof = Object.freeze({ secret })
