@@ -1,4 +1,11 @@
 /** `mcp-entra/testing`: Microsoft Entra ID for tests and demonstrations, on loopback. */
+export {
+  type DefineTest,
+  type DescribeStorageOptions,
+  type DescribeSuite,
+  describeStorage,
+  type StorageUnderTest,
+} from './describe-storage.js'
 export type { AppRef, EntraApp, EntraTenant, EntraUser, UserRef } from './directory.js'
 export { type EntraEmulator, startEntra } from './entra-emulator.js'
 export type { EntraFault } from './faults.js'

@@ -1,0 +1,120 @@
+/** Four child processes on one store, racing for the same keys: the parent's side. */
+import { equal, ok } from 'node:assert/strict'
+import { type ChildProcess, fork } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+
+/** What a racer is told. Everybody's `startAt` is the same instant, in milliseconds. */
+export interface RaceOrder {
+  readonly operation: 'add' | 'get' | 'take'
+  readonly keys: readonly string[]
+  readonly startAt: number
+}
+
+/** What a racer says: that its store is made, what it got for each key, or what went wrong. */
+export type RaceReport =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'results'; readonly results: readonly (string | boolean | undefined)[] }
+  | { readonly kind: 'failed'; readonly reason: string }
+
+const racers = 4
+const keysPerRace = 200
+/** Enough for an order to reach all racers before the start. */
+const countdown = 100
+
+/**
+ * Races `add` on 200 new keys, reads them from everywhere, then races `take`.
+ *
+ * @throws AssertionError unless every race has exactly one winner and all processes see the same
+ */
+export async function raceProcesses(processes: URL | string): Promise<void> {
+  const team = Array.from({ length: racers }, (_, index) => startRacer(moduleUrl(processes), index))
+  try {
+    await Promise.all(team.map((racer) => racer.next('ready')))
+    const prefix = randomBytes(9).toString('hex')
+    const keys = Array.from({ length: keysPerRace }, (_, index) => `${prefix}:${index}`)
+    const race = async (operation: RaceOrder['operation']) => {
+      const order: RaceOrder = { operation, keys, startAt: Date.now() + countdown }
+      for (const racer of team) racer.child.send(order)
+      const answers = await Promise.all(team.map((racer) => racer.next('results')))
+      return keys.map((_, index) => answers.map(({ results }) => results[index]))
+    }
+    const winners = (await race('add')).map((answers, index) => {
+      equal(answers.filter((won) => won === true).length, 1, `add of ${keys[index]}: ${answers}`)
+      return answers.indexOf(true)
+    })
+    for (const [index, answers] of (await race('get')).entries()) {
+      for (const answer of answers) equal(answer, `racer ${winners[index]}`, keys[index])
+    }
+    for (const [index, answers] of (await race('take')).entries()) {
+      const taken = answers.filter((answer) => answer !== undefined)
+      equal(taken.length, 1, `take of ${keys[index]}: ${answers}`)
+      equal(taken[0], `racer ${winners[index]}`, keys[index])
+    }
+    for (const answers of await race('get')) ok(answers.every((answer) => answer === undefined))
+  } finally {
+    await Promise.all(team.map((racer) => racer.stop()))
+  }
+}
+
+interface Racer {
+  readonly child: ChildProcess
+  /** Its next report, which has to be of this kind. */
+  next<Kind extends RaceReport['kind']>(kind: Kind): Promise<Extract<RaceReport, { kind: Kind }>>
+  stop(): Promise<void>
+}
+
+function startRacer(module: string, index: number): Racer {
+  const child = fork(runner(), [module, `racer ${index}`], {
+    execArgv: [],
+    // Named, since a test runner may have given this module an environment of its own (jest does).
+    env: process.env,
+    serialization: 'advanced',
+  })
+  const ended = new Promise<void>((resolveEnd) => child.once('exit', () => resolveEnd()))
+  return {
+    child,
+    async next(kind) {
+      const report = await nextReport(child)
+      if (report.kind === 'failed') throw new Error(`racer ${index} failed: ${report.reason}`)
+      if (report.kind !== kind) throw new Error(`racer ${index}: ${report.kind} instead of ${kind}`)
+      return report as Extract<RaceReport, { kind: typeof kind }>
+    },
+    async stop() {
+      if (child.connected) child.disconnect()
+      await ended
+    },
+  }
+}
+
+function nextReport(child: ChildProcess): Promise<RaceReport> {
+  return new Promise((resolveReport) => {
+    const report = (message: unknown) => {
+      child.off('exit', exit)
+      resolveReport(message as RaceReport)
+    }
+    const exit = (code: number | null, signal: string | null) => {
+      child.off('message', report)
+      resolveReport({ kind: 'failed', reason: `it ended with ${code ?? signal}` })
+    }
+    child.once('message', report)
+    child.once('exit', exit)
+  })
+}
+
+function moduleUrl(processes: URL | string): string {
+  if (processes instanceof URL) return processes.href
+  return processes.startsWith('file:') ? processes : pathToFileURL(resolve(processes)).href
+}
+
+/** Beside this module; or, when the tests of this package run it from `lib`, where it has been compiled to. */
+function runner(): string {
+  const places = ['./storage-racer.js', '../../dist/testing/storage-racer.js']
+  const found = places
+    .map((place) => fileURLToPath(new URL(place, import.meta.url)))
+    .find(existsSync)
+  if (found === undefined) throw new Error('describeStorage: storage-racer.js is not there; build')
+  return found
+}
