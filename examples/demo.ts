@@ -1,6 +1,7 @@
 /**
  * `npm run demo`: the whole journey on this machine, told step by step. An emulated Entra and Graph, the
- * reference host, a real MCP SDK client and a browser. `npm run demo -- --serve` keeps it all up instead.
+ * reference host, a real MCP SDK client and a browser. `npm run demo -- --serve` keeps it all up instead;
+ * `--redis` keeps the logins in the Redis at REDIS_URL (default redis://127.0.0.1:6379).
  */
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
@@ -9,12 +10,18 @@ import type { AddressInfo } from 'node:net'
 import { parseArgs } from 'node:util'
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
+import { redisStorage } from 'mcp-entra/redis'
 import { startEntra } from 'mcp-entra/testing'
 import { Browser } from './browser.js'
 import { DemoClient } from './demo-client.js'
 import { createHost } from './host.js'
 
-const { values: flags } = parseArgs({ options: { serve: { type: 'boolean', default: false } } })
+const { values: flags } = parseArgs({
+  options: {
+    serve: { type: 'boolean', default: false },
+    redis: { type: 'boolean', default: false },
+  },
+})
 
 /** Nothing here takes longer than this many seconds; if it does, something is wrong. */
 const demoDeadline = 60
@@ -36,6 +43,7 @@ async function start() {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const url = `http://localhost:${(server.address() as AddressInfo).port}`
   entra.addRedirectUri(`${url}/auth/callback`)
+  const storage = flags.redis ? await openRedis() : undefined
   const quiet = { info() {}, warn() {}, error: (fields: object) => console.error(fields) }
   const host = createHost(
     {
@@ -50,15 +58,32 @@ async function start() {
       redisUrl: undefined,
       graphUrl: entra.graphUrl,
     },
-    { logger: quiet },
+    { logger: quiet, ...(storage && { storage }) },
   )
   server.on('request', host)
   const close = async () => {
     server.close()
     server.closeAllConnections()
     await entra.close()
+    await storage?.close()
   }
   return { entra, url, close }
+}
+
+/** @throws when there is no Redis: the demo asked for one */
+async function openRedis() {
+  const url = process.env.REDIS_URL ?? 'redis://127.0.0.1:6379'
+  const storage = redisStorage({ url })
+  try {
+    await storage.get('demo')
+  } catch (cause) {
+    await storage.close()
+    throw new Error(
+      `--redis needs a Redis at ${url} (or at REDIS_URL): apt-get install redis-server`,
+      { cause },
+    )
+  }
+  return storage
 }
 
 type Stage = Awaited<ReturnType<typeof start>>
@@ -199,7 +224,10 @@ curl                    curl -i -X POST ${url}/mcp
 `)
 }
 
-const stage = await start()
+const stage = await start().catch((error: Error) => {
+  console.error(error.message)
+  process.exit(1)
+})
 if (flags.serve) {
   explain(stage)
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {

@@ -1,18 +1,24 @@
 /** The reference host as a program: `npm run example`, configured by environment variables alone. */
 import { once } from 'node:events'
 import { createServer } from 'node:http'
+import { redisStorage } from 'mcp-entra/redis'
 import { createHost } from './host.js'
 import { readSettings, SettingsError } from './settings.js'
 
 try {
   const settings = readSettings(process.env)
-  const server = createServer(createHost(settings))
+  const storage =
+    settings.redisUrl === undefined ? undefined : redisStorage({ url: settings.redisUrl })
+  const server = createServer(createHost(settings, storage && { storage }))
   server.listen(settings.port)
   await once(server, 'listening')
   console.log(`Notes MCP server: ${settings.baseUrl}/mcp (listening on port ${settings.port})`)
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => {
-      server.close(() => process.exit(0))
+      server.close(async () => {
+        await storage?.close()
+        process.exit(0)
+      })
       server.closeAllConnections()
     })
   }

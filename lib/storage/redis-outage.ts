@@ -1,0 +1,52 @@
+/** Deadlines and errors of the Redis store. An error names the operation and the reason, never a key or a value. */
+
+/** An operation that had no answer within its deadline. */
+export class Late extends Error {
+  override readonly name = 'Late'
+}
+
+/** A reason in our own words, safe to be logged. */
+export class Offline extends Error {
+  override readonly name = 'Offline'
+}
+
+/**
+ * Settles as `start()` does, or rejects with {@link Late} after so many milliseconds: a command that has been
+ * sent honours no timeout of the client's (its answer may still come, and goes nowhere).
+ */
+export function withinDeadline<T>(milliseconds: number, start: () => Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const late = () => reject(new Late(`no answer within ${milliseconds / 1000} s`))
+    // Where the process itself was busy, the answer may lie in the socket: let it be read before giving up.
+    const timer = setTimeout(() => setImmediate(() => setImmediate(late)), milliseconds)
+    start()
+      .then(resolve, reject)
+      .finally(() => clearTimeout(timer))
+  })
+}
+
+/** What to do about refusals of the server that will not go away by themselves. */
+const remedies: Readonly<Record<string, string>> = {
+  ERR: 'the server does not know the command, or forbids it: Redis 6.2 or newer is needed, or EVAL',
+  NOAUTH: 'the server wants a password',
+  WRONGPASS: 'the server does not accept user name and password',
+  NOPERM: 'the user needs +get +set +getdel +eval on the keys of the prefix',
+  OOM: 'the server is out of memory: raise maxmemory',
+  MISCONF: 'the server cannot write its snapshot and refuses writes: see its log',
+  READONLY: 'the server is a replica: connect to the primary',
+  WRONGTYPE: 'a key under the prefix is not ours: choose another prefix',
+}
+
+/** The error a caller gets. The client's own text stays out: Redis quotes keys and values in some of its. */
+export function outage(operation: string, error: unknown): Error {
+  return new Error(`redisStorage: ${operation} failed: ${reason(error)}`)
+}
+
+/** Why, in words that are safe to be logged. */
+export function reason(error: unknown): string {
+  if (error instanceof Late || error instanceof Offline) return error.message
+  const { message = '', code, name } = (error ?? {}) as Partial<NodeJS.ErrnoException>
+  const reply = /^([A-Z]{2,})(?: |$)/.exec(message)?.[1]
+  if (reply) return remedies[reply] ? `${reply} (${remedies[reply]})` : reply
+  return typeof code === 'string' ? code : (name ?? 'unknown')
+}
