@@ -250,6 +250,41 @@ describe('waiting for a lock', () => {
   })
 })
 
+describe('a lock that could not be given back', () => {
+  beforeEach(() => {
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] })
+  })
+
+  afterEach(() => {
+    jest.useRealTimers()
+  })
+
+  it.each([
+    [1, 1],
+    [5, 5],
+    [100, 6],
+  ])(
+    'is given back as soon as the store is back, within six tries: %j',
+    async (failures, tries) => {
+      const { replica, storage } = world()
+      let asked = 0
+      const limping = around(storage, (name, operation) => {
+        if (name !== 'take') return operation()
+        asked += 1
+        return asked <= failures ? Promise.reject(new Error('down')) : operation()
+      })
+      await replica({}, limping).grants.exclusively('sid', async () => 'done')
+      for (let second = 0; second < 10; second++) {
+        await settled()
+        jest.advanceTimersByTime(1000)
+      }
+      await settled()
+      expect(asked).toBe(Math.min(failures + 1, 6))
+      expect(storage.size).toBe(tries < 6 ? 0 : 1)
+    },
+  )
+})
+
 describe('the need to step up', () => {
   it('is remembered for a minute, for one grant', async () => {
     const { replica, clock } = world()

@@ -20,7 +20,7 @@ export interface AuthorizationCodes {
  * meanwhile is the same client in a hurry (two egress addresses, a retry) and costs it nothing; whoever
  * brings it after the answer replays it.
  */
-const rush = 50
+const rush = 200
 /** How long a busy process may take over it, in milliseconds. */
 const longestRush = 5000
 

@@ -29,6 +29,9 @@ export interface Grants {
 }
 
 const lockSeconds = 30
+/** Further tries to give a lock back, and milliseconds between them. */
+const releaseTries = 5
+const releasePause = 1000
 const stepUpSeconds = 60
 /** Far longer than any edit of a grant can be under way. */
 const revocationSeconds = 600
@@ -63,13 +66,21 @@ export function grants(vault: Vault, lifetimes: Lifetimes, now: () => number): G
     return false
   }
 
+  /** A lock that cannot be given back now is given back soon, and runs out by itself at last. */
+  const release = async (sid: string, tries = releaseTries): Promise<void> => {
+    try {
+      await locks.take(sid)
+    } catch {
+      if (tries > 0) setTimeout(() => void release(sid, tries - 1), releasePause).unref()
+    }
+  }
+
   const exclusively = async <T>(sid: string, edit: () => Promise<T>) => {
     await acquire(sid)
     try {
       return await edit()
     } finally {
-      // A lock that cannot be given back runs out by itself.
-      await locks.take(sid).catch(() => undefined)
+      await release(sid)
     }
   }
 
