@@ -1,5 +1,5 @@
 /** The way back from Entra: what becomes a code, and what the client hears of everything else. */
-import { beforeAll, describe, expect, it } from '@jest/globals'
+import { afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import type { Entra } from '../support/host.js'
 import {
   ada,
@@ -31,6 +31,7 @@ beforeAll(async () => {
   entra = await startTestEntra()
   proxy = await startProxy(entra, { now: clock.now })
 })
+afterEach(() => entra.clearFaults())
 /** An error for the client, with nothing of Entra's in it. */
 function expectError(answer: Record<string, string>, error: string, at = proxy): void {
   expect(answer).toEqual({

@@ -1,5 +1,5 @@
 /** Entra or the store out of order: bounded, said as what it is, and nothing lost afterwards. */
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import { memoryStorage, type Storage } from 'mcp-entra'
 import type { EntraFault } from 'mcp-entra/testing'
 import { type Entra, startWorld, type World } from '../support/host.js'
@@ -30,6 +30,7 @@ let world: World
 beforeAll(async () => {
   world = await startWorld()
 })
+afterEach(() => world.entra.clearFaults())
 afterAll(() => world.close())
 
 /** Seconds within which anything must be answered. */

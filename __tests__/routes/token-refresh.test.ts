@@ -1,6 +1,6 @@
 /** Refreshing: one question to Entra, one answer for all who ask at once, and the end for thieves. */
 import { setTimeout as wait } from 'node:timers/promises'
-import { beforeAll, describe, expect, it } from '@jest/globals'
+import { afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import { memoryStorage, type Storage } from 'mcp-entra'
 import type { MintAccessTokenOptions } from 'mcp-entra/testing'
 import { type Entra, testKeys } from '../support/host.js'
@@ -29,6 +29,7 @@ beforeAll(async () => {
     resources: ['/mcp', '/other'],
   })
 })
+afterEach(() => entra.clearFaults())
 
 type Session = Tokens & { clientId: string }
 
@@ -138,11 +139,14 @@ describe('many at once', () => {
 
   it('when Entra is out of reach all 20 hear 503, and afterwards the token is good', async () => {
     const session = await login(proxy.url)
-    const remove = entra.fault({ at: 'token', grant: 'refresh_token', status: 503 })
+    const remove = entra.fault({ at: 'token', grant: 'refresh_token', status: 503, delay: 0.2 })
+    entra.clearRequests()
     const responses = await Promise.all(
       Array.from({ length: 20 }, () => refresh(proxy.url, session)),
     )
     remove()
+    // One request for all of them, and its one retry.
+    expect(upstreamRefreshes()).toHaveLength(2)
     for (const response of responses) {
       expect(response.headers.get('retry-after')).toMatch(/^\d+$/)
       await expectRefusal(response, 'temporarily_unavailable', 503)

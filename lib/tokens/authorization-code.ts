@@ -18,11 +18,16 @@ export interface AuthorizationCodes {
 /**
  * Milliseconds for which the winner of a code waits before it is answered. Whoever brings the same code
  * meanwhile is the same client in a hurry (two egress addresses, a retry) and costs it nothing; whoever
- * brings it after the answer replays it.
+ * brings it after the answer replays it. On a starved machine the wait goes on until the event loop keeps
+ * time again, for what came in long ago may only now be read.
  */
-const rush = 200
-/** How long a busy process may take over it, in milliseconds. */
-const longestRush = 5000
+const rush = 50
+/** The wait in slices, and how late the timer of one may be when the loop keeps time. */
+const slice = 25
+const onTime = 10
+/** How long the wait may become, and by when the winner has certainly been answered. */
+const longestRush = 1000
+const certainlyAnswered = 5000
 
 /** @see RFC 6749 section 4.1.2, RFC 9700 section 2.1.1 */
 export function authorizationCodes(
@@ -48,7 +53,7 @@ export function authorizationCodes(
       const bury = (answeredAt: number) =>
         spent.write(code, { sid, answeredAt }, Math.min(lifetimes.grant, 24 * 3600))
       // Until the rush is over nobody is a replayer; were we to crash in it, soon everybody would be.
-      await bury(wonAt + longestRush)
+      await bury(wonAt + certainlyAnswered)
       await rushOver()
       await bury(Math.max(now(), wonAt + rush))
       return true
@@ -62,8 +67,15 @@ export function authorizationCodes(
   })
 }
 
-/** After the pause, whatever is in the sockets already gets its time of arrival. */
 async function rushOver(): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, rush))
+  let calm = 0
+  for (let waited = 0; calm < rush && waited < longestRush; ) {
+    const before = performance.now()
+    await new Promise((resolve) => setTimeout(resolve, slice))
+    const took = performance.now() - before
+    waited += took
+    calm = took <= slice + onTime ? calm + slice : 0
+  }
+  // Whatever is in the sockets already gets its time of arrival now.
   for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve))
 }
