@@ -1,0 +1,68 @@
+/** Starts the servers, sees that their gates work at all, and measures them. */
+import { garbage, passing, refusing, requestsOf, servers } from './cells.js'
+import { startChild } from './child.js'
+import { startIssuer } from './issuer.js'
+import { load, rawRequest } from './load.js'
+import { measureRounds } from './measure.js'
+
+/** @returns samples by cell, and bytes of memory by server after the last round */
+export async function measureGates(options, progress) {
+  const issuer = await startIssuer()
+  const running = new Map()
+  try {
+    for (const [name, server] of Object.entries(servers)) {
+      progress(`starting ${name}`)
+      running.set(name, await startServer(issuer, server, running))
+    }
+    for (const [name, server] of running) await check(name, server)
+    const samples = await measureRounds(prepareCells(running, issuer), options, progress)
+    return { samples, memory: await memoryOf(running) }
+  } finally {
+    for (const { stop } of running.values()) stop()
+    issuer.stop()
+  }
+}
+
+async function startServer(issuer, { variant, settings, trusts }, running) {
+  const trusted = trusts && running.get(trusts)
+  const { ask, stop } = startChild('server.js', [variant])
+  const answer = await ask('start', {
+    ...issuer.settings,
+    ...settings,
+    ...(trusted && { ...trusted.own, jwksUri: issuer.publish(trusted.own.keys) }),
+    upstreamToken: issuer.token(),
+  })
+  const { port, own } = answer
+  const good = trusted ? trusted.own.tokens : [issuer.token(), ...(own?.tokens ?? [])]
+  return { ask, stop, port, own, gated: variant !== 'bare', good: good.slice(0, 2) }
+}
+
+/** A gate that lets garbage in, or good tokens not, is not worth measuring. */
+async function check(name, { port, good, gated }) {
+  const refused = gated
+    ? [
+        [garbage(), 401],
+        [undefined, 401],
+      ]
+    : []
+  for (const [token, status] of [...good.map((token) => [token, 200]), ...refused]) {
+    const next = () => rawRequest(token)
+    await load({ port, next, connections: 1, seconds: 0, status }).catch((cause) => {
+      throw new Error(`${name}: ${cause.message}`, { cause })
+    })
+  }
+}
+
+function prepareCells(running, issuer) {
+  const requests = requestsOf(issuer, (server) => running.get(server).own.tokens)
+  return [...passing, ...refusing].map(({ name, server, share = 1, status = 200, ...cell }) => {
+    const { port, ask } = running.get(server)
+    return { name, port, ask, status, share, requests: requests[cell.requests] }
+  })
+}
+
+async function memoryOf(running) {
+  const memory = new Map()
+  for (const [name, { ask }] of running) memory.set(name, (await ask('usage')).rss)
+  return memory
+}

@@ -1,0 +1,4 @@
+/** No gate at all: what everything is compared to. */
+export function makeGate() {
+  return { middlewares: [] }
+}
