@@ -13,12 +13,11 @@ export function allowAnyOrigin(res: ServerResponse): void {
 
 /** Lets a script read `WWW-Authenticate`. */
 export function exposeChallenge(res: ServerResponse): void {
-  const exposed = String(res.getHeader('Access-Control-Expose-Headers') ?? '')
-  if (/(?:^|,)\s*(?:www-authenticate|\*)\s*(?:,|$)/i.test(exposed)) return
-  res.setHeader(
-    'Access-Control-Expose-Headers',
-    exposed === '' ? 'WWW-Authenticate' : `${exposed}, WWW-Authenticate`,
-  )
+  const name = 'Access-Control-Expose-Headers'
+  const exposed = res.getHeader(name)
+  if (exposed === undefined) return void res.setHeader(name, 'WWW-Authenticate')
+  if (/(?:^|,)\s*(?:www-authenticate|\*)\s*(?:,|$)/i.test(String(exposed))) return
+  res.setHeader(name, `${exposed}, WWW-Authenticate`)
 }
 
 /** Answers a preflight: 204 with what is allowed. */
