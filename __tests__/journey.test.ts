@@ -135,7 +135,10 @@ describe.each([v1, v2])('a real client ($name)', (generation) => {
   })
 
   it('keeps two users apart at once', async () => {
-    const [ada, bob] = await Promise.all([signedIn('ada@contoso.example'), signedIn('bob@contoso.example')])
+    const [ada, bob] = await Promise.all([
+      signedIn('ada@contoso.example'),
+      signedIn('bob@contoso.example'),
+    ])
     const rounds = Array.from({ length: 5 }, async () => {
       const [adaWho, bobWho, adaProfile, bobProfile] = await Promise.all([
         ada.connection.call('whoami'),

@@ -129,6 +129,27 @@ export function tokenClaim(auth: AuthInfoLike | undefined, name: string): unknow
 }
 
 /**
+ * Object ids of the groups the caller is in, as Entra's token tells them; none when the app registration does
+ * not ask for them (`groupMembershipClaims`). More than 200 do not fit into a token: then this throws and does
+ * not guess. Groups assigned to the application, or app roles, always fit.
+ *
+ * @throws RangeError when the token says that there are too many groups to name
+ * @see https://learn.microsoft.com/security/zero-trust/develop/configure-tokens-group-claims-app-roles
+ * @example
+ * if (!groupsOf(extra.authInfo).includes(editors)) throw new Error('For editors only')
+ */
+export function groupsOf(auth: AuthInfoLike | undefined): readonly string[] {
+  const { groups, hasgroups, _claim_names } = internalsOf(auth, 'groupsOf').claims
+  const elsewhere = Object.hasOwn(Object(_claim_names) as object, 'groups')
+  if (elsewhere || hasgroups === true || hasgroups === 'true') {
+    throw new RangeError(
+      'groupsOf: the caller is in more groups than a token can name (overage): emit only "Groups assigned to the application" in Token configuration, use app roles, or ask Microsoft Graph (getMemberObjects)',
+    )
+  }
+  return Array.isArray(groups) ? groups.filter((id) => typeof id === 'string') : []
+}
+
+/**
  * A token for a downstream API that `oboToken` was given under this name, exchanged on behalf of the user:
  * from the cache, or from Entra when the middleware has not fetched it already.
  *

@@ -1,27 +1,28 @@
 /** `entraAuth`: options become the frozen context that all middlewares share. Everything is checked here, once. */
-import type { DownstreamAccessToken } from './auth-info.js'
+import { assertionRenewal } from './assertion-renewal.js'
 import { keyRing } from './crypto/key-ring.js'
 import { type Logger, reporter } from './diagnostics.js'
+import { downstreamExchange, type Exchange, exchangeReporter } from './downstream-exchange.js'
 import { entraAuthority } from './entra/authority.js'
+import type { Cloud } from './entra/clouds.js'
 import type { ClientCredential } from './entra/credentials.js'
-import { EntraError } from './entra/errors.js'
-import { type ExchangeEvent, type OnBehalfOf, onBehalfOf } from './entra/on-behalf-of.js'
+import { onBehalfOf } from './entra/on-behalf-of.js'
 import type { ScopeStrategy } from './entra/scopes.js'
 import { signingKeys } from './entra/signing-keys.js'
 import { tokenEndpoint } from './entra/token-endpoint.js'
 import { entraVerifier } from './entra/verify.js'
 import { cookieFamily } from './http/cookies.js'
 import { learnScopes } from './known-scopes.js'
-import { OAuthError } from './oauth/errors.js'
 import { isLoopbackHost, knownCustomSchemes } from './oauth/redirect-uri.js'
 import type { LoginPolicy, ProxyContext, Report, Resource } from './routes/context.js'
 import { wellKnownPath } from './routes/metadata.js'
-import { upstreamDetail } from './routes/upstream-outcome.js'
+import { sharedTokens } from './shared-tokens.js'
 import { memoryStorage } from './storage/memory.js'
 import type { Storage } from './storage/storage.js'
-import { vault } from './storage/vault.js'
+import { type Vault, vault } from './storage/vault.js'
 import { accessTokens } from './tokens/access-token.js'
 import { authorizationCodes } from './tokens/authorization-code.js'
+import { challenges } from './tokens/challenges.js'
 import { clients } from './tokens/clients.js'
 import { grants } from './tokens/grants.js'
 import { type Lifetimes, lifetimes as readLifetimes } from './tokens/lifetimes.js'
@@ -50,8 +51,15 @@ export interface EntraAuthOptions {
   readonly resourceName?: string
   /** For a multi-tenant `tenantId`: whose users may come in. `'any'` has to be said on purpose. */
   readonly allowedTenants?: readonly string[] | 'any'
-  /** Default `https://login.microsoftonline.com`. */
+  /** The national cloud of the tenant (default `public`). */
+  readonly cloud?: Cloud
+  /**
+   * The sign-in host, when it is not the cloud's own: `https://contoso.ciamlogin.com` (External ID),
+   * `https://contoso.b2clogin.com` (B2C), or a custom domain of theirs.
+   */
   readonly authorityHost?: string
+  /** B2C only: the user flow or custom policy, such as `B2C_1_signin`. */
+  readonly policy?: string
   /** App ID URIs that tokens may name as audience (default `api://{clientId}`). */
   readonly identifierUris?: readonly string[]
   /** Path of the redirect URI registered at Entra (default `/auth/callback`). */
@@ -72,6 +80,11 @@ export interface EntraAuthOptions {
   readonly maxVerifiedTokens?: number
   /** Exchanged tokens to remember (default 50,000). */
   readonly maxDownstreamTokens?: number
+  /**
+   * Whether replicas use each other's exchanged tokens, through the storage, where they lie sealed under the
+   * caller's own token (default false: every process exchanges for itself). Needs `keys`.
+   */
+  readonly shareDownstreamTokens?: boolean
   /** In pino's shape (default: warnings and errors on the console). */
   readonly logger?: Logger
   /** The clock, in milliseconds since the epoch. */
@@ -91,11 +104,9 @@ export interface GateContext {
   /** Scopes as a client has to ask for them: ours, or in direct mode Entra's. */
   challengeScopes(scopes: readonly string[]): string
   askForStepUp(verified: VerifiedToken): Promise<void>
-  /** @throws OAuthError */
-  exchange(
-    verified: VerifiedToken,
-    request: { scopes: readonly string[]; claims?: string; tenantId?: string },
-  ): Promise<DownstreamAccessToken>
+  readonly exchange: Exchange
+  /** Where a client that understands a claims challenge takes it. */
+  authorizationUri(tid: string): string
   /** @throws TypeError when tokens cannot be exchanged for want of a credential */
   checkExchange(caller: string): void
   useDirectMode(): { readonly issuer: string; readonly upstreamScopes: readonly string[] }
@@ -127,6 +138,8 @@ export function entraAuth(options: EntraAuthOptions): EntraAuth {
   const authority = entraAuthority({
     tenantId: options.tenantId,
     ...(options.authorityHost !== undefined && { host: options.authorityHost }),
+    ...(options.cloud !== undefined && { cloud: options.cloud }),
+    ...(options.policy !== undefined && { policy: options.policy }),
   })
   const report = reporter(options.logger)
   const lifetimes = readLifetimes(options.lifetimes)
@@ -149,8 +162,9 @@ export function entraAuth(options: EntraAuthOptions): EntraAuth {
     onBehalfOf({
       endpoint,
       now,
-      onExchange: reportExchange(report),
+      onExchange: exchangeReporter(report),
       ...(options.maxDownstreamTokens !== undefined && { maxEntries: options.maxDownstreamTokens }),
+      ...(options.shareDownstreamTokens && { shared: share(tokens?.vault, report) }),
     })
   learnScopes(scopes.supported)
 
@@ -170,12 +184,34 @@ export function entraAuth(options: EntraAuthOptions): EntraAuth {
     challengeScopes: (names: readonly string[]) =>
       (mode.direct && !mode.proxy ? upstreamNames(scopes, names) : names).join(' '),
     askForStepUp: stepUp(tokens, options.stepUpByLogin ?? true, report, now),
-    exchange: exchange(exchanges, report, now),
-    checkExchange: (caller: string) => needed(caller, 'credential', endpoint),
+    exchange: downstreamExchange({
+      exchanges,
+      tokens,
+      renewAssertion:
+        endpoint &&
+        tokens &&
+        assertionRenewal({
+          tokenEndpoint: endpoint,
+          grants: tokens.grants,
+          scopes,
+          verifier,
+          now,
+        }),
+      authority,
+      clientId,
+      report,
+      now,
+    }),
+    authorizationUri: (tid: string) => authority.authorizationEndpoint(tid),
+    checkExchange: (caller: string) => {
+      if (!authority.onBehalfOf)
+        throw new TypeError(`${caller}: Azure AD B2C has no on-behalf-of flow`)
+      needed(caller, 'credential', endpoint)
+    },
     useDirectMode: () => {
       mode.direct = true
       return {
-        issuer: authority.issuerFor(authority.tenantId),
+        issuer: authority.authorizationServer,
         upstreamScopes: upstreamNames(scopes, scopes.required),
       }
     },
@@ -231,8 +267,10 @@ function tokenFloor(
   const allGrants = grants(records, lifetimes, now)
   return {
     ring,
+    vault: records,
     grants: allGrants,
     clients: clients(ring, now),
+    challenges: challenges(records),
     codes: authorizationCodes(records, allGrants, lifetimes, now),
     refreshTokens: refreshTokens(records, allGrants, lifetimes, now),
     accessTokens: accessTokens(baseUrl, ring, lifetimes.accessToken, now),
@@ -242,6 +280,13 @@ function tokenFloor(
 /** Own scopes in the form Entra wants, without the OIDC ones. */
 function upstreamNames(scopes: ScopeStrategy, names: readonly string[]): readonly string[] {
   return scopes.toUpstreamTokenExchange(names).filter((name) => name.includes('/'))
+}
+
+function share(vault: Vault | undefined, report: Report) {
+  needed('entraAuth with shareDownstreamTokens', 'keys', vault)
+  return sharedTokens(vault, (error) =>
+    report('failure', { endpoint: 'on-behalf-of', reason: 'sharing', error }),
+  )
 }
 
 /** Milliseconds between two marks for one token: the mark itself lasts a minute. */
@@ -265,99 +310,6 @@ function stepUp(
       // The 403 is right all the same.
       report('failure', { endpoint: 'gate', reason: 'step_up_not_recorded', error })
     }
-  }
-}
-
-/** Exchanges that succeed, and failures that nobody waits for: {@link exchange} tells of the others. */
-function reportExchange(report: Report) {
-  return ({ error, background, ...event }: ExchangeEvent) => {
-    if (error && !background) return
-    report(error?.kind === 'misconfigured' ? 'failure' : 'exchange', {
-      endpoint: 'on-behalf-of',
-      background,
-      ...event,
-      ...(error && upstreamDetail(error)),
-    })
-  }
-}
-
-function exchange(
-  exchanges: OnBehalfOf | undefined,
-  report: Report,
-  now: () => number,
-): GateContext['exchange'] {
-  return async ({ user, claims: { oid, tid }, assertion, claims: { exp } }, request) => {
-    if (!exchanges) throw new TypeError('downstream tokens need a `credential` in entraAuth')
-    if (!user) {
-      throw new OAuthError(
-        'access_denied',
-        'An app calls on its own behalf: there is no user to exchange a token for.',
-      )
-    }
-    const startedAt = now()
-    try {
-      return await exchanges.token({
-        assertion,
-        assertionExpiresAt: exp,
-        oid,
-        tid: request.tenantId ?? tid,
-        scopes: request.scopes,
-        ...(request.claims !== undefined && { claims: request.claims }),
-      })
-    } catch (error) {
-      if (!(error instanceof EntraError)) throw error
-      report(
-        error.kind === 'misconfigured' || error.kind === 'unavailable' ? 'failure' : 'exchange',
-        {
-          endpoint: 'on-behalf-of',
-          milliseconds: now() - startedAt,
-          ...upstreamDetail(error),
-        },
-      )
-      throw exchangeOutcome(error)
-    }
-  }
-}
-
-/** What a caller is told when its token could not be exchanged. */
-function exchangeOutcome(error: EntraError): OAuthError {
-  const options = { cause: error }
-  switch (error.kind) {
-    case 'invalid_grant':
-    case 'invalid_assertion':
-      return new OAuthError(
-        'invalid_token',
-        'Microsoft Entra no longer accepts the login. Sign in again.',
-        options,
-      )
-    case 'interaction_required':
-      return new OAuthError(
-        'insufficient_claims',
-        'Microsoft Entra wants the user to sign in again, with more proof.',
-        options,
-      )
-    case 'consent_required':
-      return new OAuthError(
-        'access_denied',
-        'Nobody has consented to this server using the downstream API.',
-        options,
-      )
-    case 'access_denied':
-    case 'app_only':
-      return new OAuthError(
-        'access_denied',
-        'Microsoft Entra does not allow this on behalf of the caller.',
-        options,
-      )
-    default:
-      return new OAuthError(
-        'temporarily_unavailable',
-        'The downstream token cannot be had right now. Try again shortly.',
-        {
-          ...options,
-          retryAfter: error.retryAfter ?? 5,
-        },
-      )
   }
 }
 

@@ -7,12 +7,29 @@ export {
   downstreamCredential,
   downstreamToken,
   type GetTokenOptions,
+  groupsOf,
   tokenClaim,
   type User,
   userOf,
 } from './auth-info.js'
 export type { Logger } from './diagnostics.js'
-export { type ClientCredential, clientSecret } from './entra/credentials.js'
+export type { Cloud } from './entra/clouds.js'
+export { clientAssertion } from './entra/credential-assertion.js'
+export { type ClientCertificateOptions, clientCertificate } from './entra/credential-certificate.js'
+export {
+  type ManagedIdentityOptions,
+  managedIdentity,
+} from './entra/credential-managed-identity.js'
+export {
+  type WorkloadIdentityOptions,
+  workloadIdentity,
+} from './entra/credential-workload-identity.js'
+export {
+  type ClientCredential,
+  type ClientProof,
+  type CredentialContext,
+  clientSecret,
+} from './entra/credentials.js'
 export { EntraError, type EntraFailureKind } from './entra/errors.js'
 export { type EntraScopesOptions, entraScopes, type ScopeStrategy } from './entra/scopes.js'
 export type { EntraClaims } from './entra/verify.js'

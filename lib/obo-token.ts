@@ -2,7 +2,7 @@
 import type { ServerResponse } from 'node:http'
 import { type AuthInfo, type AuthInternals, internalsOf, withInternals } from './auth-info.js'
 import { EntraError } from './entra/errors.js'
-import type { EntraAuth } from './entra-auth.js'
+import type { EntraAuth, GateContext } from './entra-auth.js'
 import { allowAnyOrigin } from './http/cors.js'
 import { noStore, retryAfter, sendJson } from './http/respond.js'
 import { calledTools, McpRequestError, sendMcpRequestError } from './mcp-request.js'
@@ -30,13 +30,14 @@ export interface Downstream {
  * oboToken(auth, { graph: { scopes: ['https://graph.microsoft.com/User.Read'], tools: ['my_profile'] } })
  */
 export function oboToken(auth: EntraAuth, apis: Readonly<Record<string, Downstream>>): Middleware {
-  auth.gate('oboToken').checkExchange('oboToken')
+  const context = auth.gate('oboToken')
+  context.checkExchange('oboToken')
   const all = Object.entries(apis)
   if (all.length === 0) throw new TypeError('oboToken: name at least one downstream API')
   for (const [name, { scopes }] of all) checkDownstream(name, scopes)
   const byName = Object.freeze(Object.fromEntries(all.map(([name, { scopes }]) => [name, scopes])))
   return function oboTokenMiddleware(req, res, next) {
-    exchangeNow(all, byName, req, res, next).catch(next)
+    exchangeNow(context, all, byName, req, res, next).catch(next)
   }
 }
 
@@ -70,6 +71,7 @@ function checkDownstream(name: string, scopes: readonly string[]): void {
 }
 
 async function exchangeNow(
+  context: GateContext,
   all: readonly (readonly [string, Downstream])[],
   byName: AuthInternals['downstream'],
   req: AuthenticatedRequest,
@@ -90,7 +92,7 @@ async function exchangeNow(
     await Promise.all(needed.map(({ scopes }) => caller.exchange({ scopes })))
   } catch (error) {
     if (error instanceof McpRequestError) return sendMcpRequestError(res, error)
-    if (error instanceof OAuthError) return refuse(res, auth, error)
+    if (error instanceof OAuthError) return refuse(context, res, auth, error)
     throw error
   }
   next()
@@ -107,8 +109,13 @@ async function neededNow(
     .filter(({ tools }) => tools === undefined || tools.some((tool) => called.includes(tool)))
 }
 
-function refuse(res: ServerResponse, auth: AuthInfo, error: OAuthError): void {
-  if (error.status === 401) res.setHeader('WWW-Authenticate', challenge(auth, error))
+function refuse(
+  context: GateContext,
+  res: ServerResponse,
+  auth: AuthInfo,
+  error: OAuthError,
+): void {
+  if (error.status === 401) res.setHeader('WWW-Authenticate', challenge(context, auth, error))
   allowAnyOrigin(res)
   noStore(res)
   retryAfter(res, error)
@@ -116,12 +123,15 @@ function refuse(res: ServerResponse, auth: AuthInfo, error: OAuthError): void {
 }
 
 /** @see https://learn.microsoft.com/entra/identity-platform/claims-challenge (`claims` in standard base64) */
-function challenge(auth: AuthInfo, error: OAuthError): string {
+function challenge(context: GateContext, auth: AuthInfo, error: OAuthError): string {
   const claims = error.cause instanceof EntraError ? error.cause.claims : undefined
   return bearerChallenge({
     error: error.code,
     error_description: error.description,
     claims: claims && Buffer.from(claims).toString('base64'),
+    authorization_uri: claims && auth.extra.user && context.authorizationUri(auth.extra.user.tid),
+    // A client of the proxy logs in again for what it has: without this, for the required scopes alone.
+    scope: auth.extra.tokenKind === 'proxy' ? context.challengeScopes(auth.scopes) : undefined,
     resource_metadata: auth.resourceMetadataUrl,
   })
 }

@@ -30,6 +30,8 @@ export interface VerifiedToken {
   readonly assertion: string
   /** The secret of the grant behind a token of ours. */
   readonly sid?: string
+  /** That grant, as it was at most a second ago. */
+  readonly grant?: Grant
 }
 
 /** What verifying needs. The proxy's part is absent in direct mode without `keys`. */
@@ -46,7 +48,7 @@ export interface VerifiedTokensOptions {
 export type VerifyToken = (token: string) => VerifiedToken | Promise<VerifiedToken>
 
 interface Entry {
-  readonly verified: VerifiedToken
+  verified: VerifiedToken
   readonly jti?: string
   /** The grant as last read. */
   record?: VaultRecord<Grant>
@@ -117,8 +119,11 @@ export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
       entries.delete(key)
       throw revoked()
     }
-    Object.assign(entry, seen, { record })
-    return entry.verified
+    // Refreshed meanwhile, by whichever replica: what Entra said last is what counts.
+    const verified =
+      record === entry.record ? entry.verified : { ...entry.verified, ...ofGrant(record.value) }
+    Object.assign(entry, seen, { record, verified })
+    return verified
   }
 
   const isFresh = ({ checkedAt, revocations }: Entry, time: number) =>
@@ -159,19 +164,23 @@ function revoked(): OAuthError {
 }
 
 function ownEntry(token: AccessTokenClaims, record: VaultRecord<Grant>) {
-  const grant = record.value
   const verified: VerifiedToken = {
     kind: 'proxy',
     clientId: token.client_id,
     scopes: token.scope === '' ? [] : token.scope.split(' '),
     expiresAt: token.exp,
     resource: token.aud,
-    user: grant.user,
-    claims: (parseJws(grant.upstream.accessToken) as ParsedJws).claims as EntraClaims,
-    assertion: grant.upstream.accessToken,
     sid: token.sid,
+    ...ofGrant(record.value),
   }
   return { verified, jti: token.jti, record }
+}
+
+/** What a token of ours owes to its grant. */
+function ofGrant(grant: Grant) {
+  const { accessToken } = grant.upstream
+  const claims = (parseJws(accessToken) as ParsedJws).claims as EntraClaims
+  return { user: grant.user, claims, assertion: accessToken, grant }
 }
 
 function entraToken(token: string, claims: EntraClaims, scopes: ScopeStrategy): VerifiedToken {

@@ -107,7 +107,7 @@ describe('onBehalfOf', () => {
       { ...ada, oid: 'bob-oid' },
       { ...ada, scopes: ['https://graph.microsoft.com/Mail.Read'] },
       { ...ada, scopes: [...ada.scopes, 'https://graph.microsoft.com/Mail.Read'] },
-      { ...ada, claims: '{"access_token":{}}' },
+      { ...ada, oid: 'carol-oid', claims: '{"access_token":{}}' },
     ]
     const tokens = []
     for (const input of others) tokens.push((await exchange.token(input)).token)

@@ -167,6 +167,7 @@ describe('the requests', () => {
       [tenantId, otherTenantId].map((tenant) => ({
         clientId,
         tokenEndpoint: `${entra.url}/${tenant}/oauth2/v2.0/token`,
+        exchangeAudience: 'api://AzureADTokenExchange',
       })),
     )
   })
@@ -337,6 +338,24 @@ describe.each(kinds)('the answer to %s', (name, ask) => {
       kind: 'unavailable',
     })
     expect(Date.now() - started).toBeLessThan(1200)
+  })
+
+  it('is asked for with another assertion only within the time for the first', async () => {
+    const refusal = { error: 'invalid_client', error_codes: [700024] }
+    answers = [{ status: 401, body: refusal }, 'hang']
+    let count = 0
+    const credential: ClientCredential = () => ({ assertion: `a.b.${++count}` })
+    const started = Date.now()
+    const error = await outcome(() => ask(endpoint({ credential, timeout: 0.4 })))
+    expect(error).toMatchObject({ kind: 'unavailable' })
+    expect(Date.now() - started).toBeLessThan(1200)
+    expect(entra.requests).toHaveLength(2)
+  })
+
+  it('is not asked for again with the secret that Entra calls outdated', async () => {
+    answers = [{ status: 401, body: { error: 'invalid_client', error_codes: [700024] } }]
+    expect(await outcome(() => ask(endpoint()))).toMatchObject({ codes: [700024] })
+    expect(entra.requests).toHaveLength(1)
   })
 
   it('is an outage when there is no credential to be had, now or in time', async () => {

@@ -219,7 +219,7 @@ describe('oboToken and what can go wrong', () => {
     const header = response.headers.get('www-authenticate') ?? ''
     const claims = /claims="([^"]*)"/.exec(header)?.[1] ?? ''
     expect(header).toBe(
-      `Bearer error="insufficient_claims", error_description="${description}", claims="${claims}", resource_metadata="${gate.url}/.well-known/oauth-protected-resource/mcp"`,
+      `Bearer error="insufficient_claims", error_description="${description}", claims="${claims}", authorization_uri="${entra.url}/${entra.tenant.id}/oauth2/v2.0/authorize", resource_metadata="${gate.url}/.well-known/oauth-protected-resource/mcp"`,
     )
     expect(JSON.parse(Buffer.from(claims, 'base64').toString())).toHaveProperty('access_token')
     expect(await response.json()).toEqual({
@@ -238,7 +238,7 @@ describe('oboToken and what can go wrong', () => {
     expect(response.headers.get('www-authenticate')).toBeNull()
     expect(await response.json()).toEqual({
       error: 'access_denied',
-      error_description: 'Nobody has consented to this server using the downstream API.',
+      error_description: `Nobody has consented to this server using the downstream API. An administrator can: ${entra.url}/${entra.tenant.id}/adminconsent?client_id=${entra.app.clientId}`,
     })
     expect(gate.logs).toEqual([
       expect.objectContaining({

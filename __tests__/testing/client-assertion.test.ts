@@ -193,4 +193,12 @@ describe('a federated identity', () => {
     const answer = await authenticate(await mint(sub, aud, more))
     expect(refusal(answer)).toEqual({ status: 401, error: 'invalid_client', code })
   })
+
+  it("is refused when it is a user's token and no application's (AADSTS700229)", async () => {
+    const token = await entra.mintAccessToken({
+      audience: exchangeAudience,
+      claims: { sub: managedIdentity },
+    })
+    expect(refusal(await authenticate(token))).toMatchObject({ code: 700229 })
+  })
 })

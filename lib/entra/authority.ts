@@ -1,13 +1,29 @@
 /** Where Entra is: the endpoints and issuers of one authority host and one tenant. */
+import { type Cloud, cloudOf, clouds, externalIssuer, hostSuffixes } from './clouds.js'
+
+/** Whose users sign in: an organization's (or personal) accounts, External ID's, Azure AD B2C's. */
+export type AuthorityKind = 'workforce' | 'external' | 'b2c'
 
 /** The endpoints of one app registration's authority. */
 export interface EntraAuthority {
+  readonly cloud: Cloud
+  readonly kind: AuthorityKind
   /** Origin without a trailing slash: `https://login.microsoftonline.com`. */
   readonly host: string
   /** A GUID, a domain name, or `organizations`, `common`, `consumers`. */
   readonly tenantId: string
+  /** The B2C user flow or custom policy. */
+  readonly policy: string | undefined
   /** Whether users of more than one tenant sign in here: `organizations`, `common`, `consumers`. */
   readonly multiTenant: boolean
+  /** Whether tokens can be exchanged on behalf of a user: not in B2C. */
+  readonly onBehalfOf: boolean
+  /** Origin of Microsoft Graph in this cloud. */
+  readonly graph: string
+  /** Audience of the assertions of managed and workload identities. */
+  readonly exchangeAudience: string
+  /** What a client of Entra's own gets for an authorization server: its metadata lie below. */
+  readonly authorizationServer: string
   /** @see https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow */
   authorizationEndpoint(tenant?: string): string
   /** A code is redeemed at the tenant it was issued for, or else AADSTS700005. */
@@ -16,38 +32,61 @@ export interface EntraAuthority {
   readonly jwksUri: string
   /** The discovery document, whose `issuer` tells the tenant id behind a domain name. */
   readonly openidConfiguration: string
+  /** Whether only the discovery document tells the issuer, for a key that names none. */
+  readonly discoversIssuer: boolean
   /** The issuer of a tenant's tokens, for a key that names none. */
   issuerFor(tid: string): string
 }
 
-const publicCloud = 'https://login.microsoftonline.com'
+/** What {@link entraAuthority} is made from. */
+export interface EntraAuthorityOptions {
+  /** Default: the cloud of `host`, or else `public`. */
+  readonly cloud?: Cloud | undefined
+  /**
+   * Origin of the authority. Default: the cloud's. External ID has `https://{name}.ciamlogin.com` or a domain of
+   * its own, B2C `https://{name}.b2clogin.com` or a domain of its own; http only on loopback, for a fake Entra.
+   */
+  readonly host?: string | undefined
+  readonly tenantId: string
+  /** The user flow or custom policy: makes it Azure AD B2C. */
+  readonly policy?: string | undefined
+}
+
 const multiTenantWords = ['organizations', 'common', 'consumers']
 const guid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 const domain = /^(?=.{4,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]$/i
 
 /**
- * Makes the authority of a tenant. National clouds, External ID and B2C differ in more than the host
- * (path, issuer): each would be another function that returns an {@link EntraAuthority}.
+ * Makes the authority of a tenant.
  *
- * @param options.host origin of the authority; http only on loopback, for a fake Entra
- * @throws TypeError for a host or a tenant that cannot be one
+ * @throws TypeError for a host, a tenant or a policy that cannot be one, or that do not go together
  * @see https://learn.microsoft.com/entra/identity-platform/authentication-national-cloud
+ * @see https://learn.microsoft.com/azure/active-directory-b2c/b2clogin
  */
-export function entraAuthority(options: {
-  host?: string | undefined
-  tenantId: string
-}): EntraAuthority {
-  const host = checkedHost(options.host ?? publicCloud)
+export function entraAuthority(options: EntraAuthorityOptions): EntraAuthority {
+  const cloud = checkedCloud(options.cloud, options.host)
+  const host = options.host === undefined ? clouds[cloud].host : checkedHost(options.host)
   const tenantId = checkedTenant(options.tenantId)
+  const policy = checkedPolicy(options.policy, host, tenantId)
+  const kind = policy === undefined ? kindOf(host, tenantId) : 'b2c'
+  const base = (tenant: string) => [host, tenant, ...(policy ? [policy] : [])].join('/')
   return Object.freeze({
+    cloud,
+    kind,
     host,
     tenantId,
+    policy,
     multiTenant: multiTenantWords.includes(tenantId),
-    authorizationEndpoint: (tenant = tenantId) => `${host}/${tenant}/oauth2/v2.0/authorize`,
-    tokenEndpoint: (tenant = tenantId) => `${host}/${tenant}/oauth2/v2.0/token`,
-    jwksUri: `${host}/${tenantId}/discovery/v2.0/keys`,
-    openidConfiguration: `${host}/${tenantId}/v2.0/.well-known/openid-configuration`,
-    issuerFor: (tid: string) => `${host}/${tid}/v2.0`,
+    onBehalfOf: kind !== 'b2c',
+    graph: clouds[cloud].graph,
+    exchangeAudience: clouds[cloud].exchangeAudience,
+    authorizationServer: `${base(tenantId)}/v2.0`,
+    authorizationEndpoint: (tenant = tenantId) => `${base(tenant)}/oauth2/v2.0/authorize`,
+    tokenEndpoint: (tenant = tenantId) => `${base(tenant)}/oauth2/v2.0/token`,
+    jwksUri: `${base(tenantId)}/discovery/v2.0/keys`,
+    openidConfiguration: `${base(tenantId)}/v2.0/.well-known/openid-configuration`,
+    discoversIssuer: kind === 'b2c' || (kind === 'external' && !isExternalHost(host)),
+    issuerFor: (tid: string) => issuerTemplate(kind, cloud, host).replaceAll('{tenantid}', tid),
   })
 }
 
@@ -56,14 +95,47 @@ export function isGuid(value: unknown): value is string {
   return typeof value === 'string' && guid.test(value)
 }
 
+function issuerTemplate(kind: AuthorityKind, cloud: Cloud, host: string): string {
+  if (kind === 'external') return externalIssuer
+  if (kind === 'b2c') return `${host}/{tenantid}/v2.0/`
+  return cloudOf(host) ? clouds[cloud].issuer : `${host}/{tenantid}/v2.0`
+}
+
+/** A host nobody knows, with one tenant: External ID under a domain of its own. */
+function kindOf(host: string, tenantId: string): AuthorityKind {
+  if (isExternalHost(host)) {
+    if (!multiTenantWords.includes(tenantId)) return 'external'
+    throw new TypeError(
+      `entraAuth: tenantId cannot be '${tenantId}' in External ID, whose apps are of one tenant: give the Directory (tenant) ID`,
+    )
+  }
+  const known = cloudOf(host) !== undefined || isLoopback(new URL(host))
+  return known || multiTenantWords.includes(tenantId) ? 'workforce' : 'external'
+}
+
+function isExternalHost(host: string): boolean {
+  return new URL(host).hostname.endsWith(hostSuffixes.external)
+}
+
+function checkedCloud(given: Cloud | undefined, host: string | undefined): Cloud {
+  const ofHost = host === undefined ? undefined : cloudOf(checkedHost(host))
+  if (given === undefined) return ofHost ?? 'public'
+  if (!Object.hasOwn(clouds, given)) {
+    throw new TypeError(`entraAuth: cloud must be one of '${Object.keys(clouds).join("', '")}'`)
+  }
+  if (ofHost === undefined || ofHost === given) return given
+  throw new TypeError(
+    `entraAuth: cloud is '${given}' but authorityHost belongs to '${ofHost}': leave one of them out`,
+  )
+}
+
 function checkedHost(host: string): string {
-  const remedy = `give an origin such as '${publicCloud}'`
+  const remedy = `give an origin such as '${clouds.public.host}'`
   if (typeof host !== 'string' || !URL.canParse(host)) {
     throw new TypeError(`entraAuth: authorityHost is not a URL: ${remedy}`)
   }
   const url = new URL(host)
-  const loopback = ['localhost', '127.0.0.1', '[::1]'].includes(url.hostname)
-  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && loopback)) {
+  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopback(url))) {
     throw new TypeError(`entraAuth: authorityHost must be https (http only on loopback): ${remedy}`)
   }
   if (url.username || url.password || url.search || url.hash || url.pathname !== '/') {
@@ -72,6 +144,10 @@ function checkedHost(host: string): string {
     )
   }
   return url.origin
+}
+
+function isLoopback({ hostname }: URL): boolean {
+  return ['localhost', '127.0.0.1', '[::1]'].includes(hostname)
 }
 
 function checkedTenant(tenantId: string): string {
@@ -84,4 +160,33 @@ function checkedTenant(tenantId: string): string {
   throw new TypeError(
     "entraAuth: tenantId must be the Directory (tenant) ID from the app registration's Overview page, a domain name such as 'contoso.onmicrosoft.com', or 'organizations', 'common' or 'consumers'",
   )
+}
+
+/** Every policy is an authority of its own: B2C without one does not exist, and nothing else has one. */
+function checkedPolicy(
+  policy: string | undefined,
+  host: string,
+  tenantId: string,
+): string | undefined {
+  const isB2cHost = new URL(host).hostname.endsWith(hostSuffixes.b2c)
+  if (policy === undefined) {
+    if (!isB2cHost) return undefined
+    throw new TypeError(
+      "entraAuth: policy is missing: at b2clogin.com name the user flow, such as 'B2C_1_signupsignin'",
+    )
+  }
+  if (typeof policy !== 'string' || !/^[\w-]{1,64}$/.test(policy)) {
+    throw new TypeError("entraAuth: policy must be a user flow such as 'B2C_1_signupsignin'")
+  }
+  if (!isB2cHost && cloudOf(host)) {
+    throw new TypeError(
+      "entraAuth: policy is for Azure AD B2C: set authorityHost to 'https://{name}.b2clogin.com', or leave policy out",
+    )
+  }
+  if (multiTenantWords.includes(tenantId)) {
+    throw new TypeError(
+      `entraAuth: tenantId cannot be '${tenantId}' in Azure AD B2C: give '{name}.onmicrosoft.com'`,
+    )
+  }
+  return policy
 }

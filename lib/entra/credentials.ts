@@ -3,16 +3,20 @@
 /** What a proof may need to know. */
 export interface CredentialContext {
   readonly clientId: string
-  /** The token endpoint, which is the audience of a signed assertion. */
+  /** The token endpoint, which is the audience of an assertion the app signs itself. */
   readonly tokenEndpoint: string
+  /** The audience of an assertion that another identity provider signs, `api://AzureADTokenExchange` or its like. */
+  readonly exchangeAudience: string
+  /** The assertion Entra has just refused as outdated (AADSTS700024): another one is wanted. */
+  readonly rejected?: string
 }
 
 /** A proof: the secret itself, or a signed JWT (RFC 7523 section 2.2). */
 export type ClientProof = { readonly secret: string } | { readonly assertion: string }
 
 /**
- * Makes a proof, once for each request to Entra: it caches what is worth caching. Certificates, managed
- * identities and workload identities are functions that return `{ assertion }`.
+ * Makes a proof, once for each request to Entra: it caches what is worth caching. `clientSecret`,
+ * `clientCertificate`, `managedIdentity`, `workloadIdentity` and `clientAssertion` make one.
  */
 export type ClientCredential = (context: CredentialContext) => ClientProof | Promise<ClientProof>
 

@@ -136,7 +136,7 @@ const rows: readonly Row[] = [
     `The certificate is not registered: upload its public part in ${portal} > Certificates & secrets > Certificates.`,
   ],
   [
-    [700213, 7002138],
+    [700211, 700212, 700213, 7002138],
     'misconfigured',
     `No federated credential matches the assertion: compare issuer, subject and audience (they are case-sensitive) with ${portal} > Certificates & secrets > Federated credentials.`,
   ],

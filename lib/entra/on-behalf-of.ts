@@ -43,6 +43,19 @@ export interface ExchangeEvent {
   readonly error?: EntraError
 }
 
+/** A token as replicas hand it to each other. */
+export interface SharedToken extends DownstreamToken {
+  /** Milliseconds since the epoch. */
+  readonly renewAt: number
+}
+
+/** Where replicas leave their tokens for each other. Never rejects: it is a convenience, not a source. */
+export interface SharedTokens {
+  /** @param secret derived from the assertion: nobody without it finds or reads the token */
+  read(secret: string): Promise<SharedToken | undefined>
+  write(secret: string, token: SharedToken, ttlSeconds: number): Promise<void>
+}
+
 /** What the exchange is made of. */
 export interface OnBehalfOfOptions {
   readonly endpoint: Pick<TokenEndpoint, 'onBehalfOf'>
@@ -50,13 +63,14 @@ export interface OnBehalfOfOptions {
   readonly now?: () => number
   /** Most tokens kept; the least recently used goes first. Default 50,000. */
   readonly maxEntries?: number | undefined
+  /** Asked before Entra, told afterwards. Default: every process has its own tokens. */
+  readonly shared?: SharedTokens | undefined
   readonly onExchange?: (event: ExchangeEvent) => void
 }
 
 /** A result and how long it stands. Times are milliseconds since the epoch. */
-type Entry =
-  | { readonly until: number; renewAt: number; readonly result: DownstreamToken }
-  | { readonly until: number; readonly failure: EntraError }
+type TokenEntry = { readonly until: number; renewAt: number; readonly result: DownstreamToken }
+type Entry = TokenEntry | { readonly until: number; readonly failure: EntraError }
 
 /** A token is not handed out any more when it has this long to live. */
 const safetyMargin = 30_000
@@ -75,7 +89,7 @@ const sweepEvery = 60_000
  * @see https://learn.microsoft.com/entra/identity-platform/v2-oauth2-on-behalf-of-flow
  */
 export function onBehalfOf(options: OnBehalfOfOptions): OnBehalfOf & { readonly size: number } {
-  const { endpoint, now = Date.now, maxEntries = 50_000, onExchange = () => {} } = options
+  const { endpoint, now = Date.now, maxEntries = 50_000, shared, onExchange = () => {} } = options
   const entries = new Map<string, Entry>()
   const flights = new Map<string, Promise<DownstreamToken>>()
   let nextSweep = now() + sweepEvery
@@ -113,11 +127,13 @@ export function onBehalfOf(options: OnBehalfOfOptions): OnBehalfOf & { readonly 
     input: OnBehalfOfInput,
     background: boolean,
   ): Promise<DownstreamToken> {
-    const flight = ask(input, background)
+    const flight = obtain(key, input, background)
       .then(
-        (result) => {
-          keep(key, result.entry)
-          return result.token
+        (entry) => {
+          keep(key, entry)
+          // The downstream API has said that the token without these claims is no longer good.
+          if (input.claims !== undefined) keep(withoutClaims(input), { ...entry })
+          return entry.result
         },
         (error: unknown) => {
           if (!background && error instanceof EntraError) keepFailure(key, error)
@@ -129,7 +145,7 @@ export function onBehalfOf(options: OnBehalfOfOptions): OnBehalfOf & { readonly 
     return flight
   }
 
-  function renew(key: string, input: OnBehalfOfInput, entry: Entry & { renewAt: number }): void {
+  function renew(key: string, input: OnBehalfOfInput, entry: TokenEntry): void {
     exchange(key, input, true).catch((error: unknown) => {
       // The token at hand stays good until its end; the next try waits a little.
       const pause = error instanceof EntraError ? lifeOf(error) : 0
@@ -137,7 +153,28 @@ export function onBehalfOf(options: OnBehalfOfOptions): OnBehalfOf & { readonly 
     })
   }
 
-  async function ask(input: OnBehalfOfInput, background: boolean) {
+  /** From another replica if one has a token that is not due for renewal, and from Entra otherwise. */
+  async function obtain(
+    key: string,
+    input: OnBehalfOfInput,
+    background: boolean,
+  ): Promise<TokenEntry> {
+    const found = shared && (await shared.read(key))
+    if (found && Math.min(found.renewAt, untilOf(found)) > now()) return entryOf(found)
+    const token = await ask(input, background)
+    if (shared) share(shared, key, input, token)
+    return entryOf(token)
+  }
+
+  /** Nobody waits for it. */
+  function share(to: SharedTokens, key: string, input: OnBehalfOfInput, token: SharedToken): void {
+    const seconds = Math.floor((untilOf(token) - now()) / 1000)
+    if (seconds < 1) return
+    void to.write(key, token, seconds)
+    if (input.claims !== undefined) void to.write(withoutClaims(input), token, seconds)
+  }
+
+  async function ask(input: OnBehalfOfInput, background: boolean): Promise<SharedToken> {
     const started = now()
     if (isDead(input)) throw new EntraError('invalid_assertion', 'the assertion has expired')
     try {
@@ -149,7 +186,7 @@ export function onBehalfOf(options: OnBehalfOfOptions): OnBehalfOf & { readonly 
         ...(claims !== undefined && { claims }),
       })
       report(input, started, background)
-      return entryOf(tokens.accessToken, tokens.expiresIn, started)
+      return issued(tokens.accessToken, tokens.expiresIn, started)
     } catch (error) {
       if (error instanceof EntraError) report(input, started, background, error)
       throw error
@@ -195,11 +232,23 @@ function keyOf({ assertion, tid, oid, scopes, claims = '' }: OnBehalfOfInput): s
   return `${sha256(assertion)}\n${tid}\n${oid}\n${scopes.join(' ')}\n${claims}`
 }
 
-function entryOf(token: string, expiresIn: number, started: number) {
-  const result = Object.freeze({ token, expiresAt: Math.floor(started / 1000) + expiresIn })
-  const end = result.expiresAt * 1000
-  const renewAt = end - Math.min(renewalMargin, (expiresIn * 1000) / 5)
-  return { token: result, entry: { until: end - safetyMargin, renewAt, result } satisfies Entry }
+function withoutClaims(input: OnBehalfOfInput): string {
+  return keyOf({ ...input, claims: undefined })
+}
+
+function issued(token: string, expiresIn: number, started: number): SharedToken {
+  const expiresAt = Math.floor(started / 1000) + expiresIn
+  const renewAt = expiresAt * 1000 - Math.min(renewalMargin, (expiresIn * 1000) / 5)
+  return { token, expiresAt, renewAt }
+}
+
+function untilOf({ expiresAt }: DownstreamToken): number {
+  return expiresAt * 1000 - safetyMargin
+}
+
+function entryOf({ token, expiresAt, renewAt }: SharedToken): TokenEntry {
+  const result = Object.freeze({ token, expiresAt })
+  return { until: untilOf(result), renewAt, result }
 }
 
 /** Milliseconds a refusal stands: an outage not at all, unless Entra said how long. */

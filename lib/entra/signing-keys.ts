@@ -60,6 +60,7 @@ export function signingKeys(options: SigningKeysOptions): SigningKeys {
   const { uri, now = Date.now, timeout = 5 } = options
   const retry = backOff()
   let set: KeySet | undefined
+  let triedAt = Number.NEGATIVE_INFINITY
   let flight: Promise<KeySet> | undefined
 
   function refresh(): Promise<KeySet> {
@@ -71,6 +72,7 @@ export function signingKeys(options: SigningKeysOptions): SigningKeys {
 
   async function load(): Promise<KeySet> {
     const fetchedAt = now()
+    triedAt = fetchedAt
     try {
       set = { keys: await fetchKeys(uri, timeout), fetchedAt }
       retry.succeeded()
@@ -103,14 +105,22 @@ export function signingKeys(options: SigningKeysOptions): SigningKeys {
     return key
   }
 
+  /** Anybody can make up a `kid`: while Entra is down, too, they make us ask no more often than this. */
+  function findUnknown(kid: string): Promise<SigningKey | undefined> | undefined {
+    const pause = triedAt + unknownKeyPause - now()
+    if (flight || pause <= 0) return refreshIfDue().then(({ keys }) => keys.get(kid))
+    if (!retry.failing) return undefined
+    const retryAfter = Math.ceil(pause / 1000)
+    return Promise.reject(new UpstreamOutage('the signing keys cannot be fetched', { retryAfter }))
+  }
+
   return Object.freeze({
     find(kid: string) {
       const age = set ? now() - set.fetchedAt : lastKnownGoodAge
       if (!set || age >= lastKnownGoodAge) return refreshIfDue().then(({ keys }) => keys.get(kid))
       const key = set.keys.get(kid)
       if (key) return findKnown(key, age)
-      if (age < unknownKeyPause) return undefined
-      return refreshIfDue().then(({ keys }) => keys.get(kid))
+      return findUnknown(kid)
     },
   })
 }

@@ -14,6 +14,7 @@ import type { EntraAuthority } from './authority.js'
 import type { ClientCredential, ClientProof } from './credentials.js'
 import { EntraError, entraFailure, UpstreamOutage } from './errors.js'
 import { fetchUpstream, type UpstreamResponse } from './http-client.js'
+import { loadMsal } from './msal.js'
 
 /** What Entra issued. None of it ever leaves the server. */
 export interface UpstreamTokens {
@@ -67,11 +68,17 @@ type Acquire = (msal: ConfidentialClientApplication, correlationId: string) => P
 /** Makes the token endpoint of an app registration. */
 export function tokenEndpoint(options: TokenEndpointOptions): TokenEndpoint {
   const { authority, timeout = 10 } = options
-  const once = (tenant: string, acquire: Acquire) =>
-    exchange(options, tenant, acquire, deadlineIn(timeout))
+  const once = (tenant: string, acquire: Acquire) => {
+    const deadline = deadlineIn(timeout)
+    return proven(options, tenant, deadline, (proof) =>
+      exchange(options, tenant, proof, acquire, deadline),
+    )
+  }
   const retried = (tenant: string, acquire: Acquire) => {
     const deadline = deadlineIn(timeout)
-    return retryOnce(() => exchange(options, tenant, acquire, deadline), deadline)
+    return proven(options, tenant, deadline, (proof) =>
+      retryOnce(() => exchange(options, tenant, proof, acquire, deadline), deadline),
+    )
   }
   return Object.freeze<TokenEndpoint>({
     // A second try could find the code used up by the first.
@@ -102,15 +109,40 @@ export function tokenEndpoint(options: TokenEndpointOptions): TokenEndpoint {
   })
 }
 
+/** AADSTS700024: the assertion was outdated, so nothing else of the request has been looked at. */
+const outdatedAssertion = 700024
+
+/** Asks with a proof; with another, one time, when Entra finds the assertion outdated. */
+async function proven<T>(
+  options: TokenEndpointOptions,
+  tenant: string,
+  deadline: Deadline,
+  ask: (proof: ClientProof) => Promise<T>,
+): Promise<T> {
+  const proof = await proofOf(options, tenant, deadline)
+  try {
+    return await ask(proof)
+  } catch (error) {
+    if (!('assertion' in proof && isOutdated(error))) throw error
+    const next = await proofOf(options, tenant, deadline, proof.assertion)
+    if (!('assertion' in next) || next.assertion === proof.assertion) throw error
+    return ask(next)
+  }
+}
+
+function isOutdated(error: unknown): boolean {
+  return error instanceof EntraError && error.codes.includes(outdatedAssertion)
+}
+
 /** One request: a fresh MSAL application (4 microseconds), its request, our reading of the answer. */
 async function exchange(
   options: TokenEndpointOptions,
   tenant: string,
+  proof: ClientProof,
   acquire: Acquire,
   deadline: Deadline,
 ): Promise<UpstreamTokens> {
   const correlationId = randomUUID()
-  const proof = await proofOf(options, tenant, deadline)
   const wire = recordingWire(deadline)
   let refusal: unknown
   try {
@@ -123,15 +155,6 @@ async function exchange(
   // What MSAL makes of the answer is no matter of ours; without one, it refused to ask.
   if (wire.answer === undefined) throw neverAsked(refusal, correlationId)
   return tokensIn(await wire.answer, correlationId)
-}
-
-type Msal = typeof import('@azure/msal-node')
-let msal: Promise<Msal> | undefined
-
-/** Loading MSAL takes a quarter of a second: on the first login, not at start. */
-function loadMsal(): Promise<Msal> {
-  msal ??= import('@azure/msal-node')
-  return msal
 }
 
 /** Metadata is supplied, so MSAL makes no discovery request; it insists on https there, not in the metadata. */
@@ -150,7 +173,7 @@ function configuration(
       authorityMetadata: JSON.stringify({
         authorization_endpoint: authority.authorizationEndpoint(tenant),
         token_endpoint: authority.tokenEndpoint(tenant),
-        issuer: authority.issuerFor(tenant),
+        issuer: `https://${host}/${tenant}/v2.0`,
         jwks_uri: authority.jwksUri,
       }),
       ...('secret' in proof
@@ -186,9 +209,15 @@ async function proofOf(
   { credential, clientId, authority }: TokenEndpointOptions,
   tenant: string,
   deadline: Deadline,
+  rejected?: string,
 ): Promise<ClientProof> {
+  const context = {
+    clientId,
+    tokenEndpoint: authority.tokenEndpoint(tenant),
+    exchangeAudience: authority.exchangeAudience,
+    ...(rejected !== undefined && { rejected }),
+  }
   try {
-    const context = { clientId, tokenEndpoint: authority.tokenEndpoint(tenant) }
     return await deadline.limit(Promise.resolve(credential(context)))
   } catch (cause) {
     if (cause instanceof EntraError) throw cause

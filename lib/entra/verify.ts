@@ -3,6 +3,8 @@ import { constantTimeEqual } from '../crypto/hashing.js'
 import { type ParsedJws, parseJws, verifyJws } from '../crypto/jws.js'
 import { OAuthError, unavailable } from '../oauth/errors.js'
 import { type EntraAuthority, isGuid } from './authority.js'
+import { isV1Issuer, personalAccounts } from './clouds.js'
+import { type Discovery, discovery, tenantOfIssuer } from './discovery.js'
 import { EntraError } from './errors.js'
 import type { SigningKey, SigningKeys } from './signing-keys.js'
 import { tenantIdOf } from './tenant-id.js'
@@ -72,20 +74,24 @@ export function entraVerifier(options: EntraVerifierOptions): EntraVerifier {
   const { authority, keys, now = Date.now, clockSkew = 5 } = options
   const clientId = options.clientId.toLowerCase()
   const apiAudiences = [clientId, ...(options.identifierUris ?? [`api://${options.clientId}`])]
-  const tenantRule = tenantRuleOf(options, now)
+  const discovered = discovery(authority, now)
+  const tenantRule = tenantRuleOf(options, now, discovered)
 
   function verify(jws: ParsedJws, audiences: readonly string[], wanted: (claims: Claims) => void) {
     const kid = checkHeader(jws.header)
     checkTimes(jws.claims, now() / 1000, clockSkew)
     checkAudience(jws.claims, audiences)
-    checkVersion(jws.claims)
+    if (authority.kind === 'b2c') checkPolicy(jws.claims, authority.policy)
+    else checkVersion(jws.claims)
     wanted(jws.claims)
     return after(find(kid), (key) => {
       if (!key || !verifyJws(jws, 'RS256', key.key)) throw refused('The signature is not valid.')
-      const claims = checkIssuer(jws.claims, key, authority)
-      return after(tenantAllowed(tenantRule, claims.tid), (allowed) => {
-        if (allowed) return claims
-        throw refused('Accounts of this tenant are not allowed here.')
+      return after(outageAs503(issuerTemplate(key, authority, discovered)), (issuer) => {
+        const claims = checkIssuer(jws.claims, issuer, authority)
+        return after(tenantAllowed(tenantRule, claims.tid), (allowed) => {
+          if (allowed) return claims
+          throw refused('Accounts of this tenant are not allowed here.')
+        })
       })
     })
   }
@@ -156,12 +162,23 @@ function checkAudience({ aud }: Claims, audiences: readonly string[]): void {
 
 /** Which version an API gets is up to its own registration, not to the endpoint or the client. */
 function checkVersion({ ver, iss }: Claims): void {
-  if (ver === '1.0' || /^https:\/\/sts\./.test(String(iss))) {
+  if (ver === '1.0' || isV1Issuer(String(iss))) {
     throw refused(
       "The token is of version 1.0. Set requestedAccessTokenVersion to 2 in the app registration's manifest (api.requestedAccessTokenVersion).",
     )
   }
   if (ver !== '2.0') throw refused('The token is not of version 2.0.')
+}
+
+/**
+ * All policies of a B2C tenant share issuer and keys: without this, a token of a weaker one would do. What
+ * B2C calls its version says nothing.
+ *
+ * @see https://learn.microsoft.com/azure/active-directory-b2c/tokens-overview#claims
+ */
+function checkPolicy({ tfp, acr }: Claims, policy = ''): void {
+  if (String(tfp ?? acr).toLowerCase() === policy.toLowerCase()) return
+  throw refused('The token was issued under another policy.')
 }
 
 function checkAccessToken(claims: Claims): void {
@@ -179,21 +196,41 @@ function checkNonce({ nonce }: Claims, expected: string): void {
 }
 
 /**
- * Every key says whose tokens it signs: the issuer must be that one, and its first path segment the tenant.
+ * Every key says whose tokens it signs; for one that does not, the authority or its discovery document does.
+ *
+ * @returns an issuer, maybe with `{tenantid}` in it
+ */
+function issuerTemplate(
+  key: SigningKey,
+  authority: EntraAuthority,
+  discovered: Discovery,
+): string | Promise<string> {
+  if (key.issuer !== undefined) return key.issuer
+  if (authority.discoversIssuer) return after(discovered(), ({ issuer }) => issuer)
+  return authority.issuerFor('{tenantid}')
+}
+
+/**
+ * The issuer must be the key's, letter for letter, and the tenant in its path the token's own.
  *
  * @see https://learn.microsoft.com/entra/identity-platform/access-tokens#validate-the-issuer
  */
-function checkIssuer(claims: Claims, key: SigningKey, authority: EntraAuthority): EntraClaims {
-  const { iss, tid } = claims
+function checkIssuer(claims: Claims, template: string, authority: EntraAuthority): EntraClaims {
+  const own = authority.kind === 'b2c' ? b2cIdentity(claims, template) : claims
+  const { iss, tid } = own
   if (!isGuid(tid)) throw refused('The token names no tenant.')
-  const expected = (key.issuer ?? authority.issuerFor(tid)).replace(/\{tenantid\}/gi, tid)
-  if (iss !== expected || !isFirstSegment(expected, tid)) throw refused('The issuer is not valid.')
-  if (!isEntraClaims(claims)) throw refused('The token names no user and no application.')
-  return claims
+  const expected = template.replace(/\{tenantid\}/gi, tid)
+  if (iss !== expected || tenantOfIssuer(expected) !== tid.toLowerCase()) {
+    throw refused('The issuer is not valid.')
+  }
+  if (!isEntraClaims(own)) throw refused('The token names no user and no application.')
+  return own
 }
 
-function isFirstSegment(issuer: string, tid: string): boolean {
-  return URL.canParse(issuer) && new URL(issuer).pathname.split('/')[1] === tid
+/** B2C leaves `tid` to the issuer, and the object id to `sub` unless a policy is told otherwise. */
+function b2cIdentity(claims: Claims, issuer: string): Claims {
+  const { tid = tenantOfIssuer(issuer), oid = claims.sub } = claims
+  return { ...claims, tid, oid }
 }
 
 function isEntraClaims(claims: Claims): claims is EntraClaims {
@@ -208,17 +245,28 @@ function isEntraClaims(claims: Claims): claims is EntraClaims {
   )
 }
 
-function tenantRuleOf(options: EntraVerifierOptions, now: () => number): TenantRule {
+function tenantRuleOf(
+  options: EntraVerifierOptions,
+  now: () => number,
+  discovered: Discovery,
+): TenantRule {
   const { authority, allowedTenants } = options
-  if (allowedTenants === 'any' && authority.multiTenant) return () => true
+  if (allowedTenants === 'any' && authority.multiTenant) return anyTenant(authority)
   if (allowedTenants !== undefined) return listRule(authority, allowedTenants)
   if (authority.multiTenant) {
     throw new TypeError(
       `entraAuth: tenantId '${authority.tenantId}' lets users of every tenant sign in: list those you mean in allowedTenants, or say allowedTenants: 'any'`,
     )
   }
-  const tenantId = tenantIdOf(authority, now)
+  const tenantId = tenantIdOf(authority, now, discovered)
   return (tid) => after(tenantId(), (own) => own === tid)
+}
+
+/** Whose accounts each of the three names stands for. */
+function anyTenant({ tenantId }: EntraAuthority): TenantRule {
+  if (tenantId === 'consumers') return (tid) => tid === personalAccounts
+  if (tenantId === 'organizations') return (tid) => tid !== personalAccounts
+  return () => true
 }
 
 function listRule(
@@ -235,9 +283,15 @@ function listRule(
     )
   }
   const allowed = new Set(allowedTenants.map((id) => id.toLowerCase()))
-  if (isGuid(authority.tenantId) && (allowed.size > 1 || !allowed.has(authority.tenantId))) {
+  const { tenantId } = authority
+  const possible = anyTenant(authority)
+  const impossible = isGuid(tenantId)
+    ? allowed.size > 1 || !allowed.has(tenantId)
+    : [...allowed].some((tid) => !possible(tid))
+  if (impossible) {
+    const word = allowed.has(personalAccounts) ? 'common' : 'organizations'
     throw new TypeError(
-      "entraAuth: allowedTenants names tenants that cannot sign in at tenantId: set tenantId to 'organizations'",
+      `entraAuth: allowedTenants names tenants that cannot sign in at tenantId: set tenantId to '${word}'`,
     )
   }
   return (tid) => allowed.has(tid)

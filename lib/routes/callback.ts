@@ -1,17 +1,22 @@
 /** `GET /auth/callback`: Entra's answer becomes a grant and a code of ours, or an error for the client. */
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { parseJws } from '../crypto/jws.js'
-import { openJson } from '../crypto/sealing.js'
 import { EntraError } from '../entra/errors.js'
 import type { UpstreamTokens } from '../entra/token-endpoint.js'
 import { type EntraClaims, isAppOnly } from '../entra/verify.js'
 import { redirect } from '../http/respond.js'
 import { OAuthError, type OAuthErrorCode } from '../oauth/errors.js'
 import { type Params, required, singleParams } from '../oauth/params.js'
+import {
+  answersAtMost,
+  challengedUser,
+  challengeId,
+  type PendingChallenge,
+} from '../tokens/challenges.js'
 import type { Grant, User } from '../tokens/records.js'
 import { codeAnswer, errorAnswer } from './client-answer.js'
-import { loginCookieId, loginSeal, type PendingLogin } from './consent.js'
 import type { EndpointRequest, ProxyContext } from './context.js'
+import { beginLogin, endLogin, type PendingLogin } from './upstream-login.js'
 import { loginOutcome, reportUpstream } from './upstream-outcome.js'
 
 /** AADSTS54005: somebody redeemed this code before us. */
@@ -24,15 +29,17 @@ export function callback(context: ProxyContext) {
     res: ServerResponse,
   ): Promise<void> {
     const params = entraParams(query)
-    const state = required(params, 'state')
-    const login = pendingLogin(context, context.loginCookies.read(req, loginCookieId(state)), state)
-    context.loginCookies.clear(res, loginCookieId(state))
+    const login = endLogin(context, req, res, required(params, 'state'))
     try {
-      const code = await completeLogin(context, params, login)
+      const grant = await admit(context, await upstreamTokens(context, params, login), login)
+      const challenge = await unanswered(context, login, grant)
+      if (challenge) return redirect(res, 302, onceMore(context, req, res, login, grant, challenge))
+      const code = await issueCode(context, login, grant)
       context.report('login', { outcome: 'success', milliseconds: context.now() - arrivedAt })
       redirect(res, 302, codeAnswer(login, code, context.baseUrl))
     } catch (error) {
       const outcome = clientOutcome(context, error)
+      if (refusals.includes(outcome.code)) await giveUp(context, login)
       redirect(res, 302, errorAnswer(login, outcome, context.baseUrl))
     }
   }
@@ -47,36 +54,26 @@ function entraParams(query: URLSearchParams): Params {
   return { ...params, error_description: query.get('error_description') ?? undefined }
 }
 
-function pendingLogin(
-  context: ProxyContext,
-  cookie: string | undefined,
-  state: string,
-): PendingLogin {
-  const login =
-    cookie && (openJson(context.ring, loginSeal(state), cookie) as PendingLogin | undefined)
-  if (!login || login.expiresAt <= context.now()) {
-    throw new OAuthError(
-      'access_denied',
-      'This sign-in was started in another browser, is finished, or has expired. Start again from the application.',
-    )
-  }
-  return login
-}
-
-async function completeLogin(
+function upstreamTokens(
   context: ProxyContext,
   params: Params,
   login: PendingLogin,
-): Promise<string> {
+): Promise<UpstreamTokens> {
   if (params.error !== undefined)
     throw upstreamRefusal(context, params.error, params.error_description)
-  const tokens = await context.tokenEndpoint.redeemCode({
+  return context.tokenEndpoint.redeemCode({
     code: required(params, 'code'),
     redirectUri: context.baseUrl + context.callbackPath,
     codeVerifier: login.verifier,
     scopes: context.scopes.toUpstreamTokenExchange(login.scopes),
   })
-  const grant = await admit(context, tokens, login)
+}
+
+async function issueCode(
+  context: ProxyContext,
+  login: PendingLogin,
+  grant: Grant,
+): Promise<string> {
   const sid = await context.grants.create(grant)
   return context.codes.create({
     sid,
@@ -85,6 +82,58 @@ async function completeLogin(
     codeChallenge: login.codeChallenge,
     resource: login.resource,
   })
+}
+
+/** A challenge that waits for this user at this client, unless this login has just carried it to Entra. */
+async function unanswered(
+  { challenges }: ProxyContext,
+  { carries }: PendingLogin,
+  grant: Grant,
+): Promise<PendingChallenge | undefined> {
+  const user = challengedUser(grant)
+  const pending = await challenges.read(user)
+  if (!pending || pending.refused) return undefined
+  const carried = carries?.ids ?? []
+  if (carried.length < answersAtMost && !carried.includes(challengeId(pending))) return pending
+  await challenges.clear(user)
+  return undefined
+}
+
+/** Only now is it known who is signing in: the browser goes to Entra again, with what Entra wanted of them. */
+function onceMore(
+  context: ProxyContext,
+  req: IncomingMessage,
+  res: ServerResponse,
+  login: PendingLogin,
+  { user }: Grant,
+  challenge: PendingChallenge,
+): string {
+  const { tid, oid, username } = user
+  const before = isFor(login.carries, user) ? login.carries?.ids : challenge.after
+  context.report('login', { outcome: 'challenged' })
+  return beginLogin(context, req, res, login, {
+    challenge,
+    carries: { ids: [...(before ?? []), challengeId(challenge)], tid, oid },
+    ...(username !== undefined && { hints: { login_hint: username } }),
+  })
+}
+
+/** The user could not satisfy Entra: asking again would go round in circles. */
+async function giveUp(
+  { challenges, report }: ProxyContext,
+  { client, carries }: PendingLogin,
+): Promise<void> {
+  if (!carries) return
+  const user = { client, tid: carries.tid, oid: carries.oid }
+  try {
+    const pending = await challenges.read(user)
+    if (pending && carries.ids.includes(challengeId(pending))) {
+      await challenges.remember(user, { ...pending, refused: true })
+    }
+  } catch (error) {
+    // The client is to hear what Entra said all the same.
+    report('failure', { endpoint: 'callback', reason: 'challenge_not_recorded', error })
+  }
 }
 
 /** Checks at once who came back: who may not come in hears it now and not in a loop of 401s. */
@@ -112,12 +161,18 @@ async function admit(
     requested: login.scopes,
     resource: login.resource,
     createdAt: now,
+    ...(isFor(login.carries, user) && { answered: login.carries?.ids ?? [] }),
     upstream: {
       accessToken: tokens.accessToken,
       expiresAt: now + tokens.expiresIn,
       ...(tokens.refreshToken !== undefined && { refreshToken: tokens.refreshToken }),
     },
   }
+}
+
+/** Whoever signs in may be somebody else than the user the challenge was for. */
+function isFor(carries: PendingLogin['carries'], { tid, oid }: User): boolean {
+  return carries?.tid === tid && carries.oid === oid
 }
 
 /** The id token proves the login is this one (nonce), the access token that it is for our API. */
@@ -142,10 +197,13 @@ async function verified(
 }
 
 /** Claims of an access token from Entra's token endpoint, if it is one for our API. @throws OAuthError */
-export async function accessClaims(context: ProxyContext, token: string): Promise<EntraClaims> {
+export async function accessClaims(
+  { verifier }: Pick<ProxyContext, 'verifier'>,
+  token: string,
+): Promise<EntraClaims> {
   const jws = parseJws(token)
   if (!jws) throw unusable('the access token is no JWT')
-  const claims = await context.verifier.accessToken(jws)
+  const claims = await verifier.accessToken(jws)
   if (isAppOnly(claims)) throw unusable('the access token has no user')
   return claims
 }
@@ -186,6 +244,11 @@ const passedOn: readonly OAuthErrorCode[] = [
   'account_selection_required',
   'temporarily_unavailable',
 ]
+
+/** Of these, what means that Entra or the user said no. */
+const refusals: readonly OAuthErrorCode[] = passedOn.filter(
+  (code) => code !== 'temporarily_unavailable',
+)
 
 /** An error that Entra sent instead of a code. Its description is for the operator. */
 function upstreamRefusal(

@@ -1,38 +1,16 @@
 /** `POST /consent`: on Approve the login cookie is set and the browser goes to Entra; on Deny back to the client. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { randomSecret, sha256 } from '../crypto/hashing.js'
-import { openJson, sealJson } from '../crypto/sealing.js'
+import { sha256 } from '../crypto/hashing.js'
+import { openJson } from '../crypto/sealing.js'
 import { readForm } from '../http/body.js'
 import { redirect } from '../http/respond.js'
 import { OAuthError } from '../oauth/errors.js'
 import { type Params, required } from '../oauth/params.js'
-import { codeChallenge } from '../oauth/pkce.js'
 import { type AuthorizationRequest, knownClient } from './authorization-request.js'
 import { type ConsentForm, consentSeal } from './authorize.js'
 import { errorAnswer } from './client-answer.js'
 import type { EndpointRequest, ProxyContext } from './context.js'
-
-/** A login under way, sealed in a cookie of its own and bound to its `state`. */
-export interface PendingLogin {
-  readonly redirectUri: string
-  readonly state?: string
-  readonly codeChallenge: string
-  readonly scopes: readonly string[]
-  readonly resource: string
-  /** SHA-256 of the client id. */
-  readonly client: string
-  /** Our own PKCE verifier and nonce towards Entra. */
-  readonly verifier: string
-  readonly nonce: string
-  /** Milliseconds since the epoch. */
-  readonly expiresAt: number
-}
-
-/** The seal of a pending login. */
-export const loginSeal = (state: string) => ({ purpose: 'pending login', boundTo: state })
-
-/** The name of a pending login's cookie. */
-export const loginCookieId = (state: string) => sha256(`login\0${state}`).slice(0, 16)
+import { beginLogin } from './upstream-login.js'
 
 const formLimit = 64 * 1024
 
@@ -84,45 +62,8 @@ function approve(
   context: ProxyContext,
   req: IncomingMessage,
   res: ServerResponse,
-  request: AuthorizationRequest,
+  { clientId, hints, ...request }: AuthorizationRequest,
 ): void {
-  const state = randomSecret()
-  const login: PendingLogin = {
-    redirectUri: request.redirectUri,
-    ...(request.state !== undefined && { state: request.state }),
-    codeChallenge: request.codeChallenge,
-    scopes: request.scopes,
-    resource: request.resource,
-    client: sha256(request.clientId),
-    verifier: randomSecret(),
-    nonce: randomSecret(),
-    expiresAt: context.now() + context.lifetimes.login * 1000,
-  }
-  const sealed = sealJson(context.ring, loginSeal(state), login)
-  context.loginCookies.write(req, res, loginCookieId(state), sealed)
-  redirect(res, 303, upstreamUrl(context, request, login, state))
-}
-
-/** @see https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow */
-function upstreamUrl(
-  context: ProxyContext,
-  { scopes, hints }: AuthorizationRequest,
-  { verifier, nonce }: PendingLogin,
-  state: string,
-): string {
-  const url = new URL(context.authority.authorizationEndpoint())
-  const params = {
-    client_id: context.clientId,
-    response_type: 'code',
-    response_mode: 'query',
-    redirect_uri: context.baseUrl + context.callbackPath,
-    scope: context.scopes.toUpstreamAuthorize(scopes).join(' '),
-    state,
-    nonce,
-    code_challenge: codeChallenge(verifier),
-    code_challenge_method: 'S256',
-    ...hints,
-  }
-  for (const [name, value] of Object.entries(params)) url.searchParams.set(name, value)
-  return url.href
+  const client = sha256(clientId)
+  redirect(res, 303, beginLogin(context, req, res, { ...request, client }, { hints }))
 }

@@ -8,6 +8,7 @@ import type { EntraClaims, EntraVerifier } from '../entra/verify.js'
 import type { CookieFamily } from '../http/cookies.js'
 import type { AccessTokens } from '../tokens/access-token.js'
 import type { AuthorizationCodes } from '../tokens/authorization-code.js'
+import type { Challenges } from '../tokens/challenges.js'
 import type { Clients } from '../tokens/clients.js'
 import type { Grants } from '../tokens/grants.js'
 import type { Lifetimes } from '../tokens/lifetimes.js'
@@ -54,6 +55,7 @@ export interface ProxyContext {
   readonly ring: KeyRing
   readonly clients: Clients
   readonly grants: Grants
+  readonly challenges: Challenges
   readonly codes: AuthorizationCodes
   readonly refreshTokens: RefreshTokens
   readonly accessTokens: AccessTokens

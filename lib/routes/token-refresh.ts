@@ -3,6 +3,7 @@ import { sha256 } from '../crypto/hashing.js'
 import { EntraError } from '../entra/errors.js'
 import { OAuthError, unavailable } from '../oauth/errors.js'
 import { required } from '../oauth/params.js'
+import { blocks, challengedUser } from '../tokens/challenges.js'
 import type { Grant, RefreshRecord, TokenAnswer } from '../tokens/records.js'
 import type { Renewal, Rotation } from '../tokens/refresh-token.js'
 import { requestedResource } from './authorization-request.js'
@@ -50,6 +51,12 @@ async function checkRequest(
   ) {
     throw new OAuthError('invalid_target', "'resource' is not the one the token was issued for.")
   }
+  if (blocks(await context.challenges.read(challengedUser(grant)), sid)) {
+    throw new OAuthError(
+      'invalid_grant',
+      'Microsoft Entra wants more of the user. Authorize again.',
+    )
+  }
   if (params.scope !== undefined) {
     const wanted = context.scopes.fromClient(params.scope)
     if (context.scopes.missing(grant.scopes, wanted).length > 0) {
@@ -82,8 +89,17 @@ function renewal(context: ProxyContext, clientId: string, { sid }: RefreshRecord
   }
 }
 
-/** What was requested at login is asked again, never what was granted: so nothing grows and nothing is lost. */
-async function renewed(context: ProxyContext, grant: Grant): Promise<Grant> {
+/** What a grant is renewed with. */
+export type RenewalContext = Pick<ProxyContext, 'tokenEndpoint' | 'scopes' | 'verifier' | 'now'>
+
+/**
+ * A grant with new tokens of Entra's. What was requested at login is asked again, never what was granted: so
+ * nothing grows and nothing is lost.
+ *
+ * @throws EntraError
+ * @throws OAuthError `invalid_grant` when there is nothing to renew it with
+ */
+export async function renewed(context: RenewalContext, grant: Grant): Promise<Grant> {
   const { refreshToken } = grant.upstream
   if (refreshToken === undefined) throw ended()
   const tokens = await context.tokenEndpoint.refresh({

@@ -84,7 +84,8 @@ function isSignedBy({ publicKey }: X509Certificate, { header, token }: ReadJwt):
 function checkFederation(emulation: Emulation, app: EntraApp, jwt: ReadJwt): void {
   const { iss, sub, aud } = jwt.claims
   const none = 'No matching federated identity record found for presented assertion'
-  const ofIssuer = app.federatedCredentials.filter(({ issuer }) => issuer === iss)
+  const own = issuerOf(emulation, app.tenantId, 2)
+  const ofIssuer = app.federatedCredentials.filter(({ issuer = own }) => issuer === iss)
   if (ofIssuer.length === 0) refuse(700211, `${none} issuer '${iss}'.`)
   const ofSubject = ofIssuer.filter(({ subject }) => subject === sub)
   if (ofSubject.length === 0) refuseSubject(ofIssuer, String(sub))
@@ -112,12 +113,16 @@ function audienceOf({ audience = 'api://AzureADTokenExchange' }: EntraFederatedC
 
 /** The emulator knows its own keys; those of other issuers are taken on trust. */
 function checkIssuerSignature(emulation: Emulation, jwt: ReadJwt): void {
-  const { iss, tid } = jwt.claims
+  const { iss, tid, idtyp } = jwt.claims
   const own = [1, 2].some(
     (version) => iss === issuerOf(emulation, String(tid), version === 1 ? 1 : 2),
   )
-  if (!own || hasValidSignature(jwt, emulation.keys.published)) return
-  refuse(700027, 'Client assertion failed signature validation.')
+  if (!own) return
+  if (!hasValidSignature(jwt, emulation.keys.published)) {
+    refuse(700027, 'Client assertion failed signature validation.')
+  }
+  if (idtyp === 'app') return
+  refuse(700229, 'Only app-only tokens can be used as Federated Identity Credentials.')
 }
 
 /** Clocks of clients differ: Entra allows five minutes either way. */

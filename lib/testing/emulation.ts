@@ -2,7 +2,9 @@
 import type { Clock } from './clock.js'
 import type { Consents } from './consents.js'
 import type { Directory, EntraUser } from './directory.js'
+import type { GraphChallenges } from './graph-challenges.js'
 import type { Mfa } from './mfa.js'
+import type { EntraManagedIdentityOptions } from './options.js'
 import type { ScopeRequest } from './scopes.js'
 import type { SigningKeys } from './signing-keys.js'
 
@@ -43,10 +45,14 @@ export interface Emulation {
   readonly directory: Directory
   readonly consents: Consents
   readonly mfa: Mfa
+  readonly graphChallenges: GraphChallenges
   readonly keys: SigningKeys
   readonly keyIssuer: string
   /** Seconds. */
   readonly accessTokenLifetime: number
+  readonly managedIdentities: readonly EntraManagedIdentityOptions[]
+  /** The secret of the App Service identity endpoint. */
+  readonly identityHeader: string
   readonly codes: Map<string, CodeRecord>
   readonly refreshTokens: Map<string, RefreshRecord>
   /** Signed-in browsers, by session cookie. */

@@ -1,4 +1,5 @@
 /** `startEntra`: puts directory, endpoints and server together, and hands out the controls. */
+import { randomUUID } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
 import { createCertificate } from './certificate.js'
 import { createClock } from './clock.js'
@@ -22,6 +23,8 @@ import {
   orderedReply,
   retryAfter,
 } from './faults.js'
+import { createGraphChallenges } from './graph-challenges.js'
+import { appServicePath } from './identity-endpoints.js'
 import { withHeaders } from './messages.js'
 import { createMfa } from './mfa.js'
 import {
@@ -50,6 +53,14 @@ export interface EntraEmulator {
   readonly graphUrl: string
   /** PEM of the throw-away CA, with `https`. */
   readonly ca: string | undefined
+  /**
+   * What a process has in its environment where managed identities are at hand: at App Service, and on a virtual
+   * machine (169.254.169.254 is nothing tests can listen on, so the metadata endpoint is here).
+   */
+  readonly identityEnvironment: {
+    readonly appService: { readonly IDENTITY_ENDPOINT: string; readonly IDENTITY_HEADER: string }
+    readonly virtualMachine: { readonly AZURE_POD_IDENTITY_AUTHORITY_HOST: string }
+  }
   /** The first tenant. */
   readonly tenant: EntraTenant
   readonly tenants: readonly EntraTenant[]
@@ -82,6 +93,11 @@ export interface EntraEmulator {
   revokeUser(user: UserRef): void
   /** Demands MFA of the user on-behalf-of, until a sign-in carries `claims`; or stops demanding it. */
   requireMfa(user: UserRef, on: boolean): void
+  /**
+   * Graph answers this user's tokens with 401 `insufficient_claims` and these claims (JSON), until a token comes
+   * that on-behalf-of issued for them; undefined ends it.
+   */
+  challengeGraph(user: UserRef, claims: string | undefined): void
   /** Consents to full scopes (space separated) for a user or all, for a client: the first app by default. */
   consent(user: UserRef | 'all', scope: string, clientId?: string): void
   /** Takes consent back. */
@@ -132,17 +148,25 @@ function createEmulation(
   url: string,
   directory: Directory,
   keys: Emulation['keys'],
-  { accessTokenLifetime = 4000, keyIssuer = `${url}/{tenantid}/v2.0` }: EntraOptions,
+  options: EntraOptions,
 ): Emulation {
+  const {
+    accessTokenLifetime = 4000,
+    keyIssuer = `${url}/{tenantid}/v2.0`,
+    managedIdentities = [],
+  } = options
   return {
     url,
     clock: createClock(),
     directory,
     consents: createConsents(directory),
     mfa: createMfa(directory.tenants.flatMap(({ users }) => users)),
+    graphChallenges: createGraphChallenges(),
     keys,
     keyIssuer,
     accessTokenLifetime,
+    managedIdentities,
+    identityHeader: randomUUID(),
     codes: new Map(),
     refreshTokens: new Map(),
     sessions: new Map(),
@@ -182,6 +206,13 @@ function createControls({ emulation, log, faults, ca, close }: Parts): EntraEmul
     url,
     graphUrl: `${url}/v1.0`,
     ca,
+    identityEnvironment: {
+      appService: {
+        IDENTITY_ENDPOINT: `${url}${appServicePath}`,
+        IDENTITY_HEADER: emulation.identityHeader,
+      },
+      virtualMachine: { AZURE_POD_IDENTITY_AUTHORITY_HOST: url },
+    },
     tenant: first(directory.tenants),
     tenants: directory.tenants,
     get app() {
@@ -204,6 +235,7 @@ function createControls({ emulation, log, faults, ca, close }: Parts): EntraEmul
     mintAccessToken: async (options = {}) => mintAccessToken(emulation, options),
     mintIdToken: async (options = {}) => mintIdToken(emulation, options),
     revokeUser: (user) => revoke(emulation, find(user)),
+    challengeGraph: (user, claims) => emulation.graphChallenges.challenge(find(user), claims),
     requireMfa: (user, on) => mfa.require(find(user), on),
     consent: (user, scope, clientId) => changeConsent(emulation, 'record', user, scope, clientId),
     withdrawConsent: (user, scope, clientId) =>

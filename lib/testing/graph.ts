@@ -20,6 +20,11 @@ export function graph(emulation: Emulation, request: EntraRequest): Reply {
   }
   const user = emulation.directory.user({ oid: String(claims.oid), tid: String(claims.tid) })
   if (!user) return graphError(404, 'Request_ResourceNotFound', 'Resource does not exist.')
+  const challenge = emulation.graphChallenges.of(user, bearerOf(request))
+  if (challenge !== undefined) {
+    const message = 'Continuous access evaluation resulted in challenge.'
+    return unauthorized(emulation, message, challenge)
+  }
   return answer(emulation, request.path, user, String(claims.scp).split(' '))
 }
 
@@ -47,10 +52,15 @@ export function graphError(
   return json(status, { error: { code, message, innerError } }, { 'request-id': id, ...headers })
 }
 
+function bearerOf(request: EntraRequest): string {
+  const [scheme = '', token = ''] = (header(request, 'authorization') ?? '').split(' ')
+  return scheme.toLowerCase() === 'bearer' ? token : ''
+}
+
 /** Claims of the bearer token, if it is one of ours for Graph; otherwise why it is not. */
 function readBearer(emulation: Emulation, request: EntraRequest): JsonObject | string {
-  const [scheme = '', token = ''] = (header(request, 'authorization') ?? '').split(' ')
-  if (scheme.toLowerCase() !== 'bearer' || !token) return 'Access token is empty.'
+  const token = bearerOf(request)
+  if (!token) return 'Access token is empty.'
   const jwt = readJwt(token)
   if (!jwt) return 'CompactToken parsing failed with error code: 80049217'
   if (!hasValidSignature(jwt, emulation.keys.published)) return 'Access token validation failure.'

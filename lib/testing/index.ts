@@ -13,6 +13,7 @@ export type { MintAccessTokenOptions, MintIdTokenOptions, MintKey } from './mint
 export type {
   EntraAppOptions,
   EntraFederatedCredentialOptions,
+  EntraManagedIdentityOptions,
   EntraOptions,
   EntraTenantOptions,
   EntraUserOptions,

@@ -32,12 +32,24 @@ export interface EntraTenantOptions {
 
 /** A federated identity credential: whose tokens an app accepts in place of a secret. */
 export interface EntraFederatedCredentialOptions {
-  /** `iss` of the token. Signatures are checked when it is the emulator itself. */
-  readonly issuer: string
+  /** `iss` of the token. Default: the emulator, as for managed identities; then signatures are checked. */
+  readonly issuer?: string
   /** `sub` of the token, case-sensitive. */
   readonly subject: string
   /** `aud` of the token. Default `api://AzureADTokenExchange`. */
   readonly audience?: string
+}
+
+/** A user-assigned managed identity: the identity endpoints hand out its tokens. */
+export interface EntraManagedIdentityOptions {
+  /** Client id, a GUID. */
+  readonly clientId: string
+  /** Object id of its service principal, a GUID: the `sub` of its tokens. */
+  readonly principalId: string
+  /** Azure resource id. Default: none. */
+  readonly resourceId?: string
+  /** The tenant it lives in. Default: the first. */
+  readonly tenantId?: string
 }
 
 /** An app registration. */
@@ -86,6 +98,8 @@ export interface EntraOptions {
   readonly tenants?: readonly EntraTenantOptions[]
   /** The app registrations, in place of the default ones. */
   readonly apps?: readonly EntraAppOptions[]
+  /** The managed identities of the machine the tests play on. Default: none. */
+  readonly managedIdentities?: readonly EntraManagedIdentityOptions[]
   /** Lifetime of access tokens in seconds. Default 4000; Entra's is between 3600 and 5400. */
   readonly accessTokenLifetime?: number
   /** The `issuer` member of published keys. Default `{url}/{tenantid}/v2.0`, unreplaced as in Entra. */

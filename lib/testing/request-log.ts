@@ -2,7 +2,13 @@
 import type { IncomingHttpHeaders } from 'node:http'
 
 /** The parts of the emulator that requests and faults are told apart by. */
-export type EntraEndpoint = 'authorize' | 'token' | 'keys' | 'openid-configuration' | 'graph'
+export type EntraEndpoint =
+  | 'authorize'
+  | 'token'
+  | 'keys'
+  | 'openid-configuration'
+  | 'graph'
+  | 'identity'
 
 /** Grant types by their everyday names. */
 export type EntraGrant =

@@ -5,6 +5,7 @@ import type { EntraUser } from './directory.js'
 import type { Emulation } from './emulation.js'
 import { AadstsError } from './errors.js'
 import { graph, graphRefusal } from './graph.js'
+import { appServiceIdentity, instanceMetadata } from './identity-endpoints.js'
 import { indexPage } from './index-page.js'
 import { readJwt } from './jwt.js'
 import { type EntraRequest, header, html, json, type Params, type Reply } from './messages.js'
@@ -104,6 +105,17 @@ const table: readonly TableRow[] = [
     pattern: /^\/v1\.0\//,
     answer: ({ emulation, request, fault }) =>
       fault ? { ...graphRefusal(emulation, fault), error: fault.code } : graph(emulation, request),
+  },
+  {
+    endpoint: 'identity',
+    pattern: /^\/msi\/token$/,
+    answer: ({ emulation, request, fault }) => appServiceIdentity(emulation, request, fault),
+  },
+  {
+    endpoint: 'identity',
+    // MSAL writes a slash after it when it is told another host.
+    pattern: /^\/metadata\/identity\/oauth2\/token\/?$/,
+    answer: ({ emulation, request, fault }) => instanceMetadata(emulation, request, fault),
   },
   {
     endpoint: undefined,

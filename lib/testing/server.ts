@@ -1,4 +1,5 @@
 /** The HTTP side: reads requests, writes replies, and closes at once however many are open. */
+import { setMaxListeners } from 'node:events'
 import * as http from 'node:http'
 import * as https from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
@@ -30,6 +31,8 @@ export async function listen(
   certificate: LoopbackCertificate | undefined,
 ): Promise<LoopbackServer> {
   const closing = new AbortController()
+  // One for each request that waits: no sign of a leak.
+  setMaxListeners(0, closing.signal)
   const sockets = new Set<Socket>()
   let handler: Handler = async () => undefined
   const onRequest = (req: http.IncomingMessage, res: http.ServerResponse) =>

@@ -38,6 +38,8 @@ export interface Grant {
   readonly upstream: UpstreamGrant
   /** Seconds since the epoch. */
   readonly createdAt: number
+  /** The claims challenges that this login, and those just before it, carried to Entra. */
+  readonly answered?: readonly string[]
   /** Access tokens revoked before their time: `jti` and expiry in seconds since the epoch. */
   readonly revoked?: Readonly<Record<string, number>>
 }

@@ -23,7 +23,9 @@ export function onBehalfOf(emulation: Emulation, request: TokenRequest): Record<
   const user = userOfAssertion(emulation, request.authority, client.app, assertion)
   const refresh = scopes.oidc.includes('offline_access') ? { spa: false } : undefined
   emulation.mfa.check(user, params.claims)
-  return userAnswer(emulation, { client, user, params, scopes, refresh })
+  const answer = userAnswer(emulation, { client, user, params, scopes, refresh })
+  emulation.graphChallenges.issued(user, params.claims, String(answer.access_token))
+  return answer
 }
 
 function checkTokenUse(params: Params): void {

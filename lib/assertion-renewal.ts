@@ -1,0 +1,44 @@
+/** A new assertion for a login whose own has died: from Entra's refresh token, once for all who wait for it. */
+import { type RenewalContext, renewed } from './routes/token-refresh.js'
+import type { Grants } from './tokens/grants.js'
+import type { Grant, UpstreamGrant } from './tokens/records.js'
+import type { VerifiedToken } from './verified-tokens.js'
+
+/**
+ * Gets an assertion that is not the one of `verified`; undefined when there is no way to have one.
+ *
+ * @throws EntraError when Entra does not refresh
+ * @throws OAuthError when the store is out of reach
+ */
+export type RenewAssertion = (verified: VerifiedToken) => Promise<UpstreamGrant | undefined>
+
+/** Under the lock that the client's own refreshes take, so that they never race. */
+export function assertionRenewal(
+  context: RenewalContext & { readonly grants: Grants },
+): RenewAssertion {
+  const { grants, now } = context
+  const running = new Map<string, Promise<UpstreamGrant | undefined>>()
+
+  const renew = async (sid: string, dead: string): Promise<UpstreamGrant | undefined> => {
+    const live = (grant: Grant | undefined) =>
+      grant && grant.upstream.accessToken !== dead && grant.upstream.expiresAt * 1000 > now()
+        ? grant.upstream
+        : undefined
+    const known = live((await grants.read(sid))?.value)
+    if (known) return known
+    return grants.exclusively(sid, async () => {
+      const grant = (await grants.read(sid))?.value
+      const meanwhile = live(grant)
+      if (meanwhile || grant?.upstream.refreshToken === undefined) return meanwhile
+      const next = await renewed(context, grant)
+      return (await grants.keep(sid, next)) ? next.upstream : undefined
+    })
+  }
+
+  return async function renewAssertion({ sid, assertion }) {
+    if (sid === undefined) return undefined
+    const renewal = running.get(sid) ?? renew(sid, assertion).finally(() => running.delete(sid))
+    running.set(sid, renewal)
+    return renewal
+  }
+}

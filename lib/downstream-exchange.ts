@@ -1,0 +1,208 @@
+/**
+ * A caller's token, exchanged on behalf of the user; and what becomes of Entra's refusals. In proxy mode a
+ * challenge is remembered, so that the next login carries it to Entra; asking twice for what the user could not
+ * give once would go round in circles.
+ */
+import type { RenewAssertion } from './assertion-renewal.js'
+import type { DownstreamAccessToken, User } from './auth-info.js'
+import { sha256 } from './crypto/hashing.js'
+import type { EntraAuthority } from './entra/authority.js'
+import { EntraError } from './entra/errors.js'
+import type { ExchangeEvent, OnBehalfOf } from './entra/on-behalf-of.js'
+import { OAuthError } from './oauth/errors.js'
+import type { Report } from './routes/context.js'
+import { upstreamDetail } from './routes/upstream-outcome.js'
+import {
+  answersAtMost,
+  type Challenge,
+  type Challenges,
+  challengedUser,
+  challengeId,
+} from './tokens/challenges.js'
+import type { VerifiedToken } from './verified-tokens.js'
+
+/** What is wanted downstream. */
+export interface ExchangeRequest {
+  readonly scopes: readonly string[]
+  /** A claims challenge of the downstream API, as JSON. */
+  readonly claims?: string
+  /** Another tenant than the user's own. */
+  readonly tenantId?: string
+}
+
+/** What exchanging needs. Without `exchanges` (no credential) it cannot be done. */
+export interface DownstreamExchangeOptions {
+  readonly exchanges: OnBehalfOf | undefined
+  readonly tokens: { readonly challenges: Challenges } | undefined
+  /** Without it an assertion that has died stays dead. */
+  readonly renewAssertion: RenewAssertion | undefined
+  readonly authority: EntraAuthority
+  readonly clientId: string
+  readonly report: Report
+  readonly now: () => number
+}
+
+/** Exchanges a verified token. @throws OAuthError */
+export type Exchange = (
+  verified: VerifiedToken,
+  request: ExchangeRequest,
+) => Promise<DownstreamAccessToken>
+
+/** @see https://learn.microsoft.com/entra/identity-platform/v2-oauth2-on-behalf-of-flow */
+export function downstreamExchange(options: DownstreamExchangeOptions): Exchange {
+  const { exchanges, report, now } = options
+  return async (verified, request) => {
+    if (!exchanges) throw new TypeError('downstream tokens need a `credential` in entraAuth')
+    if (!verified.user) throw appOnly()
+    const startedAt = now()
+    try {
+      return await exchanged(options, exchanges, verified.user, verified, request)
+    } catch (error) {
+      if (!(error instanceof EntraError)) throw error
+      const ours = error.kind === 'misconfigured' || error.kind === 'unavailable'
+      report(ours ? 'failure' : 'exchange', {
+        endpoint: 'on-behalf-of',
+        milliseconds: now() - startedAt,
+        ...upstreamDetail(error),
+      })
+      throw await outcome(options, verified, request, error)
+    }
+  }
+}
+
+/** Reports exchanges that succeed, and failures that nobody waits for: {@link downstreamExchange} tells of the others. */
+export function exchangeReporter(report: Report) {
+  return ({ error, background, ...event }: ExchangeEvent): void => {
+    if (error && !background) return
+    report(error?.kind === 'misconfigured' ? 'failure' : 'exchange', {
+      endpoint: 'on-behalf-of',
+      background,
+      ...event,
+      ...(error && upstreamDetail(error)),
+    })
+  }
+}
+
+/** With the assertion at hand; and once more with a new one, when that one has died. @throws EntraError */
+async function exchanged(
+  { renewAssertion, report, now }: DownstreamExchangeOptions,
+  exchanges: OnBehalfOf,
+  { oid, tid }: User,
+  verified: VerifiedToken,
+  { scopes, claims, tenantId = tid }: ExchangeRequest,
+): Promise<DownstreamAccessToken> {
+  const wanted = { oid, tid: tenantId, scopes, ...(claims !== undefined && { claims }) }
+  const { assertion, claims: asserted } = verified
+  try {
+    return await exchanges.token({ ...wanted, assertion, assertionExpiresAt: asserted.exp })
+  } catch (error) {
+    const died = isExpired(error) || asserted.exp * 1000 <= now()
+    const fresh = died ? await renewAssertion?.(verified) : undefined
+    if (!fresh) throw error
+    report('exchange', { endpoint: 'on-behalf-of', reason: 'assertion_renewed' })
+    const { accessToken, expiresAt } = fresh
+    return exchanges.token({ ...wanted, assertion: accessToken, assertionExpiresAt: expiresAt })
+  }
+}
+
+/** AADSTS500133: the assertion is outside its valid time range. Our clock need not be Entra's. */
+function isExpired(error: unknown): boolean {
+  return error instanceof EntraError && error.codes.includes(500133)
+}
+
+function appOnly(): OAuthError {
+  return new OAuthError(
+    'access_denied',
+    'An app calls on its own behalf: there is no user to exchange a token for.',
+  )
+}
+
+async function outcome(
+  options: DownstreamExchangeOptions,
+  verified: VerifiedToken,
+  { scopes }: ExchangeRequest,
+  error: EntraError,
+): Promise<OAuthError> {
+  const cause = { cause: error }
+  switch (error.kind) {
+    case 'interaction_required': {
+      const challenge = error.claims === undefined ? {} : { claims: error.claims }
+      if (await isNew(options, verified, challenge)) {
+        return new OAuthError(
+          'insufficient_claims',
+          'Microsoft Entra wants the user to sign in again, with more proof.',
+          cause,
+        )
+      }
+      return new OAuthError(
+        'access_denied',
+        'Microsoft Entra does not let the user through.',
+        cause,
+      )
+    }
+    case 'consent_required':
+      if (verified.grant && (await isNew(options, verified, { scopes }))) {
+        return new OAuthError(
+          'invalid_token',
+          'Consent is needed. Sign in again to give it.',
+          cause,
+        )
+      }
+      return new OAuthError('access_denied', consentHint(options, verified), cause)
+    case 'invalid_grant':
+    case 'invalid_assertion':
+      return new OAuthError(
+        'invalid_token',
+        'Microsoft Entra no longer accepts the login. Sign in again.',
+        cause,
+      )
+    case 'access_denied':
+    case 'app_only':
+      return new OAuthError(
+        'access_denied',
+        'Microsoft Entra does not allow this on behalf of the caller.',
+        cause,
+      )
+    default:
+      return new OAuthError(
+        'temporarily_unavailable',
+        'The downstream token cannot be had right now. Try again shortly.',
+        { ...cause, retryAfter: error.retryAfter ?? 5 },
+      )
+  }
+}
+
+/** Seconds after a login for which it counts as the answer to the challenge it carried. */
+const answerSeconds = 600
+
+/** Remembers a challenge for the user. False when a login has just been through it, without success. */
+async function isNew(
+  { tokens, report, now }: DownstreamExchangeOptions,
+  { grant, sid }: VerifiedToken,
+  challenge: Challenge,
+): Promise<boolean> {
+  if (!grant || sid === undefined || !tokens) return true
+  const id = challengeId(challenge)
+  const recent = now() / 1000 - grant.createdAt < answerSeconds
+  const answered = (recent && grant.answered) || []
+  if (answered.includes(id) || answered.length >= answersAtMost) return false
+  try {
+    const user = challengedUser(grant)
+    const raisedBy = sha256(sid)
+    const pending = await tokens.challenges.read(user)
+    if (pending?.refused && challengeId(pending) === id) return false
+    // One after the other: the login that may be under way carries the first.
+    if (pending && !pending.refused && pending.raisedBy === raisedBy) return true
+    await tokens.challenges.remember(user, { ...challenge, raisedBy, after: answered })
+  } catch (error) {
+    // The next exchange brings the challenge anew.
+    report('failure', { endpoint: 'on-behalf-of', reason: 'challenge_not_recorded', error })
+  }
+  return true
+}
+
+/** @see https://learn.microsoft.com/entra/identity-platform/v2-admin-consent */
+function consentHint({ authority, clientId }: DownstreamExchangeOptions, { user }: VerifiedToken) {
+  const link = `${authority.host}/${user?.tid}/adminconsent?client_id=${clientId}`
+  return `Nobody has consented to this server using the downstream API. An administrator can: ${link}`
+}
