@@ -80,33 +80,36 @@ export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
     return entry.verified
   }
 
-  /** At once for a token of Entra's whose signing key is at hand; ours are held against the store. */
-  const examine = (key: string, token: string): VerifiedToken | Promise<VerifiedToken> => {
+  /** Throws at once what needs no signature to be refused. */
+  const examine = (key: string, token: string): Promise<VerifiedToken> => {
     const jws = token.length <= longestToken ? parseJws(token) : undefined
     if (!jws)
       throw new OAuthError('invalid_token', 'The access token is not one this server knows.')
-    if (proxy?.accessTokens.claimsToBeOurs(jws)) {
-      const claims = proxy.accessTokens.verify(jws)
-      const seen = { checkedAt: now(), revocations: proxy.grants.revocations }
-      return liveGrant(proxy.grants, claims).then((record) =>
-        remember(key, { ...ownEntry(claims, record), ...seen }),
-      )
-    }
-    const good = (claims: EntraClaims) => {
-      const verified = entraToken(token, claims, options.scopes)
-      return remember(key, { verified, checkedAt: now(), revocations: 0 })
-    }
-    const claims = options.verifier.accessToken(jws)
-    return claims instanceof Promise ? claims.then(good) : good(claims)
+    return proxy?.accessTokens.claimsToBeOurs(jws)
+      ? proxy.accessTokens.verify(jws).then((claims) => own(proxy, key, claims))
+      : options.verifier.accessToken(jws).then((claims) => entras(key, token, claims))
+  }
+
+  /** One of ours: held against its grant in the store. */
+  const own = async (
+    { grants }: NonNullable<VerifiedTokensOptions['proxy']>,
+    key: string,
+    claims: AccessTokenClaims,
+  ) => {
+    const seen = { checkedAt: now(), revocations: grants.revocations }
+    return remember(key, { ...ownEntry(claims, await liveGrant(grants, claims)), ...seen })
+  }
+
+  const entras = (key: string, token: string, claims: EntraClaims) => {
+    const verified = entraToken(token, claims, options.scopes)
+    return remember(key, { verified, checkedAt: now(), revocations: 0 })
   }
 
   /** However many requests bring a new token at once, it is examined once. */
-  const first = (key: string, token: string): VerifiedToken | Promise<VerifiedToken> => {
+  const first = (key: string, token: string): Promise<VerifiedToken> => {
     const running = examinations.get(key)
     if (running) return running
-    const examined = examine(key, token)
-    if (!(examined instanceof Promise)) return examined
-    const examination = examined.finally(() => examinations.delete(key))
+    const examination = examine(key, token).finally(() => examinations.delete(key))
     examinations.set(key, examination)
     return examination
   }

@@ -53,8 +53,8 @@ export interface EntraVerifierOptions {
  * change; when keys cannot be had it is a 503, never a 401.
  */
 export interface EntraVerifier {
-  /** An access token for this app, a user's or an application's; synchronous when its key is at hand. */
-  accessToken(jws: ParsedJws): Promise<EntraClaims> | EntraClaims
+  /** An access token for this app, a user's or an application's. Throws at once what needs no signature to be refused. */
+  accessToken(jws: ParsedJws): Promise<EntraClaims>
   /** The id token of a login of ours. @see OpenID Connect Core 1.0, section 3.1.3.7 */
   idToken(token: string, expected: { readonly nonce: string }): Promise<EntraClaims>
 }
@@ -77,26 +77,31 @@ export function entraVerifier(options: EntraVerifierOptions): EntraVerifier {
   const discovered = discovery(authority, now)
   const tenantRule = tenantRuleOf(options, now, discovered)
 
-  function verify(jws: ParsedJws, audiences: readonly string[], wanted: (claims: Claims) => void) {
+  /** Throws at once what needs no signature to be refused. */
+  function verify(
+    jws: ParsedJws,
+    audiences: readonly string[],
+    wanted: (claims: Claims) => void,
+  ): Promise<EntraClaims> {
     const kid = checkHeader(jws.header)
     checkTimes(jws.claims, now() / 1000, clockSkew)
     checkAudience(jws.claims, audiences)
     if (authority.kind === 'b2c') checkPolicy(jws.claims, authority.policy)
     else checkVersion(jws.claims)
     wanted(jws.claims)
-    return after(find(kid), (key) => {
-      if (!key || !verifyJws(jws, 'RS256', key.key)) throw refused('The signature is not valid.')
-      return after(outageAs503(issuerTemplate(key, authority, discovered)), (issuer) => {
-        const claims = checkIssuer(jws.claims, issuer, authority)
-        return after(tenantAllowed(tenantRule, claims.tid), (allowed) => {
-          if (allowed) return claims
-          throw refused('Accounts of this tenant are not allowed here.')
-        })
-      })
-    })
+    return signed(jws, kid)
   }
 
-  const find = (kid: string) => outageAs503(keys.find(kid))
+  async function signed(jws: ParsedJws, kid: string): Promise<EntraClaims> {
+    const key = await outageAs503(keys.find(kid))
+    if (!key || !(await verifyJws(jws, 'RS256', key.key))) {
+      throw refused('The signature is not valid.')
+    }
+    const issuer = await outageAs503(issuerTemplate(key, authority, discovered))
+    const claims = checkIssuer(jws.claims, issuer, authority)
+    if (await tenantAllowed(tenantRule, claims.tid)) return claims
+    throw refused('Accounts of this tenant are not allowed here.')
+  }
 
   return Object.freeze({
     accessToken: (jws: ParsedJws) => verify(jws, apiAudiences, checkAccessToken),
@@ -206,7 +211,7 @@ function issuerTemplate(
   discovered: Discovery,
 ): string | Promise<string> {
   if (key.issuer !== undefined) return key.issuer
-  if (authority.discoversIssuer) return after(discovered(), ({ issuer }) => issuer)
+  if (authority.discoversIssuer) return Promise.resolve(discovered()).then(({ issuer }) => issuer)
   return authority.issuerFor('{tenantid}')
 }
 
@@ -259,7 +264,7 @@ function tenantRuleOf(
     )
   }
   const tenantId = tenantIdOf(authority, now, discovered)
-  return (tid) => after(tenantId(), (own) => own === tid)
+  return async (tid) => (await tenantId()) === tid
 }
 
 /** Whose accounts each of the three names stands for. */
@@ -299,11 +304,6 @@ function listRule(
 
 function tenantAllowed(rule: TenantRule, tid: string): boolean | Promise<boolean> {
   return outageAs503(rule(tid.toLowerCase()))
-}
-
-/** Goes on at once with a value, later with a promise: a gate need not wait for what is at hand. */
-function after<T, U>(value: T | Promise<T>, next: (value: T) => U | Promise<U>): U | Promise<U> {
-  return value instanceof Promise ? value.then(next) : next(value)
 }
 
 /** An outage says nothing about the token. */

@@ -23,7 +23,7 @@ export function revoke(context: ProxyContext) {
     const client = authenticateClient(context, req, params)
     const token = required(params, 'token')
     // The hint is only that (RFC 7009 section 2.1): our two kinds of token look nothing like each other.
-    const access = accessTokenClaims(context, token)
+    const access = await accessTokenClaims(context, token)
     if (access) await revokeAccessToken(context, client, access)
     else await revokeRefreshToken(context, client, token)
     noStore(res)
@@ -33,11 +33,14 @@ export function revoke(context: ProxyContext) {
   }
 }
 
-function accessTokenClaims(context: ProxyContext, token: string): AccessTokenClaims | undefined {
+async function accessTokenClaims(
+  context: ProxyContext,
+  token: string,
+): Promise<AccessTokenClaims | undefined> {
   const jws = parseJws(token)
   if (!jws) return undefined
   try {
-    return context.accessTokens.verify(jws)
+    return await context.accessTokens.verify(jws)
   } catch {
     return undefined
   }
