@@ -1,75 +1,11 @@
 /** The whole journey with the real SDK clients, both generations. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import {
-  Client as ClientV2,
-  StreamableHTTPClientTransport as TransportV2,
-} from '@modelcontextprotocol/client'
-import { Client as ClientV1 } from '@modelcontextprotocol/sdk/client/index.js'
-import { StreamableHTTPClientTransport as TransportV1 } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import { startWorld, type World } from './support/host.js'
 import { postForm } from './support/oauth-client.js'
+import { type Connection, generations, toolJson } from './support/sdk-generations.js'
 import { TestProvider } from './support/sdk-provider.js'
 
-interface ToolResult {
-  readonly isError?: boolean
-  readonly content: readonly { readonly text: string }[]
-}
-
-/** What the journey needs of a client. */
-interface Connection {
-  tools(): Promise<readonly string[]>
-  call(name: string, args?: Record<string, unknown>): Promise<ToolResult>
-  close(): Promise<void>
-}
-
-interface Generation {
-  readonly name: string
-  connect(url: string, provider: TestProvider): Promise<Connection>
-  finish(url: string, provider: TestProvider, answer: URLSearchParams): Promise<void>
-}
-
-const v1: Generation = {
-  name: 'SDK v1',
-  async connect(url, provider) {
-    const client = new ClientV1({ name: 'journey', version: '1' })
-    await client.connect(new TransportV1(new URL(`${url}/mcp`), { authProvider: provider }))
-    return {
-      tools: async () => (await client.listTools()).tools.map(({ name }) => name),
-      call: async (name, args = {}) =>
-        (await client.callTool({ name, arguments: args })) as unknown as ToolResult,
-      close: () => client.close(),
-    }
-  },
-  async finish(url, provider, answer) {
-    const transport = new TransportV1(new URL(`${url}/mcp`), { authProvider: provider })
-    await transport.finishAuth(answer.get('code') ?? '')
-  },
-}
-
-const v2: Generation = {
-  name: 'SDK v2',
-  async connect(url, provider) {
-    const client = new ClientV2({ name: 'journey', version: '1' })
-    await client.connect(new TransportV2(new URL(`${url}/mcp`), { authProvider: provider }))
-    return {
-      tools: async () => (await client.listTools()).tools.map(({ name }) => name),
-      call: async (name, args = {}) =>
-        (await client.callTool({ name, arguments: args })) as unknown as ToolResult,
-      close: () => client.close(),
-    }
-  },
-  async finish(url, provider, answer) {
-    const transport = new TransportV2(new URL(`${url}/mcp`), { authProvider: provider })
-    await transport.finishAuth(answer)
-  },
-}
-
-function read(result: ToolResult): unknown {
-  expect(result.isError ?? false).toBe(false)
-  return JSON.parse(result.content[0]?.text ?? '')
-}
-
-describe.each([v1, v2])('a real client ($name)', (generation) => {
+describe.each(generations)('a real client ($name)', (generation) => {
   let world: World
   beforeAll(async () => {
     world = await startWorld()
@@ -93,14 +29,14 @@ describe.each([v1, v2])('a real client ($name)', (generation) => {
     expect(asked?.searchParams.get('resource')).toBe(`${world.url}/mcp`)
     expect(await connection.tools()).toEqual(['whoami', 'list_notes', 'add_note', 'my_profile'])
 
-    const who = read(await connection.call('whoami')) as {
+    const who = toolJson(await connection.call('whoami')) as {
       user: { username: string }
       client: string
     }
     expect(who.user.username).toBe('ada@contoso.example')
     expect(who.client).toBe(provider.clientInformation().client_id)
-    expect(read(await connection.call('list_notes'))).toEqual([])
-    expect(read(await connection.call('my_profile'))).toMatchObject({
+    expect(toolJson(await connection.call('list_notes'))).toEqual([])
+    expect(toolJson(await connection.call('my_profile'))).toMatchObject({
       userPrincipalName: 'ada@contoso.example',
     })
 
@@ -112,13 +48,13 @@ describe.each([v1, v2])('a real client ($name)', (generation) => {
       'notes.write',
     ])
     await generation.finish(world.url, provider, await provider.signIn())
-    expect(read(await connection.call('add_note', { text: 'first' }))).toEqual(['first'])
-    expect(read(await connection.call('list_notes'))).toEqual(['first'])
+    expect(toolJson(await connection.call('add_note', { text: 'first' }))).toEqual(['first'])
+    expect(toolJson(await connection.call('list_notes'))).toEqual(['first'])
 
     // A dead access token is refreshed without the user.
     const before = provider.tokens()
     provider.saveTokens({ ...before, access_token: 'no longer good' })
-    expect(read(await connection.call('list_notes'))).toEqual(['first'])
+    expect(toolJson(await connection.call('list_notes'))).toEqual(['first'])
     expect(provider.tokens().refresh_token).not.toBe(before.refresh_token)
     expect(provider.sentTo).toHaveLength(2)
 
@@ -146,10 +82,10 @@ describe.each([v1, v2])('a real client ($name)', (generation) => {
         ada.connection.call('my_profile'),
         bob.connection.call('my_profile'),
       ])
-      expect(read(adaWho)).toMatchObject({ user: { username: 'ada@contoso.example' } })
-      expect(read(bobWho)).toMatchObject({ user: { username: 'bob@contoso.example' } })
-      expect(read(adaProfile)).toMatchObject({ userPrincipalName: 'ada@contoso.example' })
-      expect(read(bobProfile)).toMatchObject({ userPrincipalName: 'bob@contoso.example' })
+      expect(toolJson(adaWho)).toMatchObject({ user: { username: 'ada@contoso.example' } })
+      expect(toolJson(bobWho)).toMatchObject({ user: { username: 'bob@contoso.example' } })
+      expect(toolJson(adaProfile)).toMatchObject({ userPrincipalName: 'ada@contoso.example' })
+      expect(toolJson(bobProfile)).toMatchObject({ userPrincipalName: 'bob@contoso.example' })
     })
     await Promise.all(rounds)
     await Promise.all([ada.connection.close(), bob.connection.close()])

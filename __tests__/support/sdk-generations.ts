@@ -14,6 +14,7 @@ export interface ToolResult {
 
 /** What a test needs of a client. */
 export interface Connection {
+  tools(): Promise<readonly string[]>
   call(name: string, args?: Record<string, unknown>): Promise<ToolResult>
   close(): Promise<void>
 }
@@ -24,16 +25,30 @@ export interface Generation {
   finish(url: string, provider: TestProvider, answer: URLSearchParams): Promise<void>
 }
 
+/** What both generations' clients have, in their own types. */
+interface SdkClient {
+  listTools(): Promise<{ tools: { name: string }[] }>
+  callTool(call: { name: string; arguments: Record<string, unknown> }): Promise<unknown>
+  close(): Promise<void>
+}
+
+function connection(client: SdkClient): Connection {
+  return {
+    tools: async () => (await client.listTools()).tools.map(({ name }) => name),
+    call: async (name, args = {}) =>
+      (await client.callTool({ name, arguments: args })) as ToolResult,
+    close: () => client.close(),
+  }
+}
+
+const info = { name: 'test', version: '1' }
+
 const v1: Generation = {
   name: 'SDK v1',
   async connect(url, provider) {
-    const client = new ClientV1({ name: 'test', version: '1' })
+    const client = new ClientV1(info)
     await client.connect(new TransportV1(new URL(`${url}/mcp`), { authProvider: provider }))
-    return {
-      call: async (name, args = {}) =>
-        (await client.callTool({ name, arguments: args })) as unknown as ToolResult,
-      close: () => client.close(),
-    }
+    return connection(client as SdkClient)
   },
   async finish(url, provider, answer) {
     const transport = new TransportV1(new URL(`${url}/mcp`), { authProvider: provider })
@@ -41,16 +56,13 @@ const v1: Generation = {
   },
 }
 
+/** Checks the issuer of the metadata and `iss` of the answer. */
 const v2: Generation = {
   name: 'SDK v2',
   async connect(url, provider) {
-    const client = new ClientV2({ name: 'test', version: '1' })
+    const client = new ClientV2(info)
     await client.connect(new TransportV2(new URL(`${url}/mcp`), { authProvider: provider }))
-    return {
-      call: async (name, args = {}) =>
-        (await client.callTool({ name, arguments: args })) as unknown as ToolResult,
-      close: () => client.close(),
-    }
+    return connection(client as SdkClient)
   },
   async finish(url, provider, answer) {
     const transport = new TransportV2(new URL(`${url}/mcp`), { authProvider: provider })
