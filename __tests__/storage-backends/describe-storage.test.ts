@@ -226,8 +226,8 @@ describe('describeStorage', () => {
     const { code, output } = await runNode(`
       import { describe, it } from 'node:test'
       describeStorage('memory', create, { describe, it })`)
-    expect(output).toMatch(/^# pass 16$/m)
-    expect(output).toMatch(/^# fail 0$/m)
+    expect(output).toMatch(/^(?:#|ℹ) pass 16$/m)
+    expect(output).toMatch(/^(?:#|ℹ) fail 0$/m)
     expect(code).toBe(0)
   })
 })
