@@ -16,18 +16,38 @@ import {
 } from 'mcp-entra'
 import { notebook } from './notebook.js'
 import { notesServer } from './notes-server.js'
+import { ownOrigin } from './own-origin.js'
+import { type RateLimits, rateLimits } from './rate-limits.js'
 import type { Settings } from './settings.js'
 
-/** Where notes and logins go besides the settings. */
+/** Where logins and reports go, and what stands around the middlewares. */
 export interface HostOptions {
   readonly storage?: Storage
   readonly logger?: Logger
+  /** Of the OAuth endpoints; `false`: none (default: `defaultLimits`, in memory). */
+  readonly limits?: RateLimits | false
+  /** Express's `trust proxy` (default: proxies on private networks). */
+  readonly trustProxy?: string | readonly string[] | number | boolean
+  /** Origins of web pages that may use `/mcp`, besides ours and those on loopback. */
+  readonly allowedOrigins?: readonly string[]
 }
+
+/**
+ * Whose `X-Forwarded-For` is believed: a load balancer, ingress or sidecar has an address of these kinds. Without
+ * `trust proxy` all users behind one would share its limits; with `true` every sender could name himself an address
+ * of his choice. Is your proxy on a public address, list that address instead.
+ *
+ * @see https://expressjs.com/en/guide/behind-proxies.html
+ */
+const privateNetworks = ['loopback', 'linklocal', 'uniquelocal', '100.64.0.0/10']
 
 const graphScopes = ['https://graph.microsoft.com/User.Read']
 
 /** An Express application, ready to listen. */
-export function createHost(settings: Settings, { storage, logger }: HostOptions = {}): Express {
+export function createHost(
+  settings: Settings,
+  { storage, logger, limits, trustProxy = privateNetworks, allowedOrigins }: HostOptions = {},
+): Express {
   const auth = entraAuth({
     baseUrl: settings.baseUrl,
     tenantId: settings.tenantId,
@@ -55,14 +75,19 @@ export function createHost(settings: Settings, { storage, logger }: HostOptions 
     ...(logger && { logger }),
   })
   const notes = notebook()
-  const app = express().disable('x-powered-by')
+  const app = express().disable('x-powered-by').set('trust proxy', trustProxy)
 
   app.get('/healthz', (_req, res) => void res.json({ status: 'ok' }))
+  if (limits !== false) {
+    const basePath = new URL(settings.baseUrl).pathname.replace(/\/$/, '')
+    for (const [path, limiter] of rateLimits(basePath, limits)) app.use(path, limiter)
+  }
   app.use(oauthRoutes(auth))
   app.use(['/mcp', '/api'], cors({ exposedHeaders: ['WWW-Authenticate', 'Mcp-Session-Id'] }))
 
   app.all(
     '/mcp',
+    ownOrigin(settings.baseUrl, allowedOrigins),
     requireBearer(auth),
     scopeGuard({ tools: { list_notes: 'notes.read', add_note: 'notes.write' } }),
     oboToken(auth, { graph: { scopes: graphScopes, tools: ['my_profile'] } }),

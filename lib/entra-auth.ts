@@ -1,5 +1,6 @@
 /** `entraAuth`: options become the frozen context that all middlewares share. Everything is checked here, once. */
 import { assertionRenewal } from './assertion-renewal.js'
+import { type ClientOptions, readClientOptions } from './client-options.js'
 import { keyRing } from './crypto/key-ring.js'
 import { type Logger, reporter } from './diagnostics.js'
 import { downstreamExchange, type Exchange, exchangeReporter } from './downstream-exchange.js'
@@ -30,7 +31,7 @@ import { refreshTokens } from './tokens/refresh-token.js'
 import { type VerifiedToken, type VerifyToken, verifiedTokens } from './verified-tokens.js'
 
 /** Options of {@link entraAuth}. Times are in seconds. */
-export interface EntraAuthOptions {
+export interface EntraAuthOptions extends ClientOptions {
   /** Where this server is reached from outside: the issuer. https (http on loopback), no trailing slash. */
   readonly baseUrl: string
   /** The tenant: its GUID, one of its domains, or `organizations`, `common`, `consumers`. */
@@ -71,6 +72,12 @@ export interface EntraAuthOptions {
   readonly requiredRoles?: readonly string[]
   /** Private-use URI schemes of clients to allow besides the known ones: `['myapp:']`. */
   readonly customSchemes?: readonly string[]
+  /**
+   * Which of the redirect URIs that clients bring are good enough here (default: all that the rules allow):
+   * `({ hostname }) => hostname === 'claude.ai'`. Asked at registration and again at each login: it narrows
+   * what a client registered, and never adds to it.
+   */
+  readonly allowRedirect?: (redirectUri: URL) => boolean
   /**
    * After a 403 the next refresh without `scope` is refused for a minute, so that clients which refresh instead
    * of logging in again (MCP SDK v1) get the scopes they lack (default true).
@@ -156,7 +163,9 @@ export function entraAuth(options: EntraAuthOptions): EntraAuth {
   })
   const endpoint =
     credential && tokenEndpoint({ authority, clientId, credential, timeout: upstreamSeconds })
-  const tokens = options.keys && tokenFloor(keyRing(options.keys), storage, lifetimes, baseUrl, now)
+  const clientFloor = readClientOptions(options, customSchemes)
+  const floor = { storage, lifetimes, baseUrl, customSchemes, now, clientFloor }
+  const tokens = options.keys && tokenFloor(keyRing(options.keys), floor)
   const exchanges =
     endpoint &&
     onBehalfOf({
@@ -235,6 +244,7 @@ export function entraAuth(options: EntraAuthOptions): EntraAuth {
         callbackPath,
         resources,
         customSchemes,
+        allowRedirect: options.allowRedirect ?? (() => true),
         scopes,
         lifetimes,
         stepUpByLogin: options.stepUpByLogin ?? true,
@@ -243,6 +253,7 @@ export function entraAuth(options: EntraAuthOptions): EntraAuth {
           allow: options.allow ?? (() => true),
         },
         ...tokens,
+        features: clientFloor.features,
         consentCookies: cookieFamily({ name: 'mcp-entra-consent', ...cookies }),
         loginCookies: cookieFamily({ name: 'mcp-entra-login', ...cookies }),
         authority,
@@ -258,19 +269,25 @@ export function entraAuth(options: EntraAuthOptions): EntraAuth {
 /** Keys, clients, records and tokens of the proxy. */
 function tokenFloor(
   ring: ReturnType<typeof keyRing>,
-  storage: Storage,
-  lifetimes: Lifetimes,
-  baseUrl: string,
-  now: () => number,
+  floor: {
+    readonly storage: Storage
+    readonly lifetimes: Lifetimes
+    readonly baseUrl: string
+    readonly customSchemes: readonly string[]
+    readonly now: () => number
+    readonly clientFloor: ReturnType<typeof readClientOptions>
+  },
 ) {
+  const { storage, lifetimes, baseUrl, customSchemes, now } = floor
   const records = vault(storage, ring)
   const allGrants = grants(records, lifetimes, now)
+  const registered = clients(ring, now)
   return {
     ring,
     vault: records,
     grants: allGrants,
-    clients: clients(ring, now),
     challenges: challenges(records),
+    ...floor.clientFloor.build({ registered, records, baseUrl, customSchemes, now }),
     codes: authorizationCodes(records, allGrants, lifetimes, now),
     refreshTokens: refreshTokens(records, allGrants, lifetimes, now),
     accessTokens: accessTokens(baseUrl, ring, lifetimes.accessToken, now),

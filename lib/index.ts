@@ -12,6 +12,11 @@ export {
   type User,
   userOf,
 } from './auth-info.js'
+export type {
+  ClientMetadataOptions,
+  ClientOptions,
+  PreRegisteredClient,
+} from './client-options.js'
 export type { Logger } from './diagnostics.js'
 export type { Cloud } from './entra/clouds.js'
 export { clientAssertion } from './entra/credential-assertion.js'

@@ -13,11 +13,14 @@ export class McpRequestError extends Error {
   override readonly name = 'McpRequestError'
   readonly status: number
   readonly rpcCode: number
+  /** The `id` of the request, where it is known: JSON-RPC has the answer repeat it. */
+  readonly id: string | number | null
 
-  constructor(status: number, rpcCode: number, message: string) {
+  constructor(status: number, rpcCode: number, message: string, id: unknown = null) {
     super(message)
     this.status = status
     this.rpcCode = rpcCode
+    this.id = typeof id === 'string' || typeof id === 'number' ? id : null
   }
 }
 
@@ -37,26 +40,31 @@ export async function calledTools(req: MiddlewareRequest): Promise<readonly stri
 /** Answers in JSON-RPC's own terms. */
 export function sendMcpRequestError(
   res: ServerResponse,
-  { status, rpcCode, message }: McpRequestError,
+  { status, rpcCode, message, id }: McpRequestError,
 ): void {
   // Node drops by itself only what nobody has begun to read; the connection is of use again when all is gone.
   res.req.resume()
-  sendJson(res, status, { jsonrpc: '2.0', error: { code: rpcCode, message }, id: null })
+  sendJson(res, status, { jsonrpc: '2.0', error: { code: rpcCode, message }, id })
 }
 
 async function jsonBody(req: MiddlewareRequest): Promise<object> {
   const parsed = isParsed(req) ? req.body : undefined
   if (typeof parsed === 'object' && parsed !== null && !Buffer.isBuffer(parsed)) return parsed
+  // A parser that is not strict leaves bare numbers, booleans and null, and nothing to read again.
+  if (parsed === null || typeof parsed === 'number' || typeof parsed === 'boolean')
+    throw noMessage()
   if (mediaType(req) !== 'application/json') {
     throw new McpRequestError(415, -32700, 'Send application/json.')
   }
   const body = parseJson(await rawBody(req, parsed))
   // A string could hold a call for whoever parses it once more: nothing but a message goes on.
-  if (typeof body !== 'object' || body === null) {
-    throw new McpRequestError(400, -32600, 'Invalid Request: the body is no JSON-RPC message.')
-  }
+  if (typeof body !== 'object' || body === null) throw noMessage()
   req.body = body
   return body
+}
+
+function noMessage(): McpRequestError {
+  return new McpRequestError(400, -32600, 'Invalid Request: the body is no JSON-RPC message.')
 }
 
 async function rawBody(req: MiddlewareRequest, read: unknown): Promise<string> {
@@ -94,19 +102,22 @@ function member(value: unknown, name: string): unknown {
 function checkHeaders({ headers }: MiddlewareRequest, body: unknown): void {
   const method = headers['mcp-method']
   const name = headers['mcp-name']
-  if (method !== undefined && method !== member(body, 'method')) throw mismatch('Mcp-Method')
+  if (method !== undefined && method !== member(body, 'method')) throw mismatch('Mcp-Method', body)
   if (name === undefined) return
-  const params = member(body, 'params')
-  const named = member(params, 'name') ?? member(params, 'uri')
-  if (Array.isArray(name) || decoded(name) !== named) throw mismatch('Mcp-Name')
+  if (Array.isArray(name) || decoded(name) !== named(body)) throw mismatch('Mcp-Name', body)
 }
 
-function mismatch(header: string): McpRequestError {
-  return new McpRequestError(
-    400,
-    -32020,
-    `Header mismatch: ${header} does not agree with the body.`,
-  )
+/** What `Mcp-Name` repeats. @see MCP SEP-2243, and SEP-2663 for the methods of tasks */
+function named(body: unknown): unknown {
+  const params = member(body, 'params')
+  const method = member(body, 'method')
+  if (typeof method === 'string' && method.startsWith('tasks/')) return member(params, 'taskId')
+  return member(params, 'name') ?? member(params, 'uri')
+}
+
+function mismatch(header: string, body: unknown): McpRequestError {
+  const message = `Header mismatch: ${header} does not agree with the body.`
+  return new McpRequestError(400, -32020, message, member(body, 'id'))
 }
 
 /** Names that no header can carry come as `=?base64?...?=`. */

@@ -85,7 +85,9 @@ function routeTable(context: ProxyContext): ReadonlyMap<string, Route> {
     ...discoveryDocuments(context).map(
       ([path, body]) => [path, api('GET', document(body))] as const,
     ),
-    [`${basePath}/register`, api('POST', register(context))],
+    ...(context.features.registration
+      ? [[`${basePath}/register`, api('POST', register(context))] as const]
+      : []),
     [`${basePath}/authorize`, page('GET', authorize(context))],
     [`${basePath}/consent`, page('POST', consent(context))],
     [`${basePath}${callbackPath}`, page('GET', callback(context))],

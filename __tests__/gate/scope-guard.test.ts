@@ -114,10 +114,11 @@ async function expectRpcError(
   status: number,
   code: number,
   message: string,
+  id: number | null = null,
 ): Promise<void> {
   expect({ status: response.status, body: await response.json() }).toEqual({
     status,
-    body: { jsonrpc: '2.0', error: { code, message }, id: null },
+    body: { jsonrpc: '2.0', error: { code, message }, id },
   })
 }
 
@@ -399,8 +400,20 @@ describe('scopeGuard and the headers of MCP 2026-07-28', () => {
       400,
       -32020,
       `Header mismatch: ${header} does not agree with the body.`,
+      1,
     )
   })
+
+  it.each(['tasks/get', 'tasks/update', 'tasks/cancel'])(
+    'takes the task as the name of %s, and no other (SEP-2663)',
+    async (method) => {
+      const body = { jsonrpc: '2.0', id: 1, method, params: { taskId: 't-1', name: 't-2' } }
+      const one = await post(`${gate.url}/mcp`, reader, body, named(method, 't-1'))
+      expect(one.status).toBe(200)
+      const other = await post(`${gate.url}/mcp`, reader, body, named(method, 't-2'))
+      expect(other.status).toBe(400)
+    },
+  )
 
   it('refuses them on a batch, which has no one method', async () => {
     const response = await post(

@@ -333,6 +333,8 @@ describe('response parameters', () => {
   it.each([
     ['https://client.example/cb', 'https://client.example/cb?code=c&state=s'],
     ['https://client.example/cb?', 'https://client.example/cb?code=c&state=s'],
+    ['https://client.example/cb??', 'https://client.example/cb??&code=c&state=s'],
+    ['https://client.example/cb?a?', 'https://client.example/cb?a?&code=c&state=s'],
     ['https://client.example/cb?a=%2F', 'https://client.example/cb?a=%2F&code=c&state=s'],
     ['https://client.example/cb?a&', 'https://client.example/cb?a&code=c&state=s'],
     ['http://LOCALHOST:80', 'http://LOCALHOST:80?code=c&state=s'],

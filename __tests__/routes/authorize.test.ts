@@ -204,7 +204,10 @@ describe('what is asked of Entra', () => {
     ['/other', true],
     ['/mcp//', false],
     ['', false],
-    ['/mcp?x=1', false],
+    ['/mcp?x=1', true],
+    ['/mcp/?x=/', true],
+    ['/mcp2?x=1', false],
+    ['/mcp%3Fx=1', false],
   ])('the resource %s: %s', async (path, good) => {
     const { page } = await openConsent(proxy.url, {
       clientId,

@@ -12,6 +12,8 @@ beforeAll(async () => {
   proxy = await startProxy(entra, { resourceName: 'Notes', resources: ['/mcp', '/second/mcp'] })
   based = await startProxy(entra, { basePath: '/base/path' })
 })
+const methods = ['none', 'client_secret_post', 'client_secret_basic', 'private_key_jwt']
+
 function serverDocument(issuer: string) {
   return {
     issuer,
@@ -24,12 +26,11 @@ function serverDocument(issuer: string) {
     response_types_supported: ['code'],
     response_modes_supported: ['query'],
     grant_types_supported: ['authorization_code', 'refresh_token'],
-    token_endpoint_auth_methods_supported: ['none', 'client_secret_post', 'client_secret_basic'],
-    revocation_endpoint_auth_methods_supported: [
-      'none',
-      'client_secret_post',
-      'client_secret_basic',
-    ],
+    token_endpoint_auth_methods_supported: methods,
+    token_endpoint_auth_signing_alg_values_supported: ['RS256', 'ES256', 'EdDSA'],
+    revocation_endpoint_auth_methods_supported: methods,
+    revocation_endpoint_auth_signing_alg_values_supported: ['RS256', 'ES256', 'EdDSA'],
+    client_id_metadata_document_supported: true,
     code_challenge_methods_supported: ['S256'],
     authorization_response_iss_parameter_supported: true,
   }

@@ -3,9 +3,13 @@ import { OAuthError } from './errors.js'
 import { type ApplicationType, checkRedirectUri } from './redirect-uri.js'
 
 /** How a client authenticates at the token endpoint. @see RFC 7591 section 2 */
-export type TokenEndpointAuthMethod = 'none' | 'client_secret_post' | 'client_secret_basic'
+export type TokenEndpointAuthMethod =
+  | 'none'
+  | 'client_secret_post'
+  | 'client_secret_basic'
+  | 'private_key_jwt'
 
-/** All of them, as the metadata document lists them. */
+/** Those a client may register itself with, as the metadata document lists them. */
 export const authMethods: readonly TokenEndpointAuthMethod[] = [
   'none',
   'client_secret_post',
@@ -24,6 +28,10 @@ export interface ClientMetadata {
   readonly application_type: ApplicationType
   readonly client_name?: string
   readonly client_uri?: string
+  /** Keys of a client with `private_key_jwt`, in its document or set up by the operator. */
+  readonly jwks?: { readonly keys: readonly object[] }
+  readonly jwks_uri?: string
+  readonly token_endpoint_auth_signing_alg?: string
 }
 
 const mostRedirectUris = 16

@@ -110,7 +110,9 @@ export function withParams(
   for (const [name, value] of Object.entries(params)) {
     if (value !== undefined) added.append(name, value)
   }
-  const separator = !uri.includes('?') ? '?' : /[?&]$/.test(uri) ? '' : '&'
+  // Only the first question mark begins a query: a second one is part of a name.
+  const query = uri.indexOf('?')
+  const separator = query < 0 ? '?' : query === uri.length - 1 || uri.endsWith('&') ? '' : '&'
   return `${uri}${separator}${added}`
 }
 
@@ -127,7 +129,7 @@ function hasUserinfo(uri: string): boolean {
 }
 
 /** Dot segments, plain or percent-encoded however often. */
-function hasDotSegment(uri: string): boolean {
+export function hasDotSegment(uri: string): boolean {
   let path = uri.replace(/[?#].*$/, '')
   for (let encoded = ''; encoded !== path; ) {
     encoded = path

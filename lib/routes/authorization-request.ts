@@ -1,10 +1,11 @@
 /** The authorization request: checked once at `/authorize`, then sealed into the consent form. */
 
 import type { ScopeStrategy } from '../entra/scopes.js'
+import type { ClientMetadata } from '../oauth/client-metadata.js'
 import { OAuthError } from '../oauth/errors.js'
 import { type Params, required } from '../oauth/params.js'
 import { isCodeChallenge } from '../oauth/pkce.js'
-import { matchesRegistration } from '../oauth/redirect-uri.js'
+import { checkRedirectUri, matchesRegistration } from '../oauth/redirect-uri.js'
 import type { Client } from '../tokens/clients.js'
 import type { ProxyContext, Resource } from './context.js'
 
@@ -35,11 +36,11 @@ const longestReturn = 2048
  * @throws OAuthError to show on a page
  * @see RFC 6749 section 4.1.2.1
  */
-export function knownClient(
-  { clients }: ProxyContext,
+export async function knownClient(
+  context: Pick<ProxyContext, 'clients' | 'customSchemes' | 'allowRedirect'>,
   params: Params,
-): { client: Client; redirectUri: string } {
-  const client = clients.find(required(params, 'client_id'))
+): Promise<{ client: Client; redirectUri: string }> {
+  const client = await findClient(context.clients, required(params, 'client_id'))
   if (!client) {
     throw new OAuthError(
       'invalid_client',
@@ -47,7 +48,22 @@ export function knownClient(
       { status: 400 },
     )
   }
-  return { client, redirectUri: knownRedirectUri(client, params.redirect_uri) }
+  const redirectUri = knownRedirectUri(client, params.redirect_uri)
+  checkAllowed(context, client.metadata.application_type, redirectUri)
+  return { client, redirectUri }
+}
+
+/** A document that is no good is shown on a page: no 401, for there are no credentials a browser could send. */
+async function findClient(
+  clients: ProxyContext['clients'],
+  id: string,
+): Promise<Client | undefined> {
+  try {
+    return await clients.find(id)
+  } catch (cause) {
+    if (!(cause instanceof OAuthError) || cause.code !== 'invalid_client') throw cause
+    throw new OAuthError('invalid_client', cause.description, { status: 400, cause })
+  }
 }
 
 function knownRedirectUri({ metadata }: Client, requested: string | undefined): string {
@@ -66,6 +82,23 @@ function knownRedirectUri({ metadata }: Client, requested: string | undefined): 
     )
   }
   return requested
+}
+
+/**
+ * Whether a redirect URI is good enough today: client ids outlive the settings they were issued under.
+ *
+ * @throws OAuthError `invalid_redirect_uri`
+ * @see MCP SEP-837
+ */
+export function checkAllowed(
+  { customSchemes, allowRedirect }: Pick<ProxyContext, 'customSchemes' | 'allowRedirect'>,
+  type: ClientMetadata['application_type'],
+  redirectUri: string,
+): void {
+  checkRedirectUri(redirectUri, type, customSchemes)
+  if (!allowRedirect(new URL(redirectUri))) {
+    throw new OAuthError('invalid_redirect_uri', 'The redirect URI is not one this server allows.')
+  }
 }
 
 /**
@@ -152,7 +185,8 @@ function readHints(params: Params): AuthorizationRequest['hints'] {
  * The resource a request names; the first of ours when it names none.
  *
  * @throws OAuthError `invalid_target`
- * @see RFC 8707 section 2, RFC 3986 section 6.2.2.1 (scheme and host in any case); one trailing slash is forgiven
+ * @see RFC 8707 section 2, RFC 3986 section 6.2.2.1 (scheme and host in any case); one trailing slash is
+ *   forgiven, and a query: ours have none, and clients send the address of the server as the user typed it
  */
 export function requestedResource(
   { resources }: Pick<ProxyContext, 'resources'>,
@@ -167,6 +201,7 @@ export function requestedResource(
 
 function normalResource(uri: string): string | undefined {
   if (uri.includes('#') || !URL.canParse(uri)) return undefined
-  const { href } = new URL(uri)
-  return href.endsWith('/') ? href.slice(0, -1) : href
+  const url = new URL(uri)
+  url.search = ''
+  return url.href.endsWith('/') ? url.href.slice(0, -1) : url.href
 }

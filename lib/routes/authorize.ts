@@ -33,7 +33,7 @@ export function authorize(context: ProxyContext) {
     res: ServerResponse,
   ): Promise<void> {
     const params = singleParams(query)
-    const { client, redirectUri } = knownClient(context, params)
+    const { client, redirectUri } = await knownClient(context, params)
     try {
       const request = readAuthorizationRequest(context, params, client, redirectUri)
       const { form, fields } = sealedForm(context, request)

@@ -1,48 +1,87 @@
 /** Who is calling the token and revocation endpoints: known before anything else is looked at. */
 import type { IncomingMessage } from 'node:http'
+import { parseJws } from '../crypto/jws.js'
 import { OAuthError } from '../oauth/errors.js'
 import type { Params } from '../oauth/params.js'
+import { jwtBearerAssertion } from '../tokens/client-assertions.js'
 import type { Client } from '../tokens/clients.js'
 import type { ProxyContext } from './context.js'
 
 interface Credentials {
   readonly id: string
   readonly secret?: string
+  readonly assertion?: string
 }
 
 /**
  * The authenticated client. An unknown one is 401 `invalid_client`: to MCP clients that means "register again".
  *
- * @throws OAuthError `invalid_client`, or `invalid_request` for two methods at once
- * @see RFC 6749 sections 2.3 and 5.2
+ * @throws OAuthError `invalid_client`, `invalid_request` for two methods at once, or 503 when there is no
+ *   telling who it is
+ * @see RFC 6749 sections 2.3 and 5.2, RFC 7523 section 2.2
  */
-export function authenticateClient(
-  { clients }: Pick<ProxyContext, 'clients'>,
+export async function authenticateClient(
+  context: Pick<ProxyContext, 'clients' | 'clientAssertions'>,
   req: IncomingMessage,
   params: Params,
-): Client {
+): Promise<Client> {
   const credentials = presented(req, params)
-  const client = credentials && clients.find(credentials.id)
+  const client = credentials && (await context.clients.find(credentials.id))
   if (!client) throw unknownClient()
-  if (client.metadata.token_endpoint_auth_method === 'none') return client
-  if (credentials.secret === undefined || !clients.isSecretOf(client, credentials.secret)) {
-    throw unknownClient()
-  }
+  await checkCredentials(context, client, credentials)
   return client
+}
+
+/** Each client proves itself by the method it is registered with, and by no other. */
+async function checkCredentials(
+  { clients, clientAssertions }: Pick<ProxyContext, 'clients' | 'clientAssertions'>,
+  client: Client,
+  { secret, assertion }: Credentials,
+): Promise<void> {
+  const { token_endpoint_auth_method: method } = client.metadata
+  if ((assertion !== undefined) !== (method === 'private_key_jwt')) {
+    throw new OAuthError('invalid_client', `The client must authenticate by '${method}'.`)
+  }
+  if (assertion !== undefined) return clientAssertions.check(client, assertion)
+  if (method === 'none') return
+  if (secret === undefined || !clients.isSecretOf(client, secret)) throw unknownClient()
 }
 
 function presented(req: IncomingMessage, params: Params): Credentials | undefined {
   const { client_id, client_secret } = params
   const basic = basicCredentials(req.headers.authorization)
-  if (basic && client_secret !== undefined) {
+  const assertion = presentedAssertion(params)
+  const methods = [basic, client_secret, assertion].filter((method) => method !== undefined)
+  if (methods.length > 1) {
     throw new OAuthError('invalid_request', 'Use one method of client authentication.')
   }
   if (basic && client_id !== undefined && client_id !== basic.id) {
     throw new OAuthError('invalid_request', "'client_id' contradicts the Authorization header.")
   }
   if (basic) return basic
+  if (assertion !== undefined) return asserted(assertion, client_id)
   if (client_id === undefined) return undefined
   return { id: client_id, ...(client_secret !== undefined && { secret: client_secret }) }
+}
+
+/** @see RFC 7521 section 4.2 */
+function presentedAssertion(params: Params): string | undefined {
+  const { client_assertion: assertion, client_assertion_type: type } = params
+  if (assertion === undefined && type === undefined) return undefined
+  if (assertion === undefined || type !== jwtBearerAssertion) {
+    throw new OAuthError(
+      'invalid_request',
+      `'client_assertion' goes together with 'client_assertion_type' ${jwtBearerAssertion}.`,
+    )
+  }
+  return assertion
+}
+
+/** Whose key to check with: as unproven as any other client id, until the signature is checked. */
+function asserted(assertion: string, clientId: string | undefined): Credentials | undefined {
+  if (clientId !== undefined) return { id: clientId, assertion }
+  const subject = parseJws(assertion)?.claims.sub
+  return typeof subject === 'string' ? { id: subject, assertion } : undefined
 }
 
 /** The RFC wants both parts form-encoded, the MCP SDKs send them raw: our ids and secrets read the same. */

@@ -27,9 +27,9 @@ export function consentPage(
   return page(
     `Allow access to ${server}?`,
     `<h1>Allow <bdi class="name">${escapeHtml(name)}</bdi> to use ${escapeHtml(server)}?</h1>
-<p>The application chose this name itself; nobody has checked it. Go on only if you started this sign-in.</p>
+<p>${standing(client)} Go on only if you started this sign-in.</p>
 <dl>
-<dt>Your sign-in will be sent to</dt>
+${publisher(client)}<dt>Your sign-in will be sent to</dt>
 <dd><strong>${escapeHtml(destination(request.redirectUri))}</strong><br><code>${escapeHtml(request.redirectUri)}</code></dd>
 </dl>
 ${warning(client)}
@@ -47,6 +47,26 @@ ${Object.entries(fields).map(hiddenField).join('\n')}
 </form>
 <p class="soft">After approving you sign in with Microsoft.</p>`,
   )
+}
+
+/** What the name is worth. */
+function standing({ identity }: Client): string {
+  switch (identity?.by) {
+    case 'operator':
+      return 'The operator of this server knows this application.'
+    case 'document':
+      return `The application chose this name itself; that it belongs to <strong>${escapeHtml(identity.host)}</strong> has been checked.`
+    default:
+      return 'The application chose this name itself; nobody has checked it.'
+  }
+}
+
+/** The host that publishes the application, which its name may or may not fit. */
+function publisher({ id, identity }: Client): string {
+  if (identity?.by !== 'document') return ''
+  return `<dt>The application is published at</dt>
+<dd><strong>${escapeHtml(identity.host)}</strong><br><code>${escapeHtml(id)}</code></dd>
+`
 }
 
 /** The host, or for an application with a scheme of its own, that application. */

@@ -23,7 +23,7 @@ export function consent(context: ProxyContext) {
     const params = await readForm(req, formLimit)
     checkSameOrigin(req)
     const { request } = openForm(context, req, params)
-    knownClient(context, { client_id: request.clientId, redirect_uri: request.redirectUri })
+    await knownClient(context, { client_id: request.clientId, redirect_uri: request.redirectUri })
     const action = required(params, 'action')
     if (action === 'approve') return approve(context, req, res, request)
     if (action !== 'deny')

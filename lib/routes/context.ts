@@ -9,6 +9,7 @@ import type { CookieFamily } from '../http/cookies.js'
 import type { AccessTokens } from '../tokens/access-token.js'
 import type { AuthorizationCodes } from '../tokens/authorization-code.js'
 import type { Challenges } from '../tokens/challenges.js'
+import type { ClientAssertions } from '../tokens/client-assertions.js'
 import type { Clients } from '../tokens/clients.js'
 import type { Grants } from '../tokens/grants.js'
 import type { Lifetimes } from '../tokens/lifetimes.js'
@@ -37,6 +38,16 @@ export interface LoginPolicy {
   readonly allow: (user: User, claims: EntraClaims) => boolean | Promise<boolean>
 }
 
+/** The ways of being a client that are open here: what the metadata document tells. */
+export interface ClientFeatures {
+  /** RFC 7591 at `/register`. */
+  readonly registration: boolean
+  /** Client ids that are the URL of a document. */
+  readonly documents: boolean
+  /** `private_key_jwt` at `/token` and `/revoke`. */
+  readonly assertions: boolean
+}
+
 /** See the file's own comment. */
 export interface ProxyContext {
   /** Our issuer: never with a trailing slash. */
@@ -48,12 +59,15 @@ export interface ProxyContext {
   readonly callbackPath: string
   readonly resources: readonly [Resource, ...Resource[]]
   readonly customSchemes: readonly string[]
+  readonly allowRedirect: (redirectUri: URL) => boolean
   readonly scopes: ScopeStrategy
   readonly lifetimes: Lifetimes
   readonly stepUpByLogin: boolean
   readonly policy: LoginPolicy
   readonly ring: KeyRing
   readonly clients: Clients
+  readonly clientAssertions: ClientAssertions
+  readonly features: ClientFeatures
   readonly grants: Grants
   readonly challenges: Challenges
   readonly codes: AuthorizationCodes

@@ -1,14 +1,17 @@
 /** The two documents of discovery, rendered once. */
+import { assertionAlgorithms } from '../oauth/client-document.js'
 import { authMethods, grantTypes } from '../oauth/client-metadata.js'
 import type { ProxyContext, Resource } from './context.js'
 
-/** @see RFC 8414 section 2, RFC 9207 section 3 */
-export function authorizationServerMetadata({ baseUrl, scopes }: ProxyContext) {
+/** @see RFC 8414 section 2, RFC 9207 section 3, draft-ietf-oauth-client-id-metadata-document-00 section 5 */
+export function authorizationServerMetadata({ baseUrl, scopes, features }: ProxyContext) {
+  const { registration, documents, assertions } = features
+  const methods = assertions ? [...authMethods, 'private_key_jwt'] : authMethods
   return {
     issuer: baseUrl,
     authorization_endpoint: `${baseUrl}/authorize`,
     token_endpoint: `${baseUrl}/token`,
-    registration_endpoint: `${baseUrl}/register`,
+    ...(registration && { registration_endpoint: `${baseUrl}/register` }),
     revocation_endpoint: `${baseUrl}/revoke`,
     jwks_uri: `${baseUrl}/jwks`,
     // Without offline_access: clients that see it ask for it with prompt=consent, and Entra would then show
@@ -17,8 +20,13 @@ export function authorizationServerMetadata({ baseUrl, scopes }: ProxyContext) {
     response_types_supported: ['code'],
     response_modes_supported: ['query'],
     grant_types_supported: grantTypes,
-    token_endpoint_auth_methods_supported: authMethods,
-    revocation_endpoint_auth_methods_supported: authMethods,
+    token_endpoint_auth_methods_supported: methods,
+    revocation_endpoint_auth_methods_supported: methods,
+    ...(assertions && {
+      token_endpoint_auth_signing_alg_values_supported: assertionAlgorithms,
+      revocation_endpoint_auth_signing_alg_values_supported: assertionAlgorithms,
+    }),
+    ...(documents && { client_id_metadata_document_supported: true }),
     code_challenge_methods_supported: ['S256'],
     authorization_response_iss_parameter_supported: true,
   }

@@ -4,6 +4,7 @@ import { readJson } from '../http/body.js'
 import { noStore, sendJson } from '../http/respond.js'
 import { readClientMetadata } from '../oauth/client-metadata.js'
 import { OAuthError } from '../oauth/errors.js'
+import { checkAllowed } from './authorization-request.js'
 import type { EndpointRequest, ProxyContext } from './context.js'
 
 const bodyLimit = 64 * 1024
@@ -15,7 +16,9 @@ export function register(context: ProxyContext) {
     res: ServerResponse,
   ): Promise<void> {
     const body = await readRegistration(req)
-    const client = context.clients.register(readClientMetadata(body, context.customSchemes))
+    const metadata = readClientMetadata(body, context.customSchemes)
+    for (const uri of metadata.redirect_uris) checkAllowed(context, metadata.application_type, uri)
+    const client = context.clients.register(metadata)
     const secret = context.clients.secretOf(client)
     noStore(res)
     sendJson(res, 201, {

@@ -20,7 +20,7 @@ export function revoke(context: ProxyContext) {
     res: ServerResponse,
   ): Promise<void> {
     const params = await readForm(req, formLimit)
-    const client = authenticateClient(context, req, params)
+    const client = await authenticateClient(context, req, params)
     const token = required(params, 'token')
     // The hint is only that (RFC 7009 section 2.1): our two kinds of token look nothing like each other.
     const access = await accessTokenClaims(context, token)

@@ -27,7 +27,7 @@ export function token(context: ProxyContext) {
     res: ServerResponse,
   ): Promise<void> {
     const params = await readForm(req, formLimit)
-    const client = authenticateClient(context, req, params)
+    const client = await authenticateClient(context, req, params)
     const type = required(params, 'grant_type')
     const grantEndpoint = grantEndpoints.get(type)
     if (!grantEndpoint) {

@@ -57,5 +57,5 @@ body { margin: 0; background: light-dark(#f2f2f2, #1b1b1b) }
 main { max-width: 26rem; margin: 8vh auto; padding: 2rem; background: light-dark(#fff, #2b2b2b) }
 h1 { font-size: 1.4rem; margin-top: 0 }
 button { font: inherit; display: block; width: 100%; margin: .5rem 0; padding: .6rem 1rem; text-align: left; cursor: pointer }
-button small { display: block }
+button small { display: block; overflow-wrap: anywhere }
 code { overflow-wrap: anywhere }`

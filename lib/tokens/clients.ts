@@ -14,17 +14,31 @@ import { OAuthError } from '../oauth/errors.js'
 export interface Client {
   readonly id: string
   readonly metadata: ClientMetadata
-  /** Seconds since the epoch. */
+  /** Seconds since the epoch; 0 for a client that was never issued an id. */
   readonly issuedAt: number
+  /** Who answers for its name. Absent: nobody but the client itself. */
+  readonly identity?: ClientIdentity
 }
 
-/** The registry that keeps nothing. */
+/** The operator set the client up, or it is the document at this host. */
+export type ClientIdentity =
+  | { readonly by: 'operator' }
+  | { readonly by: 'document'; readonly host: string }
+
+/** All clients there are. */
 export interface Clients {
+  /** @throws OAuthError `invalid_client_metadata` for a registration that is too long */
   register(metadata: ClientMetadata): Client
-  find(id: string): Client | undefined
+  /** At once when nobody else has to be asked. @throws OAuthError `invalid_client`, or 503 */
+  find(id: string): Client | undefined | Promise<Client | undefined>
   /** The secret of a confidential client: derived from its id, so there is nothing to keep. */
   secretOf(client: Client): string | undefined
   isSecretOf(client: Client, secret: string): boolean
+}
+
+/** The registry that keeps nothing. */
+export interface RegisteredClients extends Clients {
+  find(id: string): Client | undefined
 }
 
 /** Members of a registration under one-letter names: the client id travels in URLs. */
@@ -43,7 +57,7 @@ const context = { purpose: 'client id' } as const
 const longestRegistration = 2400
 
 /** @param now milliseconds since the epoch */
-export function clients(ring: KeyRing, now: () => number): Clients {
+export function clients(ring: KeyRing, now: () => number): RegisteredClients {
   const secretOf = (client: Client) => {
     if (client.metadata.token_endpoint_auth_method === 'none') return undefined
     const key = ring.byId(Buffer.from(client.id, 'base64url').subarray(0, 6))

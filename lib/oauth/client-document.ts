@@ -1,0 +1,136 @@
+/** Client ID Metadata Documents: what of a document becomes the registration of its client. */
+import { type ClientMetadata, readClientMetadata } from './client-metadata.js'
+import { OAuthError } from './errors.js'
+import { type ApplicationType, checkRedirectUri } from './redirect-uri.js'
+
+/** Signatures a client may assert itself with. @see RFC 7523 section 5 */
+export const assertionAlgorithms = ['RS256', 'ES256', 'EdDSA'] as const
+
+/** One of {@link assertionAlgorithms}. */
+export type AssertionAlgorithm = (typeof assertionAlgorithms)[number]
+
+/**
+ * Reads the document found at a client id. Redirect URIs this server does not allow are left out, for one
+ * document serves many servers; a document without any other is refused.
+ *
+ * @throws OAuthError `invalid_client` that says what is wrong with the document
+ * @see draft-ietf-oauth-client-id-metadata-document-00 section 4
+ */
+export function readClientDocument(
+  clientId: string,
+  document: unknown,
+  customSchemes: readonly string[],
+): ClientMetadata {
+  if (typeof document !== 'object' || document === null || Array.isArray(document)) {
+    throw refused('is not a JSON object')
+  }
+  const given = document as Record<string, unknown>
+  if (given.client_id !== clientId) throw refused("has another 'client_id' than its own URL")
+  if (typeof given.client_name !== 'string' || given.client_name.trim() === '') {
+    throw refused("has no 'client_name'")
+  }
+  const secret = Object.keys(given).find((name) => name.startsWith('client_secret'))
+  if (secret !== undefined) throw refused(`has a '${secret}', and everybody can read it`)
+  const method = readMethod(given)
+  const metadata = readRest(given, customSchemes)
+  if (method === 'none') return metadata
+  return { ...metadata, token_endpoint_auth_method: method, ...readKeys(given) }
+}
+
+/** The members a document shares with a registration. */
+function readRest(
+  given: Record<string, unknown>,
+  customSchemes: readonly string[],
+): ClientMetadata {
+  const { redirect_uris } = given
+  if (!Array.isArray(redirect_uris) || redirect_uris.length === 0) {
+    throw refused("has no 'redirect_uris'")
+  }
+  const type = given.application_type === 'web' ? 'web' : 'native'
+  try {
+    return readClientMetadata(
+      {
+        ...given,
+        redirect_uris: allowedUris(redirect_uris, type, customSchemes),
+        token_endpoint_auth_method: 'none',
+      },
+      customSchemes,
+    )
+  } catch (error) {
+    if (!(error instanceof OAuthError)) throw error
+    throw new OAuthError('invalid_client', `The client's document: ${error.description}`, {
+      cause: error,
+    })
+  }
+}
+
+/** Those that may be used here; all of them when there is none, so that the reason is told. */
+function allowedUris(
+  uris: readonly unknown[],
+  type: ApplicationType,
+  customSchemes: readonly string[],
+): readonly unknown[] {
+  const allowed = uris.filter((uri) => {
+    if (typeof uri !== 'string') return true
+    try {
+      checkRedirectUri(uri, type, customSchemes)
+      return true
+    } catch {
+      return false
+    }
+  })
+  return allowed.length > 0 ? allowed : uris
+}
+
+/** Absent means public: the default of RFC 7591 is a shared secret, which no public document can have. */
+function readMethod(given: Record<string, unknown>): 'none' | 'private_key_jwt' {
+  const { token_endpoint_auth_method: method = 'none' } = given
+  if (method === 'none' || method === 'private_key_jwt') return method
+  throw refused("must have 'none' or 'private_key_jwt' as 'token_endpoint_auth_method'")
+}
+
+/**
+ * Where the keys of a client with `private_key_jwt` are, and which algorithm it binds itself to.
+ *
+ * @throws OAuthError `invalid_client`
+ * @see RFC 7591 section 2
+ */
+export function readKeys(
+  given: Record<string, unknown>,
+): Pick<ClientMetadata, 'jwks' | 'jwks_uri' | 'token_endpoint_auth_signing_alg'> {
+  const { jwks, jwks_uri, token_endpoint_auth_signing_alg: named } = given
+  if ((jwks === undefined) === (jwks_uri === undefined)) {
+    throw refused("must have one of 'jwks' and 'jwks_uri'")
+  }
+  const algorithm = assertionAlgorithms.find((known) => known === named)
+  if (named !== undefined && algorithm === undefined) {
+    throw refused(
+      `must have one of ${assertionAlgorithms.join(', ')} as 'token_endpoint_auth_signing_alg'`,
+    )
+  }
+  return {
+    ...(jwks === undefined ? { jwks_uri: readKeysUri(jwks_uri) } : { jwks: readKeySet(jwks) }),
+    ...(algorithm !== undefined && { token_endpoint_auth_signing_alg: algorithm }),
+  }
+}
+
+function readKeysUri(uri: unknown): string {
+  if (typeof uri !== 'string' || uri.length > 2048 || !/^https:\/\/[^/?#]/.test(uri)) {
+    throw refused("must have an https URL as 'jwks_uri'")
+  }
+  if (!URL.canParse(uri) || uri.includes('#') || /^https:\/\/[^/?]*@/.test(uri)) {
+    throw refused("must have a 'jwks_uri' without userinfo and fragment")
+  }
+  return uri
+}
+
+/** @throws OAuthError `invalid_client` when it is no JWK Set. @see RFC 7517 section 5 */
+export function readKeySet(jwks: unknown): { readonly keys: readonly object[] } {
+  const { keys } = Object(jwks) as { keys?: unknown }
+  if (!Array.isArray(keys)) throw refused("has a key set without 'keys'")
+  return { keys: keys.filter((key) => typeof key === 'object' && key !== null) }
+}
+
+function refused(why: string): OAuthError {
+  return new OAuthError('invalid_client', `The client's document ${why}.`)
+}
