@@ -58,9 +58,14 @@ function addressOf({ ip = '' }: Request): string {
   return ipKeyGenerator(ip.replace(/^([\d.]+):\d+$/, '$1'))
 }
 
+/** From this machine, directly or through a proxy of it: a proxy names everybody else by their address. */
 function isOwn({ socket, headers }: Request): boolean {
-  const loopback = /^(?:::ffff:)?127\.|^::1$/.test(socket.remoteAddress ?? '')
-  return loopback && headers['x-forwarded-for'] === undefined
+  const forwarded = String(headers['x-forwarded-for'] ?? '').split(',')
+  return [socket.remoteAddress ?? '', ...forwarded].every(isLoopbackAddress)
+}
+
+function isLoopbackAddress(address: string): boolean {
+  return /^(?:(?:::ffff:)?127(?:\.\d+){3}|::1|)$/.test(address.trim())
 }
 
 /** An OAuth error that programs of any origin can read. @see RFC 6585 section 4 */

@@ -111,6 +111,15 @@ describe('rate limits', () => {
     expect(new Set(await statuses(5, preflight))).toEqual(new Set([204]))
   })
 
+  it('do not count this machine behind a proxy of its own, and count everybody else behind it', async () => {
+    const url = await startHost({ limits })
+    for (const own of ['127.0.0.1', '::1', '127.0.0.1, ::ffff:127.0.0.1']) {
+      expect(await statuses(3, () => postToken(url, from(own)))).toEqual([401, 401, 401])
+    }
+    const stranger = () => postToken(url, from('127.0.0.1, 203.0.113.9'))
+    expect(await statuses(3, stranger)).toEqual([401, 401, 429])
+  })
+
   it('can be higher, and can be off', async () => {
     const high = await startHost({ limits: { perMinute: { token: 10_000 } } })
     const off = await startHost({ limits: false })
