@@ -4,7 +4,7 @@ import { type AuthInfo, type AuthInternals, internalsOf, withInternals } from '.
 import { EntraError } from './entra/errors.js'
 import type { EntraAuth, GateContext } from './entra-auth.js'
 import { allowAnyOrigin } from './http/cors.js'
-import { noStore, retryAfter, sendJson } from './http/respond.js'
+import { sendOAuthError } from './http/respond.js'
 import { calledTools, McpRequestError, sendMcpRequestError } from './mcp-request.js'
 import { bearerChallenge } from './oauth/challenge.js'
 import { OAuthError } from './oauth/errors.js'
@@ -117,9 +117,7 @@ function refuse(
 ): void {
   if (error.status === 401) res.setHeader('WWW-Authenticate', challenge(context, auth, error))
   allowAnyOrigin(res)
-  noStore(res)
-  retryAfter(res, error)
-  sendJson(res, error.status, error.toBody())
+  sendOAuthError(res, error)
 }
 
 /** @see https://learn.microsoft.com/entra/identity-platform/claims-challenge (`claims` in standard base64) */

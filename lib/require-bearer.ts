@@ -3,7 +3,7 @@ import type { ServerResponse } from 'node:http'
 import { type AuthInfo, type AuthInternals, type RefuseScopes, withInternals } from './auth-info.js'
 import type { EntraAuth, GateContext } from './entra-auth.js'
 import { allowAnyOrigin, exposeChallenge } from './http/cors.js'
-import { noStore, retryAfter, sendJson } from './http/respond.js'
+import { noStore, sendOAuthError } from './http/respond.js'
 import { bearerChallenge } from './oauth/challenge.js'
 import { OAuthError } from './oauth/errors.js'
 import type { Middleware, MiddlewareRequest } from './oauth-routes.js'
@@ -197,9 +197,7 @@ async function refuseScopes(
 
 function send(res: ServerResponse, error: OAuthError): void {
   allowAnyOrigin(res)
-  noStore(res)
-  retryAfter(res, error)
-  sendJson(res, error.status, error.toBody())
+  sendOAuthError(res, error)
 }
 
 function report({ report }: GateContext, { code, description, status, cause }: OAuthError): void {

@@ -6,6 +6,9 @@ import { type Params, singleParams } from '../oauth/params.js'
 /** A request that may have been through a body parser. */
 export type ParsedRequest = IncomingMessage & { body?: unknown }
 
+/** Bytes that any body of an OAuth endpoint may have. */
+export const oauthBodyLimit = 64 * 1024
+
 /** The media type, without its parameters, in lower case. */
 export function mediaType(req: IncomingMessage): string {
   return (req.headers['content-type'] ?? '').replace(/;.*$/, '').trim().toLowerCase()

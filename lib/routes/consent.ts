@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { sha256 } from '../crypto/hashing.js'
 import { openJson } from '../crypto/sealing.js'
-import { readForm } from '../http/body.js'
+import { oauthBodyLimit, readForm } from '../http/body.js'
 import { redirect } from '../http/respond.js'
 import { OAuthError } from '../oauth/errors.js'
 import { type Params, required } from '../oauth/params.js'
@@ -12,15 +12,13 @@ import { errorAnswer } from './client-answer.js'
 import type { EndpointRequest, ProxyContext } from './context.js'
 import { beginLogin } from './upstream-login.js'
 
-const formLimit = 64 * 1024
-
 /** @see MCP Security Best Practices, "Confused Deputy Problem" */
 export function consent(context: ProxyContext) {
   return async function consentEndpoint(
     { req }: EndpointRequest,
     res: ServerResponse,
   ): Promise<void> {
-    const params = await readForm(req, formLimit)
+    const params = await readForm(req, oauthBodyLimit)
     checkSameOrigin(req)
     const { request } = openForm(context, req, params)
     await knownClient(context, { client_id: request.clientId, redirect_uri: request.redirectUri })

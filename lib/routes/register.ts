@@ -1,13 +1,11 @@
 /** `POST /register`: dynamic client registration that writes nothing. */
 import type { ServerResponse } from 'node:http'
-import { readJson } from '../http/body.js'
+import { oauthBodyLimit, readJson } from '../http/body.js'
 import { noStore, sendJson } from '../http/respond.js'
 import { readClientMetadata } from '../oauth/client-metadata.js'
 import { OAuthError } from '../oauth/errors.js'
 import { checkAllowed } from './authorization-request.js'
 import type { EndpointRequest, ProxyContext } from './context.js'
-
-const bodyLimit = 64 * 1024
 
 /** @see RFC 7591 section 3 */
 export function register(context: ProxyContext) {
@@ -34,7 +32,7 @@ export function register(context: ProxyContext) {
 /** Problems of the body are problems of the metadata. @see RFC 7591 section 3.2.2 */
 async function readRegistration(req: EndpointRequest['req']): Promise<unknown> {
   try {
-    return await readJson(req, bodyLimit)
+    return await readJson(req, oauthBodyLimit)
   } catch (error) {
     if (!(error instanceof OAuthError)) throw error
     throw new OAuthError('invalid_client_metadata', error.description, {

@@ -2,7 +2,7 @@
 import type { ServerResponse } from 'node:http'
 import { sha256 } from '../crypto/hashing.js'
 import { parseJws } from '../crypto/jws.js'
-import { readForm } from '../http/body.js'
+import { oauthBodyLimit, readForm } from '../http/body.js'
 import { noStore } from '../http/respond.js'
 import { OAuthError } from '../oauth/errors.js'
 import { required } from '../oauth/params.js'
@@ -11,15 +11,13 @@ import type { Client } from '../tokens/clients.js'
 import { authenticateClient } from './client-authentication.js'
 import type { EndpointRequest, ProxyContext } from './context.js'
 
-const formLimit = 64 * 1024
-
 /** Unknown, expired and revoked tokens are answered like valid ones: 200. @see RFC 7009 section 2.2 */
 export function revoke(context: ProxyContext) {
   return async function revokeEndpoint(
     { req }: EndpointRequest,
     res: ServerResponse,
   ): Promise<void> {
-    const params = await readForm(req, formLimit)
+    const params = await readForm(req, oauthBodyLimit)
     const client = await authenticateClient(context, req, params)
     const token = required(params, 'token')
     // The hint is only that (RFC 7009 section 2.1): our two kinds of token look nothing like each other.

@@ -1,6 +1,6 @@
 /** `POST /token`: client first, then the grant, one file each. */
 import type { ServerResponse } from 'node:http'
-import { readForm } from '../http/body.js'
+import { oauthBodyLimit, readForm } from '../http/body.js'
 import { noStore, sendJson } from '../http/respond.js'
 import { OAuthError } from '../oauth/errors.js'
 import { required } from '../oauth/params.js'
@@ -18,15 +18,13 @@ const grantEndpoints: ReadonlyMap<string, GrantEndpoint> = new Map([
   ['refresh_token', refreshTokenGrant],
 ])
 
-const formLimit = 64 * 1024
-
 /** @see RFC 6749 section 3.2 */
 export function token(context: ProxyContext) {
   return async function tokenEndpoint(
     { req, arrivedAt }: EndpointRequest,
     res: ServerResponse,
   ): Promise<void> {
-    const params = await readForm(req, formLimit)
+    const params = await readForm(req, oauthBodyLimit)
     const client = await authenticateClient(context, req, params)
     const type = required(params, 'grant_type')
     const grantEndpoint = grantEndpoints.get(type)
