@@ -228,7 +228,7 @@ function tokenFloor(
     challenges: challenges(records),
     ...floor.clientFloor.build({ registered, records, baseUrl, customSchemes, now }),
     codes: authorizationCodes(records, allGrants, lifetimes, now),
-    refreshTokens: refreshTokens(records, allGrants, lifetimes, now),
+    refreshTokens: refreshTokens(ring, records, allGrants, lifetimes, now),
     accessTokens: accessTokens(baseUrl, ring, lifetimes.accessToken, now),
   }
 }

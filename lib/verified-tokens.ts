@@ -119,8 +119,8 @@ export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
   const again = async (entry: Entry): Promise<VerifiedToken> => {
     const { sid } = entry.verified
     const seen = { checkedAt: now(), revocations: proxy?.grants.revocations ?? 0 }
-    const record = await proxy?.grants.reread(sid as string, entry.record as VaultRecord<Grant>)
-    if (!record || isRevoked(record.value, entry.jti)) {
+    const record = await stillLive(sid as string, entry)
+    if (!record) {
       entries.delete(endOf(entry.token))
       throw revoked()
     }
@@ -129,6 +129,13 @@ export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
       record === entry.record ? entry.verified : { ...entry.verified, ...ofGrant(record.value) }
     Object.assign(entry, seen, { record, verified })
     return verified
+  }
+
+  /** Whoever revokes this token writes its grant too, so the token's own mark is only read when that has changed. */
+  const stillLive = async (sid: string, { jti, record: known }: Entry) => {
+    const record = await proxy?.grants.reread(sid, known as VaultRecord<Grant>)
+    if (!record || record === known) return record
+    return (await proxy?.grants.isTokenRevoked(sid, jti as string)) ? undefined : record
   }
 
   const isFresh = ({ checkedAt, revocations }: Entry, time: number) =>
@@ -159,13 +166,9 @@ async function liveGrant(
   grants: Grants,
   { sid, jti }: AccessTokenClaims,
 ): Promise<VaultRecord<Grant>> {
-  const record = await grants.read(sid)
-  if (!record || isRevoked(record.value, jti)) throw revoked()
+  const [record, isRevoked] = await Promise.all([grants.read(sid), grants.isTokenRevoked(sid, jti)])
+  if (!record || isRevoked) throw revoked()
   return record
-}
-
-function isRevoked({ revoked }: Grant, jti: string | undefined): boolean {
-  return jti !== undefined && revoked !== undefined && Object.hasOwn(revoked, jti)
 }
 
 function revoked(): OAuthError {

@@ -48,6 +48,9 @@ async function expectOutage(response: Response): Promise<void> {
   })
 }
 
+/** A token that is new here: its grant, and whether that or the token itself was revoked. Read at once. */
+const firstReads = ['get grant', 'get revoked', 'get revoked-token']
+
 describe('a token of ours', () => {
   it('names no person (RFC 9068 section 6: nothing a client could read)', () => {
     const { header, claims } = decode(own.access_token)
@@ -61,14 +64,14 @@ describe('a token of ours', () => {
     gate.clock.stop()
     gate.store.calls.length = 0
     for (let round = 0; round < 50; round++) expect((await call()).status).toBe(200)
-    expect(gate.store.calls).toEqual(['get grant'])
+    expect(gate.store.calls).toEqual(firstReads)
     gate.clock.advance(0.999)
     expect(await statuses(30)).toEqual(new Set([200]))
     expect(reads()).toBe(1)
     gate.clock.advance(0.001)
     expect(await statuses(30)).toEqual(new Set([200]))
     expect(await statuses(30)).toEqual(new Set([200]))
-    expect(gate.store.calls).toEqual(['get grant', 'get grant'])
+    expect(gate.store.calls).toEqual([...firstReads, 'get grant'])
   })
 
   it('is read once for twenty requests that wait for the store at once', async () => {
@@ -96,7 +99,7 @@ describe('a token of ours', () => {
     }
     const all = Array.from({ length: 20 }, () => 200)
     expect(await twenty()).toEqual(all)
-    expect(gate.store.calls).toEqual(['get grant'])
+    expect(gate.store.calls).toEqual(firstReads)
     // And once more when it has to be looked at again.
     crowded.clock.advance(1)
     expect(await twenty()).toEqual(all)

@@ -80,7 +80,15 @@ describeWithRedis('a stolen store', () => {
 
     const names = [...seen.keys()].map((key) => key.slice(prefix.length).split(':', 1)[0])
     expect([...new Set(names)].sort()).toEqual(
-      ['code', 'grant', 'refresh', 'refresh-answer', 'revoked', 'spent-code', 'step-up'].sort(),
+      [
+        'code',
+        'grant',
+        'refresh-answer',
+        'revoked',
+        'revoked-token',
+        'spent-code',
+        'step-up',
+      ].sort(),
     )
     const ada = world.entra.user('ada@contoso.example')
     const claims = JSON.parse(

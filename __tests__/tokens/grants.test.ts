@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals'
 import { OAuthError } from '../../lib/oauth/errors.js'
-import { around, login, loginGrant, settled, start, world } from './support.js'
+import type { Storage } from '../../lib/storage/storage.js'
+import { around, fakeEntra, login, loginGrant, present, settled, start, world } from './support.js'
 
 describe('a grant', () => {
   it('lives a little longer than its code until it is kept', async () => {
@@ -13,15 +14,17 @@ describe('a grant', () => {
     expect(await grants.read(sid)).toBeUndefined()
   })
 
-  it('lives its full life once it is kept, counted anew each time', async () => {
+  it('lives its full life from its last renewal, however often it is written', async () => {
     const { replica, clock } = world()
     const { grants } = replica({ grant: 1000 })
     const sid = await grants.create(loginGrant)
     expect(await grants.keep(sid, loginGrant)).toBe(true)
     clock.now += 999_000
-    expect(await grants.keep(sid, { ...loginGrant, scopes: [] })).toBe(true)
-    clock.now += 999_999
-    expect((await grants.read(sid))?.value.scopes).toEqual([])
+    expect(await grants.keep(sid, { ...loginGrant, renewedAt: clock.now / 1000 })).toBe(true)
+    clock.now += 999_000
+    expect(await grants.keep(sid, { ...loginGrant, renewedAt: start / 1000 + 999 })).toBe(true)
+    clock.now += 999
+    expect(await grants.read(sid)).toBeDefined()
     clock.now += 1
     expect(await grants.read(sid)).toBeUndefined()
   })
@@ -31,10 +34,11 @@ describe('a grant', () => {
     const { grants } = replica({ grant: 1000, grantMaxAge: 1500 })
     expect(grants.remaining(loginGrant)).toBe(1000)
     clock.now += 800_000
-    expect(grants.remaining(loginGrant)).toBe(700)
-    const { sid } = await login(replica({ grant: 1000, grantMaxAge: 1500 }))
+    const renewed = { ...loginGrant, renewedAt: clock.now / 1000 }
+    expect(grants.remaining(renewed)).toBe(700)
+    const { sid } = await login(replica({ grant: 1000, grantMaxAge: 1500 }), renewed)
     clock.now = start + 1_500_000
-    expect(grants.remaining(loginGrant)).toBe(0)
+    expect(grants.remaining({ ...loginGrant, renewedAt: clock.now / 1000 })).toBe(0)
     expect(await grants.read(sid)).toBeUndefined()
   })
 
@@ -76,40 +80,90 @@ describe('a revoked grant', () => {
     expect(await grants.keep(sid, loginGrant)).toBe(false)
     expect(await grants.read(sid)).toBeUndefined()
   })
+
+  it('stays revoked when an edit writes it back and then cannot reach the store', async () => {
+    const { replica, storage, clock } = world()
+    const { sid, token } = await login(replica())
+    const known = await replica().grants.read(sid)
+    if (!known) throw new Error('nothing read')
+    await replica().grants.revoke(sid)
+    const halfDead = around(storage, (name, operation) =>
+      name === 'set' ? operation() : Promise.reject(new Error('down')),
+    )
+    const before = storage.size
+    await expect(replica({}, halfDead).grants.keep(sid, loginGrant)).rejects.toMatchObject({
+      status: 503,
+    })
+    expect(storage.size).toBe(before + 1)
+    // Long after the edit is over, and to who has seen the grant before as well.
+    for (const seconds of [0, 600, 80 * 24 * 3600]) {
+      clock.now = start + seconds * 1000
+      const late = replica()
+      expect(await late.grants.read(sid)).toBeUndefined()
+      expect(await late.grants.reread(sid, known)).toBeUndefined()
+      expect(await present(late, token, fakeEntra())).toEqual({ outcome: 'gone' })
+    }
+  })
 })
 
 describe('a revoked access token', () => {
   const seconds = start / 1000
 
-  it('is written on its grant, which otherwise stays as it is', async () => {
-    const { replica } = world()
-    const { grants } = replica()
-    const { sid } = await login(replica())
-    await grants.revokeToken(sid, 'jti-1', seconds + 100)
-    await grants.revokeToken(sid, 'jti-2', seconds + 200)
-    expect((await replica().grants.read(sid))?.value).toEqual({
-      ...loginGrant,
-      revoked: { 'jti-1': seconds + 100, 'jti-2': seconds + 200 },
-    })
-  })
-
-  it('is forgotten once it would have expired anyway', async () => {
+  it('is known on every replica until it would have expired, and no other token is', async () => {
     const { replica, clock } = world()
-    const { grants } = replica()
     const { sid } = await login(replica())
-    await grants.revokeToken(sid, 'jti-1', seconds + 100)
+    await replica().grants.revokeToken(sid, 'jti-1', seconds + 100)
+    const { grants } = replica()
+    expect(await grants.isTokenRevoked(sid, 'jti-1')).toBe(true)
+    expect(await grants.isTokenRevoked(sid, 'jti-2')).toBe(false)
+    expect(await grants.isTokenRevoked(`${sid}x`, 'jti-1')).toBe(false)
     clock.now += 100_000
-    await grants.revokeToken(sid, 'jti-2', seconds + 200)
-    expect((await grants.read(sid))?.value.revoked).toEqual({ 'jti-2': seconds + 200 })
+    expect(await grants.isTokenRevoked(sid, 'jti-1')).toBe(false)
   })
 
-  it('does not bring a grant back that is gone', async () => {
+  it('has its grant written anew, so that gates look again, and otherwise left as it is', async () => {
     const { replica } = world()
+    const { grants } = replica()
+    const { sid } = await login(replica())
+    const known = await grants.read(sid)
+    if (!known) throw new Error('nothing read')
+    await grants.revokeToken(sid, 'jti-1', seconds + 100)
+    const again = await grants.reread(sid, known)
+    expect(again).not.toBe(known)
+    expect(again?.value).toEqual(loginGrant)
+  })
+
+  it('stays revoked though an edit under way overwrites what was written of it', async () => {
+    const { replica, storage } = world()
+    const { sid, token } = await login(replica())
+    const locks: string[] = []
+    const watched: Storage = {
+      ...storage,
+      add: (key, value, ttl) => {
+        locks.push(key)
+        return storage.add(key, value, ttl)
+      },
+    }
+    const entra = fakeEntra(async () => {
+      // The lock is lost in the middle of the edit, as when it runs out.
+      await storage.take(locks[0] ?? '')
+      await replica().grants.revokeToken(sid, 'jti-1', seconds + 100)
+    })
+    expect((await present(replica({}, watched), token, entra)).outcome).toBe('rotated')
+    expect(locks).toHaveLength(1)
+    expect(await replica().grants.isTokenRevoked(sid, 'jti-1')).toBe(true)
+  })
+
+  it('does not bring a grant back that is gone, and one that has expired costs nothing', async () => {
+    const { replica, storage } = world()
     const { grants } = replica()
     const { sid } = await login(replica())
     await grants.revoke(sid)
     await grants.revokeToken(sid, 'jti-1', seconds + 100)
     expect(await grants.read(sid)).toBeUndefined()
+    const before = storage.size
+    await grants.revokeToken(sid, 'jti-2', seconds)
+    expect(storage.size).toBe(before)
   })
 
   it('is never lost to another one revoked at the same time', async () => {
@@ -117,8 +171,7 @@ describe('a revoked access token', () => {
     const { sid } = await login(replica())
     const names = ['a', 'b', 'c', 'd']
     await Promise.all(names.map((jti) => replica().grants.revokeToken(sid, jti, seconds + 100)))
-    const grant = (await replica().grants.read(sid))?.value
-    expect(Object.keys(grant?.revoked ?? {}).sort()).toEqual(names)
+    for (const jti of names) expect(await replica().grants.isTokenRevoked(sid, jti)).toBe(true)
   })
 })
 
@@ -283,6 +336,72 @@ describe('a lock that could not be given back', () => {
       expect(storage.size).toBe(tries < 6 ? 0 : 1)
     },
   )
+})
+
+describe('a lock that was given back without the holder hearing of it', () => {
+  beforeEach(() => {
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] })
+  })
+
+  afterEach(() => {
+    jest.useRealTimers()
+  })
+
+  it('is not taken from the one who holds it by then', async () => {
+    const { replica, storage } = world()
+    let calls = 0
+    const lateAnswers = around(storage, async (name, operation) => {
+      const answer = await operation()
+      if (name !== 'take') return answer
+      calls += 1
+      throw new Error('no answer within 1 s')
+    })
+    await replica({}, lateAnswers).grants.exclusively('sid', async () => 'done')
+    let release = (): void => undefined
+    const held = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    const holder = replica().grants.exclusively('sid', () => held)
+    await settled()
+    for (let second = 0; second < 10; second++) {
+      jest.advanceTimersByTime(1000)
+      await settled()
+    }
+    expect(calls).toBe(1)
+    expect(storage.size).toBe(1)
+    release()
+    await holder
+    expect(storage.size).toBe(0)
+  })
+
+  it('is put back when it was taken from somebody else after all', async () => {
+    const { replica, storage, clock } = world()
+    const taken: string[] = []
+    const watched: Storage = {
+      ...storage,
+      take: (key) => {
+        taken.push(key)
+        return storage.take(key)
+      },
+    }
+    let release = (): void => undefined
+    const held = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    // The first holder's lock runs out while it works on, and a second one takes it.
+    const slow = replica({}, watched).grants.exclusively('sid', async () => {
+      clock.now += 30_000
+      const second = replica().grants.exclusively('sid', () => held)
+      await settled()
+      return { second }
+    })
+    const { second } = await slow
+    expect(taken).toHaveLength(1)
+    expect(storage.size).toBe(1)
+    release()
+    await second
+    expect(storage.size).toBe(0)
+  })
 })
 
 describe('the need to step up', () => {

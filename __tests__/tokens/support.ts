@@ -21,6 +21,8 @@ export const loginGrant: Grant = {
   resource: 'https://mcp.contoso.com/mcp',
   upstream: { accessToken: 'at-0', expiresAt: start / 1000 + 3600, refreshToken: 'rt-0' },
   createdAt: start / 1000,
+  renewedAt: start / 1000,
+  generation: 0,
 }
 
 /** One clock and one store. */
@@ -50,7 +52,7 @@ function processOver(storage: Storage, life: Lifetimes, now: () => number) {
   return {
     grants: all,
     codes: authorizationCodes(records, all, life, now),
-    refreshTokens: refreshTokens(records, all, life, now),
+    refreshTokens: refreshTokens(ring, records, all, life, now),
   }
 }
 
@@ -58,15 +60,15 @@ function processOver(storage: Storage, life: Lifetimes, now: () => number) {
 export async function login({ grants: all, refreshTokens: tokens }: Replica, grant = loginGrant) {
   const sid = await all.create(grant)
   await all.keep(sid, grant)
-  const token = await tokens.create(sid, clientHash, all.remaining(grant))
-  return { sid, token }
+  return { sid, token: tokens.issue(sid, grant.generation) }
 }
 
-/** Presents a refresh token as the endpoint does: read, then rotate. */
+/** Presents a refresh token as the endpoint does: read it and its grant, then rotate. */
 export async function present(replica: Replica, token: string, renewal: Renewal) {
-  const record = await replica.refreshTokens.read(token)
-  return record
-    ? replica.refreshTokens.rotate(token, record, renewal)
+  const presented = replica.refreshTokens.read(token)
+  const grant = presented && (await replica.grants.read(presented.sid))?.value
+  return grant
+    ? replica.refreshTokens.rotate(presented, grant, renewal)
     : ({ outcome: 'gone' } as const)
 }
 

@@ -161,6 +161,8 @@ async function admit(
     requested: login.scopes,
     resource: login.resource,
     createdAt: now,
+    renewedAt: now,
+    generation: 0,
     ...(isFor(login.carries, user) && { answered: login.carries?.ids ?? [] }),
     upstream: {
       accessToken: tokens.accessToken,

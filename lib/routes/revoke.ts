@@ -59,10 +59,11 @@ async function revokeRefreshToken(
   client: Client,
   token: string,
 ): Promise<void> {
-  const record = await context.refreshTokens.read(token)
-  if (!record) return
-  if (record.client !== sha256(client.id)) throw foreign()
-  await context.grants.revoke(record.sid)
+  const sid = context.refreshTokens.read(token)?.sid
+  const grant = sid && (await context.grants.read(sid))?.value
+  if (!grant) return
+  if (grant.client !== sha256(client.id)) throw foreign()
+  await context.grants.revoke(sid)
   context.report('revocation', { reason: 'client', token: 'refresh_token' })
 }
 

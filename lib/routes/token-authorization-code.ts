@@ -19,26 +19,24 @@ export async function authorizationCodeGrant(
   context: ProxyContext,
   request: TokenRequest,
 ): Promise<TokenAnswer> {
-  const { params, client, arrivedAt } = request
+  const { params, client } = request
   const code = required(params, 'code')
   const verifier = required(params, 'code_verifier')
   const record = await context.codes.read(code)
-  if (!record) throw await missing(context, code, arrivedAt)
+  if (!record) throw await missing(context, request, code, verifier)
   checkBinding(context, request, record, verifier)
-  if (!(await context.codes.redeem(code, record))) throw await missing(context, code, arrivedAt)
-  const grant = (await context.grants.read(record.sid))?.value
-  if (!grant || !(await context.grants.keep(record.sid, grant)))
+  if (!(await context.codes.redeem(code, record))) {
+    throw await missing(context, request, code, verifier)
+  }
+  const { sid } = record
+  const grant = (await context.grants.read(sid))?.value
+  if (!grant || !(await context.grants.keep(sid, grant)))
     throw refused('The code has been revoked.')
-  const refreshToken =
+  const refreshes =
     grant.upstream.refreshToken !== undefined &&
     client.metadata.grant_types.includes('refresh_token')
-      ? await context.refreshTokens.create(
-          record.sid,
-          record.client,
-          context.grants.remaining(grant),
-        )
-      : undefined
-  return tokenAnswer(context, { sid: record.sid, grant, clientId: client.id }, refreshToken)
+  const refreshToken = refreshes ? context.refreshTokens.issue(sid, grant.generation) : undefined
+  return tokenAnswer(context, { sid, grant, clientId: client.id }, refreshToken)
 }
 
 function checkBinding(
@@ -65,10 +63,12 @@ function checkBinding(
 
 async function missing(
   context: ProxyContext,
+  { client, arrivedAt }: TokenRequest,
   code: string,
-  arrivedAt: number,
+  verifier: string,
 ): Promise<OAuthError> {
-  if (await context.codes.replayed(code, arrivedAt)) {
+  const replay = { client: sha256(client.id), verifier, arrivedAt }
+  if (await context.codes.revokeIfReplayed(code, replay)) {
     context.report('revocation', { reason: 'code_replayed' })
   }
   return refused('The code is unknown, expired or used.')

@@ -4,8 +4,8 @@ import { EntraError } from '../entra/errors.js'
 import { OAuthError, unavailable } from '../oauth/errors.js'
 import { required } from '../oauth/params.js'
 import { blocks, challengedUser } from '../tokens/challenges.js'
-import type { Grant, RefreshRecord, TokenAnswer } from '../tokens/records.js'
-import type { Renewal, Rotation } from '../tokens/refresh-token.js'
+import type { Grant, TokenAnswer } from '../tokens/records.js'
+import type { RefreshToken, Renewal, Rotation } from '../tokens/refresh-token.js'
 import { requestedResource } from './authorization-request.js'
 import { accessClaims } from './callback.js'
 import type { ProxyContext } from './context.js'
@@ -22,27 +22,25 @@ export async function refreshTokenGrant(
   context: ProxyContext,
   { params, client }: TokenRequest,
 ): Promise<TokenAnswer> {
-  const refreshToken = required(params, 'refresh_token')
-  const record = await context.refreshTokens.read(refreshToken)
-  if (!record || record.client !== sha256(client.id)) throw ended()
-  const grant = (await context.grants.read(record.sid))?.value
-  if (!grant) throw ended()
-  await checkRequest(context, params, record, grant)
+  const presented = context.refreshTokens.read(required(params, 'refresh_token'))
+  const grant = presented && (await context.grants.read(presented.sid))?.value
+  if (!grant || grant.client !== sha256(client.id)) throw ended()
+  await checkRequest(context, params, presented, grant)
   const rotation = await context.refreshTokens.rotate(
-    refreshToken,
-    record,
-    renewal(context, client.id, record),
+    presented,
+    grant,
+    renewal(context, client.id, presented),
   )
   const answer = concluded(context, rotation)
   return params.scope === undefined
     ? answer
-    : narrowed(context, params.scope, client.id, record, answer)
+    : narrowed(context, params.scope, client.id, presented, answer)
 }
 
 async function checkRequest(
   context: ProxyContext,
   params: TokenRequest['params'],
-  { sid }: RefreshRecord,
+  { sid }: RefreshToken,
   grant: Grant,
 ): Promise<void> {
   if (
@@ -71,7 +69,7 @@ async function checkRequest(
   }
 }
 
-function renewal(context: ProxyContext, clientId: string, { sid }: RefreshRecord): Renewal {
+function renewal(context: ProxyContext, clientId: string, { sid }: RefreshToken): Renewal {
   return {
     renew: async (grant) => {
       try {
@@ -143,7 +141,7 @@ async function narrowed(
   context: ProxyContext,
   scope: string,
   clientId: string,
-  { sid }: RefreshRecord,
+  { sid }: RefreshToken,
   answer: TokenAnswer,
 ): Promise<TokenAnswer> {
   const wanted = context.scopes.fromClient(scope)

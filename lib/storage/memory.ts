@@ -3,7 +3,7 @@ import type { Storage } from './storage.js'
 
 /** Options of {@link memoryStorage}. */
 export interface MemoryStorageOptions {
-  /** Bytes of keys and values to hold at most (default 256 MiB). Past it the records written longest ago leave. */
+  /** Bytes of keys and values to hold at most (default 256 MiB). Past it the records that would end soonest leave. */
   readonly maxBytes?: number
   /** The clock, in milliseconds. */
   readonly now?: () => number
@@ -20,6 +20,7 @@ export interface MemoryStorage extends Storage {
 interface Entry {
   readonly value: Uint8Array
   readonly expiresAt: number
+  readonly list: Set<string>
 }
 
 /** Between two sweeps for expired records. */
@@ -27,8 +28,9 @@ const sweepMilliseconds = 30_000
 const overhead = 100
 
 /**
- * A store in this process's memory. Expired records leave on access and in a sweep every 30 seconds;
- * at the cap the records written longest ago leave first (those users sign in again: it fails closed).
+ * A store in this process's memory. Expired records leave on access and in a sweep every 30 seconds. At the cap
+ * the records with the shortest time left leave first: answers kept to be repeated and sign-ins under way before
+ * any login, and of the logins the one that was used longest ago (that user signs in again: it fails closed).
  *
  * @throws TypeError for a `maxBytes` that is no positive number
  */
@@ -38,6 +40,8 @@ export function memoryStorage(options: MemoryStorageOptions = {}): MemoryStorage
     throw new TypeError('memoryStorage: maxBytes must be a positive number of bytes')
   }
   const entries = new Map<string, Entry>()
+  /** The keys in the order they were written, one list for lifetimes of about the same length. */
+  const lists = new Map<number, Set<string>>()
   let bytes = 0
   let sweepIsDue = false
 
@@ -45,6 +49,7 @@ export function memoryStorage(options: MemoryStorageOptions = {}): MemoryStorage
     const entry = entries.get(key)
     if (!entry) return undefined
     entries.delete(key)
+    entry.list.delete(key)
     bytes -= cost(key, entry.value)
     return entry
   }
@@ -65,15 +70,27 @@ export function memoryStorage(options: MemoryStorageOptions = {}): MemoryStorage
     sweepIsDue = true
     setTimeout(sweep, sweepMilliseconds).unref()
   }
+  const listFor = (ttlSeconds: number) => {
+    const length = Math.ceil(Math.log2(Math.max(1, ttlSeconds)))
+    const list = lists.get(length) ?? new Set()
+    lists.set(length, list)
+    return list
+  }
+  const dropSoonestToEnd = () => {
+    const firsts = [...lists.values()].flatMap(([first]) => (first === undefined ? [] : [first]))
+    const endOf = (key: string) => entries.get(key)?.expiresAt ?? 0
+    drop(firsts.reduce((soonest, key) => (endOf(key) < endOf(soonest) ? key : soonest)))
+  }
   const write = (key: string, value: Uint8Array, ttlSeconds: number) => {
-    if (cost(key, value) > maxBytes) throw new RangeError('memoryStorage: record over maxBytes')
+    const size = cost(key, value)
+    if (size > maxBytes) throw new RangeError('memoryStorage: record over maxBytes')
     drop(key)
-    entries.set(key, { value: Uint8Array.from(value), expiresAt: now() + ttlSeconds * 1000 })
-    bytes += cost(key, value)
-    for (const oldest of entries.keys()) {
-      if (bytes <= maxBytes) break
-      drop(oldest)
-    }
+    while (bytes + size > maxBytes) dropSoonestToEnd()
+    const list = listFor(ttlSeconds)
+    const expiresAt = now() + ttlSeconds * 1000
+    entries.set(key, { value: Uint8Array.from(value), expiresAt, list })
+    list.add(key)
+    bytes += size
     scheduleSweep()
   }
 

@@ -1,5 +1,6 @@
-/** Authorization codes: redeemed by exactly one request, and deadly to the grant when replayed later. */
+/** Authorization codes: redeemed by exactly one request, and deadly to the grant when the client's own is replayed later. */
 import { randomSecret } from '../crypto/hashing.js'
+import { verifierMatches } from '../oauth/pkce.js'
 import type { Vault } from '../storage/vault.js'
 import type { Grants } from './grants.js'
 import type { Lifetimes } from './lifetimes.js'
@@ -9,27 +10,34 @@ import type { CodeRecord, SpentCode } from './records.js'
 export interface AuthorizationCodes {
   create(record: CodeRecord): Promise<string>
   read(code: string): Promise<CodeRecord | undefined>
-  /** Takes the code: true for one caller only, and for it not before the rush for the code is over. */
+  /** Takes the code: true for one caller only, however many there are. */
   redeem(code: string, record: CodeRecord): Promise<boolean>
-  /** A code that is not there: when it was redeemed before this request arrived, its grant is revoked. */
-  replayed(code: string, arrivedAt: number): Promise<boolean>
+  /** For a code that is not there. @returns whether it was a replay, and its grant has been revoked */
+  revokeIfReplayed(code: string, replay: Replay): Promise<boolean>
 }
 
-/**
- * Milliseconds for which the winner of a code waits before it is answered. Whoever brings the same code
- * meanwhile is the same client in a hurry (two egress addresses, a retry) and costs it nothing; whoever
- * brings it after the answer replays it. On a starved machine the wait goes on until the event loop keeps
- * time again, for what came in long ago may only now be read.
- */
-const rush = 50
-/** The wait in slices, and how late the timer of one may be when the loop keeps time. */
-const slice = 25
-const onTime = 10
-/** How long the wait may become, and by when the winner has certainly been answered. */
-const longestRush = 1000
-const certainlyAnswered = 5000
+/** Somebody brings a code that is not there (any more). */
+export interface Replay {
+  /** SHA-256 of the client id. */
+  readonly client: string
+  readonly verifier: string
+  /** Milliseconds since the epoch at which the request came in. */
+  readonly arrivedAt: number
+}
 
-/** @see RFC 6749 section 4.1.2, RFC 9700 section 2.1.1 */
+/** Milliseconds after a redemption in which the same client asks again for want of the answer: a retry, no replay. */
+const retryTime = 2000
+/** Seconds for which a redeemed code is known again. */
+const longestKnown = 24 * 3600
+
+/**
+ * Only the client that began the login holds the verifier, so a code that comes with another one, or from another
+ * client, was stolen on its way and shows that PKCE holds: it ends nobody's login. The right one, later, means that
+ * the client itself has been copied.
+ *
+ * @param now milliseconds since the epoch
+ * @see RFC 6749 section 4.1.2, RFC 9700 section 2.1.1
+ */
 export function authorizationCodes(
   vault: Vault,
   grants: Grants,
@@ -47,35 +55,19 @@ export function authorizationCodes(
     async read(code: string) {
       return (await codes.read(code))?.value
     },
-    async redeem(code: string, { sid }: CodeRecord) {
+    async redeem(code: string, { sid, client, codeChallenge }: CodeRecord) {
       if (!(await codes.take(code))) return false
-      const wonAt = now()
-      const bury = (answeredAt: number) =>
-        spent.write(code, { sid, answeredAt }, Math.min(lifetimes.grant, 24 * 3600))
-      // Until the rush is over nobody is a replayer; were we to crash in it, soon everybody would be.
-      await bury(wonAt + certainlyAnswered)
-      await rushOver()
-      await bury(Math.max(now(), wonAt + rush))
+      const tombstone = { sid, client, codeChallenge, redeemedAt: now() }
+      await spent.write(code, tombstone, Math.min(lifetimes.grant, longestKnown))
       return true
     },
-    async replayed(code: string, arrivedAt: number) {
+    async revokeIfReplayed(code: string, { client, verifier, arrivedAt }: Replay) {
       const tombstone = (await spent.read(code))?.value
-      if (!tombstone || arrivedAt <= tombstone.answeredAt) return false
+      if (!tombstone || tombstone.client !== client) return false
+      if (!verifierMatches(verifier, tombstone.codeChallenge)) return false
+      if (arrivedAt - tombstone.redeemedAt <= retryTime) return false
       await grants.revoke(tombstone.sid)
       return true
     },
   })
-}
-
-async function rushOver(): Promise<void> {
-  let calm = 0
-  for (let waited = 0; calm < rush && waited < longestRush; ) {
-    const before = performance.now()
-    await new Promise((resolve) => setTimeout(resolve, slice))
-    const took = performance.now() - before
-    waited += took
-    calm = took <= slice + onTime ? calm + slice : 0
-  }
-  // Whatever is in the sockets already gets its time of arrival now.
-  for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve))
 }

@@ -1,5 +1,5 @@
 /** Grants: one login each, opened by the `sid` that only its access and refresh tokens carry. */
-import { randomSecret } from '../crypto/hashing.js'
+import { randomId, randomSecret } from '../crypto/hashing.js'
 import { unavailable } from '../oauth/errors.js'
 import type { Vault, VaultRecord } from '../storage/vault.js'
 import type { Lifetimes } from './lifetimes.js'
@@ -9,9 +9,11 @@ import type { Grant } from './records.js'
 export interface Grants {
   /** Stores a grant that lives until its code is redeemed or runs out. @returns its `sid` */
   create(grant: Grant): Promise<string>
+  /** The grant, unless there is none or it was revoked. */
   read(sid: string): Promise<VaultRecord<Grant> | undefined>
+  /** Like read, but one store operation and the same object back while nobody has written the grant. */
   reread(sid: string, known: VaultRecord<Grant>): Promise<VaultRecord<Grant> | undefined>
-  /** Writes a grant with its full life. False when it was revoked in the meantime: then it stays gone. */
+  /** Writes a grant for the rest of its life. False when it was revoked in the meantime: then it stays gone. */
   keep(sid: string, grant: Grant): Promise<boolean>
   /** Ends a grant for good, on every replica. True when there was one. */
   revoke(sid: string): Promise<boolean>
@@ -19,6 +21,8 @@ export interface Grants {
   exclusively<T>(sid: string, edit: () => Promise<T>): Promise<T>
   /** Ends one access token before its time; the grant goes on. @param exp seconds since the epoch */
   revokeToken(sid: string, jti: string, exp: number): Promise<void>
+  /** Whether this one access token was revoked. */
+  isTokenRevoked(sid: string, jti: string): Promise<boolean>
   /** Goes up with every revocation by this process, so that its own gates need not wait to notice. */
   readonly revocations: number
   /** Seconds the grant may still live. */
@@ -29,28 +33,43 @@ export interface Grants {
 }
 
 const lockSeconds = 30
+/** Milliseconds after which a holder no longer relies on its lock being its own. */
+const lockIsOurs = 20_000
 /** Further tries to give a lock back, and milliseconds between them. */
 const releaseTries = 5
 const releasePause = 1000
 const stepUpSeconds = 60
-/** Far longer than any edit of a grant can be under way. */
-const revocationSeconds = 600
 /** Milliseconds to wait for another editor before answering 503. */
 const patience = 15_000
 
-/** @param now milliseconds since the epoch */
+/**
+ * Nothing that must last depends on a lock or on the order of two writes. A revocation is a mark of its own that
+ * lives as long as the grant could, and whoever reads a grant reads the mark: an edit that was under way may
+ * write the grant back, and the login stays ended all the same. The lock only keeps two editors from asking
+ * Entra twice.
+ *
+ * @param now milliseconds since the epoch
+ */
 export function grants(vault: Vault, lifetimes: Lifetimes, now: () => number): Grants {
   const records = vault.shelf<Grant>('grant')
-  const revokedMarks = vault.shelf<true>('revoked')
-  const locks = vault.shelf<true>('lock')
+  const revokedGrants = vault.shelf<true>('revoked')
+  const revokedTokens = vault.shelf<true>('revoked-token')
+  const locks = vault.shelf<string>('lock')
   const stepUps = vault.shelf<true>('step-up')
 
-  const remaining = (grant: Grant) =>
-    Math.min(lifetimes.grant, grant.createdAt + lifetimes.grantMaxAge - now() / 1000)
+  const remaining = ({ renewedAt, createdAt }: Grant) =>
+    Math.min(renewedAt + lifetimes.grant, createdAt + lifetimes.grantMaxAge) - now() / 1000
 
-  const acquire = async (sid: string) => {
+  const isRevoked = async (sid: string) => (await revokedGrants.read(sid)) !== undefined
+
+  const read = async (sid: string) => {
+    const [record, revoked] = await Promise.all([records.read(sid), isRevoked(sid)])
+    return revoked ? undefined : record
+  }
+
+  const acquire = async (sid: string, owner: string) => {
     let pause = 10
-    for (let waited = 0; !(await locks.claim(sid, true, lockSeconds)); waited += pause) {
+    for (let waited = 0; !(await locks.claim(sid, owner, lockSeconds)); waited += pause) {
       if (waited > patience)
         throw unavailable('The session is busy. Try again shortly.', 'lock held')
       await new Promise((resolve) => setTimeout(resolve, pause))
@@ -60,27 +79,44 @@ export function grants(vault: Vault, lifetimes: Lifetimes, now: () => number): G
 
   const keep = async (sid: string, grant: Grant) => {
     await records.write(sid, grant, remaining(grant))
-    // A revocation writes its mark before it takes the record, so one of the two sees the other.
-    if (!(await revokedMarks.read(sid))) return true
+    if (!(await isRevoked(sid))) return true
     await records.take(sid)
     return false
   }
 
-  /** A lock that cannot be given back now is given back soon, and runs out by itself at last. */
-  const release = async (sid: string, tries = releaseTries): Promise<void> => {
+  /** Gives the lock back if it is still the owner's. What was somebody else's after all is put back. */
+  const giveBack = async (sid: string, owner: string, surely: boolean): Promise<void> => {
+    if (!surely && (await locks.read(sid))?.value !== owner) return
+    const taken = await locks.take(sid)
+    if (taken !== undefined && taken !== owner) await locks.claim(sid, taken, lockSeconds)
+  }
+
+  /**
+   * A lock that cannot be given back now is given back soon, and runs out by itself at last. Only the first try
+   * trusts that the lock is there: a try that failed may have taken effect, and then another owner has it.
+   */
+  const release = async (
+    sid: string,
+    owner: string,
+    surely: boolean,
+    tries = releaseTries,
+  ): Promise<void> => {
     try {
-      await locks.take(sid)
+      await giveBack(sid, owner, surely)
     } catch {
-      if (tries > 0) setTimeout(() => void release(sid, tries - 1), releasePause).unref()
+      if (tries === 0) return
+      setTimeout(() => void release(sid, owner, false, tries - 1), releasePause).unref()
     }
   }
 
   const exclusively = async <T>(sid: string, edit: () => Promise<T>) => {
-    await acquire(sid)
+    const owner = randomId()
+    await acquire(sid, owner)
+    const since = performance.now()
     try {
       return await edit()
     } finally {
-      await release(sid)
+      await release(sid, owner, performance.now() - since < lockIsOurs)
     }
   }
 
@@ -91,24 +127,33 @@ export function grants(vault: Vault, lifetimes: Lifetimes, now: () => number): G
       await records.write(sid, grant, lifetimes.code + 10)
       return sid
     },
-    read: (sid: string) => records.read(sid),
-    reread: (sid: string, known: VaultRecord<Grant>) => records.reread(sid, known),
+    read,
+    async reread(sid: string, known: VaultRecord<Grant>) {
+      const record = await records.reread(sid, known)
+      return record && record !== known && (await isRevoked(sid)) ? undefined : record
+    },
     keep,
     exclusively,
     async revoke(sid: string) {
-      await revokedMarks.write(sid, true, revocationSeconds)
+      // No edit under way can write the grant for longer than this.
+      await revokedGrants.write(sid, true, lifetimes.grant)
       const grant = await records.take(sid)
       revocations += 1
       return grant !== undefined
     },
-    revokeToken: (sid: string, jti: string, exp: number) =>
-      exclusively(sid, async () => {
-        const grant = (await records.read(sid))?.value
-        if (!grant) return
-        const alive = Object.entries(grant.revoked ?? {}).filter(([, end]) => end * 1000 > now())
-        await keep(sid, { ...grant, revoked: Object.fromEntries([...alive, [jti, exp]]) })
-        revocations += 1
-      }),
+    async revokeToken(sid: string, jti: string, exp: number) {
+      const seconds = exp - now() / 1000
+      if (seconds <= 0) return
+      await revokedTokens.write(tokenOf(sid, jti), true, seconds)
+      // Gates look at the marks when a grant has been written, so it is written again, as it is.
+      await exclusively(sid, async () => {
+        const grant = (await read(sid))?.value
+        if (grant) await keep(sid, grant)
+      })
+      revocations += 1
+    },
+    isTokenRevoked: async (sid: string, jti: string) =>
+      (await revokedTokens.read(tokenOf(sid, jti))) !== undefined,
     get revocations() {
       return revocations
     },
@@ -116,4 +161,8 @@ export function grants(vault: Vault, lifetimes: Lifetimes, now: () => number): G
     askForStepUp: (sid: string) => stepUps.write(sid, true, stepUpSeconds),
     needsStepUp: async (sid: string) => (await stepUps.read(sid)) !== undefined,
   })
+}
+
+function tokenOf(sid: string, jti: string): string {
+  return `${sid}\0${jti}`
 }

@@ -38,10 +38,12 @@ export interface Grant {
   readonly upstream: UpstreamGrant
   /** Seconds since the epoch. */
   readonly createdAt: number
+  /** When its refresh token was last rotated, or it was created. Seconds since the epoch. */
+  readonly renewedAt: number
+  /** How often its refresh token has been rotated: tokens of an earlier generation have been used. */
+  readonly generation: number
   /** The claims challenges that this login, and those just before it, carried to Entra. */
   readonly answered?: readonly string[]
-  /** Access tokens revoked before their time: `jti` and expiry in seconds since the epoch. */
-  readonly revoked?: Readonly<Record<string, number>>
 }
 
 /** An authorization code that nobody has redeemed. */
@@ -58,19 +60,11 @@ export interface CodeRecord {
 /** What is left of a redeemed code, to know its replay by. */
 export interface SpentCode {
   readonly sid: string
-  /** Milliseconds since the epoch at which the redemption was answered. */
-  readonly answeredAt: number
-}
-
-/** A refresh token: metadata only, and afterwards its tombstone. */
-export interface RefreshRecord {
-  readonly sid: string
   /** SHA-256 of the client id. */
   readonly client: string
-  /** Seconds since the epoch. */
-  readonly createdAt: number
-  /** A token that has been used. */
-  readonly used?: true
+  readonly codeChallenge: string
+  /** Milliseconds since the epoch. */
+  readonly redeemedAt: number
 }
 
 /** A token answer. @see RFC 6749 section 5.1 */

@@ -2,12 +2,17 @@
  * Refresh tokens: opaque, rotated at each use, and idempotent. One caller wins the rotation and asks Entra;
  * everyone else with the same token, on any replica, gets the very same answer within the grace. Afterwards
  * the same token again means that somebody stole it.
+ *
+ * A token is its grant's `sid` and a generation, sealed. The grant holds the current generation, so a token of an
+ * earlier one has been used: reuse is detected for the life of the grant, and a rotation leaves nothing in the store
+ * beyond the grace.
  */
-import { randomSecret } from '../crypto/hashing.js'
+import type { KeyRing } from '../crypto/key-ring.js'
+import { openJson, sealJson } from '../crypto/sealing.js'
 import type { Vault } from '../storage/vault.js'
 import type { Grants } from './grants.js'
 import type { Lifetimes } from './lifetimes.js'
-import type { Grant, RefreshRecord, TokenAnswer } from './records.js'
+import type { Grant, TokenAnswer } from './records.js'
 
 /** What a rotation needs from the grant it renews. */
 export interface Renewal {
@@ -22,74 +27,83 @@ export type Rotation =
   | { readonly outcome: 'rotated' | 'repeated'; readonly answer: TokenAnswer }
   | { readonly outcome: 'reused' | 'gone' }
 
-/** The refresh tokens in the store. */
-export interface RefreshTokens {
-  create(sid: string, client: string, lifetime: number): Promise<string>
-  read(token: string): Promise<RefreshRecord | undefined>
-  rotate(token: string, record: RefreshRecord, renewal: Renewal): Promise<Rotation>
+/** What a refresh token says: only this server can have written it. */
+export interface RefreshToken {
+  readonly token: string
+  readonly sid: string
+  /** How many rotations of the grant came before it. */
+  readonly generation: number
 }
+
+/** Issues, reads and rotates them. */
+export interface RefreshTokens {
+  issue(sid: string, generation: number): string
+  /** @returns undefined for anything this server did not issue under a key it still has */
+  read(token: string): RefreshToken | undefined
+  /** @param grant the token's grant, as it was read a moment ago */
+  rotate(presented: RefreshToken, grant: Grant, renewal: Renewal): Promise<Rotation>
+}
+
+const seal = { purpose: 'refresh token' } as const
 
 /** @param now milliseconds since the epoch @see RFC 9700 section 4.14.2 */
 export function refreshTokens(
+  ring: KeyRing,
   vault: Vault,
   grants: Grants,
   lifetimes: Lifetimes,
   now: () => number,
 ): RefreshTokens {
-  const records = vault.shelf<RefreshRecord>('refresh')
   const answers = vault.shelf<TokenAnswer>('refresh-answer')
   const inFlight = new Map<string, Promise<Rotation>>()
 
-  const create = async (sid: string, client: string, lifetime: number) => {
-    const token = randomSecret()
-    await records.write(token, { sid, client, createdAt: Math.floor(now() / 1000) }, lifetime)
-    return token
-  }
+  const issue = (sid: string, generation: number) => sealJson(ring, seal, [sid, generation])
 
   /** A token that has been used: the same answer again, or the end of the grant. */
-  const again = async (token: string, sid: string): Promise<Rotation> => {
+  const again = async ({ token, sid }: RefreshToken): Promise<Rotation> => {
     const answer = lifetimes.refreshGrace > 0 ? (await answers.read(token))?.value : undefined
     if (answer) return { outcome: 'repeated', answer }
     await grants.revoke(sid)
     return { outcome: 'reused' }
   }
 
-  const rotateOnce = async (
-    token: string,
-    known: RefreshRecord,
-    renewal: Renewal,
-  ): Promise<Rotation> => {
-    const { sid, client } = known
-    if (known.used) return again(token, sid)
-    return grants.exclusively(sid, async () => {
-      const record = (await records.read(token))?.value
-      if (record?.used) return again(token, sid)
-      const before = record && (await grants.read(sid))?.value
-      if (!before || grants.remaining(before) < 1) return { outcome: 'gone' }
-      const grant = await renewal.renew(before)
-      const life = grants.remaining(grant)
-      // In this order a crash at any point leaves the client with a token that works: until the tombstone
-      // stands the old one does, and from then on its repeated answer does.
-      const next = await create(sid, client, life)
-      if (!(await grants.keep(sid, grant))) return { outcome: 'gone' }
-      const answer = renewal.answer(sid, grant, next)
-      if (lifetimes.refreshGrace > 0) await answers.write(token, answer, lifetimes.refreshGrace)
-      await records.write(token, { ...known, used: true }, life)
-      return { outcome: 'rotated', answer }
-    })
+  const renewOnce = async (presented: RefreshToken, renewal: Renewal): Promise<Rotation> => {
+    const { token, sid, generation } = presented
+    const before = (await grants.read(sid))?.value
+    if (!before || grants.remaining(before) < 1) return { outcome: 'gone' }
+    if (isUsed(presented, before)) return again(presented)
+    const renewed = await renewal.renew(before)
+    // A store that lost its last writes may know an earlier generation than the client does.
+    const grant = { ...renewed, generation: generation + 1, renewedAt: Math.floor(now() / 1000) }
+    const answer = renewal.answer(sid, grant, issue(sid, grant.generation))
+    // In this order a crash at any point leaves the client with a token that works: until the grant is written the
+    // old one does, and from then on its repeated answer does.
+    if (lifetimes.refreshGrace > 0) await answers.write(token, answer, lifetimes.refreshGrace)
+    return (await grants.keep(sid, grant)) ? { outcome: 'rotated', answer } : { outcome: 'gone' }
   }
 
+  const rotateOnce = (presented: RefreshToken, grant: Grant, renewal: Renewal) =>
+    isUsed(presented, grant)
+      ? again(presented)
+      : grants.exclusively(presented.sid, () => renewOnce(presented, renewal))
+
   return Object.freeze({
-    create,
-    async read(token: string) {
-      return (await records.read(token))?.value
+    issue,
+    read(token: string) {
+      const content = openJson(ring, seal, token) as [string, number] | undefined
+      return content && { token, sid: content[0], generation: content[1] }
     },
-    async rotate(token: string, record: RefreshRecord, renewal: Renewal) {
+    async rotate(presented: RefreshToken, grant: Grant, renewal: Renewal) {
+      const { token } = presented
       const running = lifetimes.refreshGrace > 0 ? inFlight.get(token) : undefined
       if (running) return running
-      const rotation = rotateOnce(token, record, renewal).finally(() => inFlight.delete(token))
+      const rotation = rotateOnce(presented, grant, renewal).finally(() => inFlight.delete(token))
       inFlight.set(token, rotation)
       return rotation
     },
   })
+}
+
+function isUsed({ generation }: RefreshToken, grant: Grant): boolean {
+  return generation < grant.generation
 }
