@@ -1,7 +1,9 @@
 /** Request bodies: read once, bounded, or taken from a parser that the application mounted before us. */
+import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage } from 'node:http'
 import { OAuthError } from '../oauth/errors.js'
 import { type Params, singleParams } from '../oauth/params.js'
+import { JsonError, parseJson } from './json-text.js'
 
 /** A request that may have been through a body parser. */
 export type ParsedRequest = IncomingMessage & { body?: unknown }
@@ -33,19 +35,43 @@ export async function readForm(req: ParsedRequest, limit: number): Promise<Param
  * Reads a JSON body.
  *
  * @param limit bytes
- * @throws OAuthError `invalid_request`: another media type, too large, no JSON
+ * @throws OAuthError `invalid_request`: another media type, too large, no JSON, or what {@link parseJson} refuses
  */
 export async function readJson(req: ParsedRequest, limit: number): Promise<unknown> {
   if (mediaType(req) !== 'application/json') {
     throw new OAuthError('invalid_request', 'Send application/json.')
   }
   if (isParsed(req) && !isText(req.body)) return req.body
-  const text = await readText(req, limit)
   try {
-    return JSON.parse(text) as unknown
-  } catch (cause) {
-    throw new OAuthError('invalid_request', 'The body is not JSON.', { cause })
+    return parseJson(await readJsonText(req, limit))
+  } catch (error) {
+    if (!(error instanceof JsonError)) throw error
+    const status = error.reason === 'size' ? 413 : 400
+    throw new OAuthError('invalid_request', error.message, { status, cause: error.cause ?? error })
   }
+}
+
+/**
+ * Reads the text of a JSON body that nobody has parsed. What `express.text` has read is text already.
+ *
+ * @param limit bytes
+ * @throws OAuthError `invalid_request`: in another charset or compressed (415), too large (413)
+ * @throws JsonError for bytes that are no UTF-8
+ * @see RFC 8259 section 8.1
+ */
+export async function readJsonText(req: ParsedRequest, limit: number): Promise<string> {
+  if (isParsed(req) && typeof req.body === 'string') return req.body
+  if (!isUtf8Announced(req)) {
+    throw new OAuthError('invalid_request', 'Send JSON in UTF-8.', { status: 415 })
+  }
+  const bytes = isParsed(req) && Buffer.isBuffer(req.body) ? req.body : await readBody(req, limit)
+  if (!isUtf8(bytes)) throw new JsonError('syntax', 'The body is not UTF-8.')
+  return bytes.toString('utf8')
+}
+
+function isUtf8Announced(req: IncomingMessage): boolean {
+  const charsets = (req.headers['content-type'] ?? '').matchAll(/;\s*charset\s*=\s*"?([^";\s]*)/gi)
+  return [...charsets].every(([, charset = '']) => /^utf-?8$/i.test(charset))
 }
 
 /**
@@ -80,9 +106,12 @@ async function readText(req: ParsedRequest, limit: number): Promise<string> {
  * Reads a whole body that no parser has read.
  *
  * @param limit bytes
- * @throws OAuthError `invalid_request` with status 413 when there is more
+ * @throws OAuthError `invalid_request` with status 413 when there is more, with 415 when it is compressed
  */
 export async function readBody(req: IncomingMessage, limit: number): Promise<Buffer> {
+  if (!/^(?:identity)?$/i.test(req.headers['content-encoding'] ?? '')) {
+    throw new OAuthError('invalid_request', 'Send the body uncompressed.', { status: 415 })
+  }
   if (Number(req.headers['content-length'] ?? 0) > limit) throw tooLarge(limit)
   if (req.readableEnded || req.destroyed) {
     throw new TypeError('mcp-entra: the request body was consumed before, and req.body is not set')
