@@ -1,0 +1,64 @@
+/** A process with a gate in plain `node:http` and no handler for rejections: see late-verdicts.test.ts. */
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import {
+  clientSecret,
+  entraAuth,
+  entraScopes,
+  requireBearer,
+  scopeGuard,
+} from '../../dist/index.js'
+import { startEntra } from '../../dist/testing/index.js'
+
+const what = process.argv[2]
+const entra = await startEntra()
+const { clientId, secrets } = entra.app
+const auth = entraAuth({
+  baseUrl: 'http://localhost:3000',
+  tenantId: entra.tenant.id,
+  clientId,
+  credential: clientSecret(secrets[0]),
+  authorityHost: entra.url,
+  scopes: entraScopes({ clientId, required: ['notes.read'] }),
+})
+const gate = requireBearer(auth)
+const guard = scopeGuard('notes.read')
+let handled = 0
+
+const server = createServer((req, res) => {
+  gate(req, res, () => {
+    guard(req, res, () => {
+      handled += 1
+      if (what === 'throw') throw new Error('of the handler')
+    })
+  })
+  if (what !== 'timeout' || req.headers['x-second']) return
+  res.statusCode = 503
+  res.end('timeout')
+})
+server.listen(0, '127.0.0.1')
+await once(server, 'listening')
+
+const token = await entra.mintAccessToken()
+const ask = (headers = {}) =>
+  fetch(`http://127.0.0.1:${server.address().port}/mcp`, {
+    headers: { authorization: `Bearer ${token}`, ...headers },
+  })
+
+if (what === 'throw') {
+  process.once('uncaughtException', (error) => {
+    console.log(`uncaughtException: ${error.message}, handled: ${handled}`)
+    process.exit(0)
+  })
+  await ask()
+} else {
+  const answered = await (await ask()).text()
+  // Refused for its token, which is looked at after the first one's: by then the first verdict is there.
+  const { status } = await ask({
+    'x-second': '1',
+    authorization: `Bearer ${token.slice(0, -8)}AAAAAAAA`,
+  })
+  if (status !== 401) throw new Error(`the second request was answered with ${status}`)
+  console.log(`answered: ${answered}, handled: ${handled}`)
+  process.exit(0)
+}
