@@ -59,7 +59,15 @@ function middlewares(auth: EntraAuth): [path: string | undefined, Middleware][] 
     ['/mcp', scopeGuard({ tools: { add_note: 'notes.write', assign: { roles: 'Nobody' } } })],
     ['/mcp', oboToken(auth, { graph: { scopes: [userRead], tools: ['my_profile'] } })],
     ['/mcp', handler],
+    ['/broken', requireBearer(broken(auth))],
+    ['/broken', handler],
   ]
+}
+
+/** Whose verification fails as nobody has foreseen. */
+function broken(auth: EntraAuth): EntraAuth {
+  const context = { ...auth.gate('test'), verify: () => Promise.reject('route') }
+  return { ...auth, gate: () => context }
 }
 
 function inExpress(make: () => Express) {
@@ -85,6 +93,11 @@ function inConnect(auth: EntraAuth): RequestListener {
   return app
 }
 
+function allowRedirect({ pathname }: URL): boolean {
+  if (pathname === '/fails') throw new Error('of allowRedirect')
+  return true
+}
+
 /** Jest fails a test in which a promise is rejected and nobody hears of it. */
 describe.each<[string, (auth: EntraAuth) => RequestListener]>([
   ['Express 5', inExpress(express5)],
@@ -96,7 +109,7 @@ describe.each<[string, (auth: EntraAuth) => RequestListener]>([
   let own: string
   beforeAll(async () => {
     entra = await startEntra()
-    gate = await startGate(entra, { app })
+    gate = await startGate(entra, { app, options: { allowRedirect } })
     own = (await login(gate.url, { user: ada })).access_token
   })
   afterAll(async () => {
@@ -201,6 +214,29 @@ describe.each<[string, (auth: EntraAuth) => RequestListener]>([
     await fetch(gate.url + path, { ...init, headers, redirect: 'manual' })
     await turn()
     expect(failed).toEqual([])
+  })
+
+  it('that fails as nobody has foreseen is reported, or handed on when there was no timeout', async () => {
+    const token = await fresh()
+    const register = (headers: Record<string, string>) =>
+      post(
+        `${gate.url}/register`,
+        undefined,
+        { redirect_uris: ['http://127.0.0.1/fails'] },
+        headers,
+      )
+    const gated = (headers: Record<string, string>) => ask(`${gate.url}/broken`, token, { headers })
+    for (const send of [gated, register]) {
+      expect(await (await send(late('front'))).text()).toBe('timeout')
+      expect((await send({})).status).toBe(500)
+    }
+    expect(failed).toEqual(['mcp-entra: something failed without an error', 'of allowRedirect'])
+    expect(handled).toEqual([])
+    const failure = { message: 'mcp-entra: failure', reason: 'server_error' }
+    expect(gate.logs).toEqual([
+      { ...failure, endpoint: 'gate', cause: 'route' },
+      { ...failure, endpoint: '/register', cause: 'Error: of allowRedirect' },
+    ])
   })
 
   it.each(['/mcp', '/token', '/.well-known/oauth-protected-resource', '/jwks'])(
