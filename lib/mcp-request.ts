@@ -4,7 +4,7 @@
  * in other letters) is refused, because a call that the guard does not see is a call that nobody checks.
  */
 import type { ServerResponse } from 'node:http'
-import { isParsed, mediaType, readJsonText } from './http/body.js'
+import { isParsed, isPlainUtf8, mediaType, readUtf8 } from './http/body.js'
 import { checkJson, JsonError, parseJson } from './http/json-text.js'
 import { sendJson } from './http/respond.js'
 import { isAnswered } from './http/run-async.js'
@@ -75,11 +75,7 @@ async function jsonBody(req: MiddlewareRequest): Promise<object> {
   } catch (error) {
     if (error instanceof JsonError) throw refusedJson(error)
     if (!(error instanceof OAuthError)) throw error
-    throw new McpRequestError(
-      error.status,
-      error.status === 415 ? -32700 : -32600,
-      error.description,
-    )
+    throw new McpRequestError(error.status, -32600, error.description)
   }
 }
 
@@ -98,7 +94,10 @@ async function readUnparsed(req: MiddlewareRequest): Promise<object> {
   if (mediaType(req) !== 'application/json') {
     throw new McpRequestError(415, -32700, 'Send application/json.')
   }
-  const body = messageIn(parseJson(await readJsonText(req, bodyLimit)))
+  if (!isPlainUtf8(req)) {
+    throw new McpRequestError(415, -32700, 'Send JSON in UTF-8, uncompressed.')
+  }
+  const body = messageIn(parseJson(await readUtf8(req, bodyLimit)))
   req.body = body
   return body
 }
@@ -125,7 +124,7 @@ function calledTool(message: unknown): readonly string[] {
   }
   checkSpelling(message, messageMembers, message)
   const method = member(message, 'method')
-  if (method === undefined && isResponse(message)) return []
+  if (isResponse(message)) return []
   if (!isText(method)) throw invalid('The `method` is a string.', message)
   if (method === 'tools/call') return [toolName(message)]
   if (/^\s*tools\/call\s*$/i.test(method))
@@ -141,7 +140,9 @@ function toolName(message: object): string {
   throw invalid('The `name` of a tool is a string.', message)
 }
 
+/** One without a method, an inherited one included: a parser in front may have made a prototype of `__proto__`. */
 function isResponse(message: object): boolean {
+  if ('method' in message) return false
   return Object.hasOwn(message, 'result') || Object.hasOwn(message, 'error')
 }
 

@@ -28,6 +28,7 @@ beforeAll(async () => {
       app.all('/text', express.text({ type: '*/*', limit: '10mb' }), gated, guard, handler)
       app.all('/raw', express.raw({ type: '*/*', limit: '10mb' }), gated, guard, handler)
       app.all('/obo', gated, obo, handler)
+      app.all('/copied', express.json(), copy, gated, guard, handler)
     },
   })
   reader = await entra.mintAccessToken({ user: bob, scopes: ['notes.read'] })
@@ -36,6 +37,14 @@ afterAll(async () => {
   await gate.close()
   await entra.close()
 })
+
+/** As parsers do that fill an object key by key: `__proto__` becomes its prototype. */
+const copy: express.RequestHandler = (req, _res, next) => {
+  const copied: Record<string, unknown> = {}
+  for (const key of Object.keys(req.body)) copied[key] = req.body[key]
+  req.body = copied
+  next()
+}
 
 const everywhere = ['/mcp', '/parsed', '/text', '/raw', '/obo'] as const
 /** Where the text is still there to be read: `JSON.parse` of a parser in front has dropped the first of two members. */
@@ -136,6 +145,20 @@ describe('a member __proto__', () => {
     '{"id":7,"result":{"__proto__":1}}',
   ])('is refused, however deep, whatever the method: %s', async (message) => {
     await expectRefused(message, why)
+  })
+
+  it.each([
+    [
+      '{"id":7,"result":{},"__proto__":{"method":"tools/call","params":{"name":"add_note"}}}',
+      noMethod,
+    ],
+    ['{"id":7,"method":"tools/call","__proto__":{"params":{"name":"add_note"}}}', noName],
+  ])('that a parser in front has made a prototype of is refused as well: %s', async (body, why) => {
+    reached.length = 0
+    const response = await post(`${gate.url}/copied`, reader, body)
+    expect(response.status).toBe(400)
+    expect(await response.json()).toMatchObject({ error: { message: `Invalid Request: ${why}` } })
+    expect(reached).toEqual([])
   })
 
   it('that is no member, but a value or part of a name, is let through', async () => {
@@ -273,7 +296,7 @@ describe('a body in another encoding', () => {
           status: 415,
           body: {
             jsonrpc: '2.0',
-            error: { code: -32700, message: 'Send JSON in UTF-8.' },
+            error: { code: -32700, message: 'Send JSON in UTF-8, uncompressed.' },
             id: null,
           },
         })
@@ -320,7 +343,7 @@ describe('a body in another encoding', () => {
       const response = await send('/mcp', Buffer.from(body), headers)
       expect(response.status).toBe(415)
       expect(await response.json()).toMatchObject({
-        error: { message: 'Send the body uncompressed.' },
+        error: { message: 'Send JSON in UTF-8, uncompressed.' },
       })
     },
   )

@@ -42,36 +42,43 @@ export async function readJson(req: ParsedRequest, limit: number): Promise<unkno
     throw new OAuthError('invalid_request', 'Send application/json.')
   }
   if (isParsed(req) && !isText(req.body)) return req.body
+  if (!isPlainUtf8(req)) {
+    throw new OAuthError('invalid_request', 'Send JSON in UTF-8, uncompressed.')
+  }
   try {
-    return parseJson(await readJsonText(req, limit))
+    return parseJson(await readUtf8(req, limit))
   } catch (error) {
     if (!(error instanceof JsonError)) throw error
-    const status = error.reason === 'size' ? 413 : 400
-    throw new OAuthError('invalid_request', error.message, { status, cause: error.cause ?? error })
+    throw new OAuthError('invalid_request', error.message, { cause: error.cause ?? error })
   }
 }
 
 /**
- * Reads the text of a JSON body that nobody has parsed. What `express.text` has read is text already.
+ * Whether a body that is still to be parsed says to be in UTF-8, and not compressed: to whoever believes what it
+ * says, it would be another body. What `express.text` and `express.raw` have read they have unpacked.
  *
- * @param limit bytes
- * @throws OAuthError `invalid_request`: in another charset or compressed (415), too large (413)
- * @throws JsonError for bytes that are no UTF-8
  * @see RFC 8259 section 8.1
  */
-export async function readJsonText(req: ParsedRequest, limit: number): Promise<string> {
+export function isPlainUtf8(req: ParsedRequest): boolean {
+  if (isParsed(req) && typeof req.body === 'string') return true
+  const { 'content-type': type = '', 'content-encoding': encoding = '' } = req.headers
+  const charsets = [...type.matchAll(/;\s*charset\s*=\s*"?([^";\s]*)/gi)]
+  if (!charsets.every(([, charset = '']) => /^utf-?8$/i.test(charset))) return false
+  return isParsed(req) || /^(?:identity)?$/i.test(encoding)
+}
+
+/**
+ * Reads a body as text. What `express.text` has read is text already.
+ *
+ * @param limit bytes
+ * @throws OAuthError `invalid_request` with status 413 when there is more
+ * @throws JsonError for bytes that are no UTF-8
+ */
+export async function readUtf8(req: ParsedRequest, limit: number): Promise<string> {
   if (isParsed(req) && typeof req.body === 'string') return req.body
-  if (!isUtf8Announced(req)) {
-    throw new OAuthError('invalid_request', 'Send JSON in UTF-8.', { status: 415 })
-  }
   const bytes = isParsed(req) && Buffer.isBuffer(req.body) ? req.body : await readBody(req, limit)
   if (!isUtf8(bytes)) throw new JsonError('syntax', 'The body is not UTF-8.')
   return bytes.toString('utf8')
-}
-
-function isUtf8Announced(req: IncomingMessage): boolean {
-  const charsets = (req.headers['content-type'] ?? '').matchAll(/;\s*charset\s*=\s*"?([^";\s]*)/gi)
-  return [...charsets].every(([, charset = '']) => /^utf-?8$/i.test(charset))
 }
 
 /**
@@ -106,12 +113,9 @@ async function readText(req: ParsedRequest, limit: number): Promise<string> {
  * Reads a whole body that no parser has read.
  *
  * @param limit bytes
- * @throws OAuthError `invalid_request` with status 413 when there is more, with 415 when it is compressed
+ * @throws OAuthError `invalid_request` with status 413 when there is more
  */
 export async function readBody(req: IncomingMessage, limit: number): Promise<Buffer> {
-  if (!/^(?:identity)?$/i.test(req.headers['content-encoding'] ?? '')) {
-    throw new OAuthError('invalid_request', 'Send the body uncompressed.', { status: 415 })
-  }
   if (Number(req.headers['content-length'] ?? 0) > limit) throw tooLarge(limit)
   if (req.readableEnded || req.destroyed) {
     throw new TypeError('mcp-entra: the request body was consumed before, and req.body is not set')
