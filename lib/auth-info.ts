@@ -55,6 +55,8 @@ export interface AuthInternals {
   }): Promise<DownstreamAccessToken>
   /** Answers 403 `insufficient_scope` for these scopes. */
   readonly refuseScopes: RefuseScopes
+  /** Tells the operator of a refusal that a middleware answers itself. */
+  report(error: import('./oauth/errors.js').OAuthError): void
   /** Downstream APIs by the names that {@link oboToken} was given. */
   readonly downstream: Readonly<Record<string, readonly string[]>>
 }

@@ -1,12 +1,20 @@
-/** Which MCP tools a request calls. The body is read once, and left on `req.body` for the transport. */
+/**
+ * Which MCP tools a request calls. The body is read once, and left on `req.body` for the transport. It fails
+ * closed: what some parser behind it might read in another way (own members, inherited ones, the first of two,
+ * in other letters) is refused, because a call that the guard does not see is a call that nobody checks.
+ */
 import type { ServerResponse } from 'node:http'
-import { isParsed, mediaType, readBody } from './http/body.js'
+import { isParsed, isPlainUtf8, mediaType, readUtf8 } from './http/body.js'
+import { checkJson, JsonError, parseJson } from './http/json-text.js'
 import { sendJson } from './http/respond.js'
+import { isAnswered } from './http/run-async.js'
 import { OAuthError } from './oauth/errors.js'
 import type { MiddlewareRequest } from './oauth-routes.js'
 
-/** Bytes: what the SDK's transports take. */
+/** Bytes: what the SDK's transports take. Who needs more parses in front of us, with a limit of his own. */
 const bodyLimit = 4 * 1024 * 1024
+/** Messages of a batch. Clients that batch at all send a handful. */
+const mostMessages = 100
 
 /** A request no MCP server could make sense of. */
 export class McpRequestError extends Error {
@@ -25,72 +33,141 @@ export class McpRequestError extends Error {
 }
 
 /**
- * The names of the tools that a request calls: none for anything but a POST.
+ * The names of the tools that a request calls: none for one without a body.
  *
- * @throws McpRequestError for a body that is no JSON, is too large, or disagrees with `Mcp-Method`/`Mcp-Name`
+ * @throws McpRequestError for a body that is no JSON-RPC, is too large, could be read in two ways, or disagrees
+ * with `Mcp-Method`/`Mcp-Name`
  * @see MCP Transports (2025-11-25; 2026-07-28 "Standard Headers"), JSON-RPC 2.0 section 6 (batches)
  */
 export async function calledTools(req: MiddlewareRequest): Promise<readonly string[]> {
-  if (req.method !== 'POST') return []
+  if (req.method !== 'POST' && !hasBody(req)) return []
   const body = await jsonBody(req)
+  const messages: readonly unknown[] = Array.isArray(body) ? body : [body]
+  if (messages.length > mostMessages) {
+    throw new McpRequestError(413, -32600, `A batch has ${mostMessages} messages at most.`)
+  }
+  const called = messages.flatMap(calledTool)
   checkHeaders(req, body)
-  return (Array.isArray(body) ? body : [body]).flatMap(calledTool)
+  return called
 }
 
-/** Answers in JSON-RPC's own terms. */
+/** Whatever the method: a parser in front reads the body of a GET, too, and a handler may go by that. */
+function hasBody({ headers }: MiddlewareRequest): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
+}
+
+/** Answers in JSON-RPC's own terms, unless somebody has answered, and tells the operator. */
 export function sendMcpRequestError(
   res: ServerResponse,
   { status, rpcCode, message, id }: McpRequestError,
+  report: (error: OAuthError) => void,
 ): void {
+  report(new OAuthError('invalid_request', message, { status }))
+  if (isAnswered(res)) return
   // Node drops by itself only what nobody has begun to read; the connection is of use again when all is gone.
   res.req.resume()
   sendJson(res, status, { jsonrpc: '2.0', error: { code: rpcCode, message }, id })
 }
 
 async function jsonBody(req: MiddlewareRequest): Promise<object> {
-  const parsed = isParsed(req) ? req.body : undefined
-  if (typeof parsed === 'object' && parsed !== null && !Buffer.isBuffer(parsed)) return parsed
-  // A parser that is not strict leaves bare numbers, booleans and null, and nothing to read again.
-  if (parsed === null || typeof parsed === 'number' || typeof parsed === 'boolean')
-    throw noMessage()
+  try {
+    return isRead(req) ? readParsed(req.body) : await readUnparsed(req)
+  } catch (error) {
+    if (error instanceof JsonError) throw refusedJson(error)
+    if (!(error instanceof OAuthError)) throw error
+    throw new McpRequestError(error.status, -32600, error.description)
+  }
+}
+
+/** A parser in front has left a value: text and bytes are still to be parsed. */
+function isRead(req: MiddlewareRequest): boolean {
+  return isParsed(req) && typeof req.body !== 'string' && !Buffer.isBuffer(req.body)
+}
+
+/** Members that came twice are gone by now: the transport gets this very object, and reads what we read. */
+function readParsed(body: unknown): object {
+  checkJson(body)
+  return messageIn(body)
+}
+
+async function readUnparsed(req: MiddlewareRequest): Promise<object> {
   if (mediaType(req) !== 'application/json') {
     throw new McpRequestError(415, -32700, 'Send application/json.')
   }
-  const body = parseJson(await rawBody(req, parsed))
-  // A string could hold a call for whoever parses it once more: nothing but a message goes on.
-  if (typeof body !== 'object' || body === null) throw noMessage()
+  if (!isPlainUtf8(req)) {
+    throw new McpRequestError(415, -32700, 'Send JSON in UTF-8, uncompressed.')
+  }
+  const body = messageIn(parseJson(await readUtf8(req, bodyLimit)))
   req.body = body
   return body
 }
 
-function noMessage(): McpRequestError {
-  return new McpRequestError(400, -32600, 'Invalid Request: the body is no JSON-RPC message.')
+/** A string could hold a call for whoever parses it once more: nothing but a message goes on. */
+function messageIn(body: unknown): object {
+  if (typeof body === 'object' && body !== null) return body
+  throw invalid('The body is no JSON-RPC message.')
 }
 
-async function rawBody(req: MiddlewareRequest, read: unknown): Promise<string> {
-  if (typeof read === 'string' || Buffer.isBuffer(read)) return read.toString()
-  try {
-    return (await readBody(req, bodyLimit)).toString('utf8')
-  } catch (error) {
-    if (error instanceof OAuthError)
-      throw new McpRequestError(error.status, -32600, error.description)
-    throw error
-  }
+function refusedJson({ reason, message }: JsonError): McpRequestError {
+  if (reason === 'syntax') return new McpRequestError(400, -32700, `Parse error: ${message}`)
+  if (reason === 'size') return new McpRequestError(413, -32600, message)
+  return invalid(message)
 }
 
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown
-  } catch {
-    throw new McpRequestError(400, -32700, 'Parse error: the body is not JSON.')
-  }
+function invalid(why: string, message?: unknown): McpRequestError {
+  return new McpRequestError(400, -32600, `Invalid Request: ${why}`, member(message, 'id'))
 }
 
 function calledTool(message: unknown): readonly string[] {
+  if (typeof message !== 'object' || message === null || Array.isArray(message)) {
+    throw invalid('A message is an object.')
+  }
+  checkSpelling(message, messageMembers, message)
   const method = member(message, 'method')
-  if (method !== 'tools/call') return []
-  const name = member(member(message, 'params'), 'name')
-  return typeof name === 'string' ? [name] : []
+  if (isResponse(message)) return []
+  if (!isText(method)) throw invalid('The `method` is a string.', message)
+  if (method === 'tools/call') return [toolName(message)]
+  if (/^\s*tools\/call\s*$/i.test(method))
+    throw invalid('Write the method as `tools/call`.', message)
+  return []
+}
+
+function toolName(message: object): string {
+  const params = member(message, 'params')
+  checkSpelling(params, callMembers, message)
+  const name = member(params, 'name')
+  if (isText(name)) return name
+  throw invalid('The `name` of a tool is a string.', message)
+}
+
+/** One without a method, an inherited one included: a parser in front may have made a prototype of `__proto__`. */
+function isResponse(message: object): boolean {
+  if ('method' in message) return false
+  return Object.hasOwn(message, 'result') || Object.hasOwn(message, 'error')
+}
+
+/** A string that any encoding can carry: half a surrogate pair is another character to the next parser. */
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && !/\p{Surrogate}/u.test(value)
+}
+
+const messageMembers = byFoldedName(['jsonrpc', 'id', 'method', 'params', 'result', 'error'])
+const callMembers = byFoldedName(['name', 'arguments'])
+
+/** Go's parser, for one, takes `Method` and `paramſ` for `method` and `params`. */
+function checkSpelling(value: unknown, names: ReadonlyMap<string, string>, message: object): void {
+  for (const key of Object.keys(Object(value) as object)) {
+    const meant = names.get(folded(key))
+    if (meant !== undefined && meant !== key) throw invalid(`Write \`${meant}\` so.`, message)
+  }
+}
+
+function byFoldedName(names: readonly string[]): ReadonlyMap<string, string> {
+  return new Map(names.map((name) => [folded(name), name]))
+}
+
+function folded(name: string): string {
+  return name.toLowerCase().toUpperCase()
 }
 
 function member(value: unknown, name: string): unknown {

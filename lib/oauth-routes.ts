@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { EntraAuth } from './entra-auth.js'
 import { allowAnyOrigin, answerPreflight } from './http/cors.js'
 import { closeIfUnread, sendJson, sendOAuthError, sendPage } from './http/respond.js'
+import { asError, isAbandoned, isAnswered, type Next, runAsync } from './http/run-async.js'
 import { OAuthError } from './oauth/errors.js'
 import { authorize } from './routes/authorize.js'
 import { callback } from './routes/callback.js'
@@ -61,11 +62,16 @@ export function oauthRoutes(auth: EntraAuth): Middleware {
     const question = url.indexOf('?')
     const route = routes.get(question < 0 ? url : url.slice(0, question))
     if (!route) return next()
+    if (isAnswered(res)) return
     const query = new URLSearchParams(question < 0 ? '' : url.slice(question + 1))
     const request = { req, query, arrivedAt: context.now() }
-    answer(route, request, res).catch((error: unknown) =>
-      fail(context, route, req, res, error, next),
-    )
+    runAsync(req, res, next, async (goOn) => {
+      try {
+        await answer(route, request, res)
+      } catch (error) {
+        fail(context, route, req, res, error, goOn)
+      }
+    })
   }
 }
 
@@ -143,24 +149,35 @@ function fail(
   req: IncomingMessage,
   res: ServerResponse,
   error: unknown,
-  next: (error?: unknown) => void,
+  next: Next,
 ): void {
-  // A client that went away in the middle of its request: nobody is left to answer, and nothing is wrong.
-  if (req.destroyed && !req.complete) return
-  if (!(error instanceof OAuthError) || res.headersSent) return next(error)
+  if (isAbandoned(req)) return
+  const endpoint = req.url?.split('?', 1)[0]
+  if (!(error instanceof OAuthError)) {
+    // `next` does not hear of it when the request has been answered; that it has been is no failure itself.
+    if (isAnswered(res) && !isHeadersSent(error))
+      context.report('failure', { endpoint, reason: 'server_error', cause: error })
+    return next(asError(error))
+  }
   const name = error.status >= 500 ? 'failure' : 'refusal'
   context.report(name, {
-    endpoint: req.url?.split('?', 1)[0],
+    endpoint,
     reason: error.code,
     detail: error.description,
     ...(error.status >= 500 && { cause: error.cause }),
   })
+  if (isAnswered(res)) return
   closeIfUnread(req, res)
   if (!route.forPrograms) return sendProblem(res, error)
   if (error.code === 'invalid_client' && req.headers.authorization !== undefined) {
     res.setHeader('WWW-Authenticate', 'Basic realm="token endpoint"')
   }
   sendOAuthError(res, error)
+}
+
+/** An endpoint's answer that came after a timeout's. */
+function isHeadersSent(error: unknown): boolean {
+  return (error as { code?: unknown } | undefined)?.code === 'ERR_HTTP_HEADERS_SENT'
 }
 
 function sendProblem(res: ServerResponse, error: OAuthError): void {

@@ -5,6 +5,7 @@ import { EntraError } from './entra/errors.js'
 import type { EntraAuth, GateContext } from './entra-auth.js'
 import { allowAnyOrigin } from './http/cors.js'
 import { sendOAuthError } from './http/respond.js'
+import { isAnswered, type Next, runAsync } from './http/run-async.js'
 import { calledTools, McpRequestError, sendMcpRequestError } from './mcp-request.js'
 import { bearerChallenge } from './oauth/challenge.js'
 import { OAuthError } from './oauth/errors.js'
@@ -37,7 +38,8 @@ export function oboToken(auth: EntraAuth, apis: Readonly<Record<string, Downstre
   for (const [name, { scopes }] of all) checkDownstream(name, scopes)
   const byName = Object.freeze(Object.fromEntries(all.map(([name, { scopes }]) => [name, scopes])))
   return function oboTokenMiddleware(req, res, next) {
-    exchangeNow(context, all, byName, req, res, next).catch(next)
+    if (isAnswered(res)) return
+    runAsync(req, res, next, (goOn) => exchangeNow(context, all, byName, req, res, goOn))
   }
 }
 
@@ -76,7 +78,7 @@ async function exchangeNow(
   byName: AuthInternals['downstream'],
   req: AuthenticatedRequest,
   res: ServerResponse,
-  next: (error?: unknown) => void,
+  next: Next,
 ): Promise<void> {
   const caller = internalsOf(req.auth, 'oboToken')
   const auth = req.auth as AuthInfo
@@ -91,7 +93,7 @@ async function exchangeNow(
     const needed = await neededNow(all, req)
     await Promise.all(needed.map(({ scopes }) => caller.exchange({ scopes })))
   } catch (error) {
-    if (error instanceof McpRequestError) return sendMcpRequestError(res, error)
+    if (error instanceof McpRequestError) return sendMcpRequestError(res, error, caller.report)
     if (error instanceof OAuthError) return refuse(context, res, auth, error)
     throw error
   }
@@ -115,6 +117,7 @@ function refuse(
   auth: AuthInfo,
   error: OAuthError,
 ): void {
+  if (isAnswered(res)) return
   if (error.status === 401) res.setHeader('WWW-Authenticate', challenge(context, auth, error))
   allowAnyOrigin(res)
   sendOAuthError(res, error)

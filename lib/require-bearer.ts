@@ -4,6 +4,7 @@ import { type AuthInfo, type AuthInternals, type RefuseScopes, withInternals } f
 import type { EntraAuth, GateContext } from './entra-auth.js'
 import { allowAnyOrigin, exposeChallenge } from './http/cors.js'
 import { noStore, sendOAuthError } from './http/respond.js'
+import { asError, isAnswered, runAsync } from './http/run-async.js'
 import { bearerChallenge } from './oauth/challenge.js'
 import { OAuthError } from './oauth/errors.js'
 import type { Middleware, MiddlewareRequest } from './oauth-routes.js'
@@ -40,6 +41,7 @@ export function requireBearer(auth: EntraAuth, options: RequireBearerOptions = {
   const resource = findResource(context, options.resource)
   const gate: Gate = { context, resource, resourceUrl: new URL(resource.url) }
   return function requireBearerMiddleware(req, res, next) {
+    if (isAnswered(res)) return
     exposeChallenge(res)
     const token = bearerToken(req.headers.authorization)
     if (token === undefined) return challengeBare(gate, res)
@@ -50,10 +52,15 @@ export function requireBearer(auth: EntraAuth, options: RequireBearerOptions = {
       return refuse(gate, res, next, error)
     }
     if (!(verified instanceof Promise)) return pass(gate, req, res, next, token, verified)
-    verified.then(
-      (good) => pass(gate, req, res, next, token, good),
-      (error: unknown) => refuse(gate, res, next, error),
-    )
+    const verifying = verified
+    runAsync(req, res, next, async (goOn) => {
+      try {
+        verified = await verifying
+      } catch (error) {
+        return refuse(gate, res, goOn, error)
+      }
+      pass(gate, req, res, goOn, token, verified)
+    })
   }
 }
 
@@ -93,8 +100,9 @@ function pass(
   }
   if (verified.user && lacks(context, verified)) {
     const description = 'The access token lacks a scope that this server requires.'
-    refuseScopes(gate, verified, res, context.scopes.required, description).catch(next)
-    return
+    return runAsync(req, res, next, () =>
+      refuseScopes(gate, verified, res, context.scopes.required, description),
+    )
   }
   req.auth = authInfo(gate, token, verified)
   next()
@@ -130,6 +138,7 @@ function internals(gate: Gate, verified: VerifiedToken): AuthInternals {
     missingScopes: (needed) => gate.context.scopes.missing(verified.scopes, needed),
     exchange: (request) => gate.context.exchange(verified, request),
     refuseScopes: refusal,
+    report: (error) => report(gate.context, error),
     downstream: {},
   }
 }
@@ -154,8 +163,9 @@ function refuse(
   next: (error?: unknown) => void,
   error: unknown,
 ): void {
-  if (!(error instanceof OAuthError)) return next(error)
+  if (!(error instanceof OAuthError)) return fail(context, res, next, error)
   report(context, error)
+  if (isAnswered(res)) return
   if (error.status === 401) {
     const { error: code, error_description } = error.toBody()
     res.setHeader(
@@ -171,6 +181,17 @@ function refuse(
   send(res, error)
 }
 
+/** Nothing we foresaw. `next` does not hear of it when the request has been answered: the operator has to. */
+function fail(
+  { report }: GateContext,
+  res: ServerResponse,
+  next: (error?: unknown) => void,
+  cause: unknown,
+): void {
+  if (isAnswered(res)) report('failure', { endpoint: 'gate', reason: 'server_error', cause })
+  next(asError(cause))
+}
+
 async function refuseScopes(
   { context, resource }: Gate,
   verified: VerifiedToken,
@@ -181,6 +202,7 @@ async function refuseScopes(
   const error = new OAuthError('insufficient_scope', description)
   report(context, error)
   await context.askForStepUp(verified)
+  if (isAnswered(res)) return
   // Everything the operation needs, and what the caller holds already: SDK v1 asks for this and no more.
   const scopes = [...new Set([...verified.scopes, ...needed])]
   res.setHeader(

@@ -2,6 +2,7 @@
 import type { EntraAuth } from './entra-auth.js'
 import { allowAnyOrigin, answerPreflight } from './http/cors.js'
 import { sendJson, sendOAuthError } from './http/respond.js'
+import { isAnswered } from './http/run-async.js'
 import { OAuthError } from './oauth/errors.js'
 import type { Middleware } from './oauth-routes.js'
 import { protectedResourceMetadata } from './routes/metadata.js'
@@ -36,6 +37,7 @@ export function resourceMetadata(auth: EntraAuth): Middleware {
   return function resourceMetadataMiddleware(req, res, next) {
     const path = (req.originalUrl ?? req.url ?? '/').split('?', 1)[0] ?? '/'
     if (!byPath.has(path)) return next()
+    if (isAnswered(res)) return
     allowAnyOrigin(res)
     if (req.method === 'OPTIONS') return answerPreflight(req, res, methods)
     if (req.method !== 'GET' && req.method !== 'HEAD') {

@@ -2,9 +2,11 @@
 import type { ServerResponse } from 'node:http'
 import { type AuthInfo, type AuthInternals, internalsOf } from './auth-info.js'
 import { allowAnyOrigin } from './http/cors.js'
-import { noStore, sendJson } from './http/respond.js'
+import { sendOAuthError } from './http/respond.js'
+import { isAnswered, type Next, runAsync } from './http/run-async.js'
 import { checkScopes } from './known-scopes.js'
 import { calledTools, McpRequestError, sendMcpRequestError } from './mcp-request.js'
+import { OAuthError } from './oauth/errors.js'
 import type { Middleware } from './oauth-routes.js'
 import type { AuthenticatedRequest } from './require-bearer.js'
 
@@ -42,7 +44,8 @@ export function scopeGuard(options: ScopeGuardOptions): Middleware
 export function scopeGuard(...given: (string | ScopeGuardOptions)[]): Middleware {
   const { route, tools } = readOptions(given)
   return function scopeGuardMiddleware(req, res, next) {
-    guard(route, tools, req, res, next).catch(next)
+    if (isAnswered(res)) return
+    runAsync(req, res, next, (goOn) => guard(route, tools, req, res, goOn))
   }
 }
 
@@ -83,7 +86,7 @@ async function guard(
   tools: ReadonlyMap<string, Need>,
   req: AuthenticatedRequest,
   res: ServerResponse,
-  next: (error?: unknown) => void,
+  next: Next,
 ): Promise<void> {
   const caller = internalsOf(req.auth, 'scopeGuard')
   const needs = [route]
@@ -91,9 +94,10 @@ async function guard(
     try {
       for (const tool of await calledTools(req)) needs.push(tools.get(tool) ?? noNeed)
     } catch (error) {
-      if (error instanceof McpRequestError) return sendMcpRequestError(res, error)
+      if (error instanceof McpRequestError) return sendMcpRequestError(res, error, caller.report)
       throw error
     }
+    if (isAnswered(res)) return
   }
   const unmet = needs.filter((one) => !isMet(caller, one))
   if (unmet.length === 0) return next()
@@ -125,10 +129,9 @@ async function refuse(
     ...(scopes.length > 0 ? [`the scope ${scopes.join(' ')}`] : []),
     ...(roles.length > 0 ? [`one of the roles ${roles.join(' ')}`] : []),
   ]
+  const description = `This needs ${wanted.join(' or ')}. An administrator assigns roles.`
+  const error = new OAuthError('access_denied', description)
+  caller.report(error)
   allowAnyOrigin(res)
-  noStore(res)
-  sendJson(res, 403, {
-    error: 'access_denied',
-    error_description: `This needs ${wanted.join(' or ')}. An administrator assigns roles.`,
-  })
+  sendOAuthError(res, error)
 }

@@ -36,14 +36,27 @@ afterAll(async () => {
   await entra.close()
 })
 
-/** The tools a transport would call for this body: it knows messages and lists of them, no deeper. */
+/**
+ * The tools that the most careless server behind the guard would call: one that copies what it gets key by key
+ * (so that `__proto__` becomes a prototype), reads inherited members, and takes `["add_note"]` for a name.
+ */
 function toolsIn(body: unknown): string[] {
-  const messages: unknown[] = Array.isArray(body) ? body : [body]
+  const messages: unknown[] = Array.isArray(body) ? body.flat(5) : [body]
   return messages.flatMap((message) => {
-    const { method, params } = (message ?? {}) as { method?: unknown; params?: { name?: unknown } }
-    const name = params?.name
-    return method === 'tools/call' && typeof name === 'string' ? [name] : []
+    const { method, params } = Object(copied(message)) as { method?: unknown; params?: unknown }
+    const { name } = Object(params) as { name?: unknown }
+    return String(Array.isArray(method) ? method : [method]) === 'tools/call' && name !== undefined
+      ? [Array.isArray(name) ? name.join() : `${typeof name === 'object' ? '' : name}`]
+      : []
   })
+}
+
+function copied(value: unknown, levels = 9): unknown {
+  if (typeof value !== 'object' || value === null || levels === 0) return value
+  if (Array.isArray(value)) return value.map((one) => copied(one, levels - 1))
+  const copy: Record<string, unknown> = {}
+  for (const key of Object.keys(value)) copy[key] = copied((value as typeof copy)[key], levels - 1)
+  return copy
 }
 
 function parsed(text: string): unknown {

@@ -166,7 +166,7 @@ describe('oboToken and when it asks Entra', () => {
     expect(response.status).toBe(400)
     expect(await response.json()).toEqual({
       jsonrpc: '2.0',
-      error: { code: -32700, message: 'Parse error: the body is not JSON.' },
+      error: { code: -32700, message: 'Parse error: The body is not JSON.' },
       id: null,
     })
   })

@@ -164,12 +164,26 @@ describe('scopeGuard on a route', () => {
   it('reports every refusal', async () => {
     gate.logs.length = 0
     await ask(`${gate.url}/write`, reader)
+    await ask(`${gate.url}/role`, reader)
+    await ask(`${gate.url}/write`, daemon)
+    await post(`${gate.url}/mcp`, reader, { jsonrpc: '2.0', id: 1, method: ['tools/call'] })
+    const refusal = { message: 'mcp-entra: refusal', endpoint: 'gate' }
     expect(gate.logs).toEqual([
+      { ...refusal, reason: 'insufficient_scope', detail: 'This needs the scope notes.write.' },
       {
-        message: 'mcp-entra: refusal',
-        endpoint: 'gate',
-        reason: 'insufficient_scope',
-        detail: 'This needs the scope notes.write.',
+        ...refusal,
+        reason: 'access_denied',
+        detail: 'This needs one of the roles Notes.Admin. An administrator assigns roles.',
+      },
+      {
+        ...refusal,
+        reason: 'access_denied',
+        detail: 'This needs the scope notes.write. An administrator assigns roles.',
+      },
+      {
+        ...refusal,
+        reason: 'invalid_request',
+        detail: 'Invalid Request: The `method` is a string.',
       },
     ])
   })
@@ -292,9 +306,7 @@ describe('scopeGuard and tools', () => {
       { jsonrpc: '2.0', id: 1, method: 'tools/list' },
       { jsonrpc: '2.0', id: 1, method: 'resources/read', params: { uri: 'add_note' } },
       { jsonrpc: '2.0', id: 1, method: 'prompts/get', params: { name: 'add_note' } },
-      { jsonrpc: '2.0', id: 1, method: 'tools/call' },
-      { jsonrpc: '2.0', id: 1, method: 'tools/call', params: null },
-      { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: ['add_note'] } },
+      { jsonrpc: '2.0', id: 1, error: { code: -32601, message: 'tools/call' } },
       { jsonrpc: '2.0', id: 1, result: { method: 'tools/call', params: { name: 'add_note' } } },
     ]
     for (const message of messages) {
@@ -308,21 +320,6 @@ describe('scopeGuard and tools', () => {
       'notes.admin',
       'notes.read notes.admin',
     )
-  })
-
-  it('reads own members only: a __proto__ in the body is no method and no name', async () => {
-    const sneaky =
-      '{"jsonrpc":"2.0","id":1,"__proto__":{"method":"tools/call","params":{"name":"add_note"}}}'
-    expect((await post(`${gate.url}/mcp`, reader, sneaky)).status).toBe(200)
-    const call =
-      '{"method":"tools/call","params":{"__proto__":{"name":"list_notes"},"name":"add_note"}}'
-    expect((await post(`${gate.url}/mcp`, reader, call)).status).toBe(403)
-  })
-
-  it('takes the last of two equal members, as the transport will', async () => {
-    const body =
-      '{"method":"ping","method":"tools/call","params":{"name":"list_notes","name":"add_note"}}'
-    expect((await post(`${gate.url}/mcp`, reader, body)).status).toBe(403)
   })
 
   it('asks for a role where a tool does', async () => {
@@ -458,7 +455,7 @@ describe('scopeGuard and bodies', () => {
         await post(`${gate.url}/mcp`, writer, body),
         400,
         -32700,
-        'Parse error: the body is not JSON.',
+        'Parse error: The body is not JSON.',
       )
     },
   )
@@ -471,7 +468,7 @@ describe('scopeGuard and bodies', () => {
           await post(gate.url + path, writer, body),
           400,
           -32600,
-          'Invalid Request: the body is no JSON-RPC message.',
+          'Invalid Request: The body is no JSON-RPC message.',
         )
       }
     },

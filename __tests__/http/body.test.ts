@@ -147,6 +147,26 @@ describe('a JSON body', () => {
     expect(String(cause)).toMatch(/^SyntaxError/)
   })
 
+  it.each([
+    ['There are more than 64 levels.', '['.repeat(400)],
+    ['A member is there twice.', '{"a":1,"\\u0061":2}'],
+    ['There is a member __proto__.', '{"a":[{"__proto__":1}]}'],
+  ])('is refused: %s', async (why, text) => {
+    expect(await post(json, jsonType, text)).toEqual([400, refused(why)])
+  })
+
+  it('is refused in another charset, and compressed', async () => {
+    const answer = [400, refused('Send JSON in UTF-8, uncompressed.')]
+    const utf16 = { 'content-type': 'application/json; charset=utf-16le' }
+    expect(await post(json, utf16, Buffer.from('{}', 'utf16le'))).toEqual(answer)
+    expect(await post(json, { ...jsonType, 'content-encoding': 'gzip' }, '{}')).toEqual(answer)
+  })
+
+  it('is refused when its bytes are no UTF-8', async () => {
+    const answer = [400, refused('The body is not UTF-8.')]
+    expect(await post(json, jsonType, Buffer.from([0x22, 0xff, 0x22]))).toEqual(answer)
+  })
+
   it('is refused as a form', async () => {
     expect(await post(json, formType, '{}')).toEqual([400, refused('Send application/json.')])
   })

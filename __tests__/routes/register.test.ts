@@ -223,7 +223,10 @@ describe('junk', () => {
       body: `{"__proto__":{"redirect_uris":["${redirectUri}"]},"constructor":{"prototype":{"x":1}}}`,
     })
     expect(response.status).toBe(400)
-    expect(await jsonOf(response)).toMatchObject({ error: 'invalid_redirect_uri' })
+    expect(await jsonOf(response)).toMatchObject({
+      error: 'invalid_client_metadata',
+      error_description: 'There is a member __proto__.',
+    })
     expect(Object.hasOwn(Object.prototype, 'redirect_uris')).toBe(false)
   })
 

@@ -21,8 +21,9 @@ const compactForm = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*$/
 /**
  * Takes a compact JWS with a JSON payload apart.
  *
- * @returns undefined for anything that is not three base64url parts, the first two JSON objects
- * @see RFC 7515 section 5.2
+ * @returns undefined for anything that is not three base64url parts, the first two JSON objects. The bits that are
+ * left over at the end of the signature have to be zero: a good token is good in one spelling only.
+ * @see RFC 7515 section 5.2, RFC 4648 section 3.5
  */
 export function parseJws(token: string): ParsedJws | undefined {
   if (!compactForm.test(token)) return undefined
@@ -30,12 +31,15 @@ export function parseJws(token: string): ParsedJws | undefined {
   const second = token.indexOf('.', first + 1)
   const header = jsonObject(token.slice(0, first))
   const claims = header && jsonObject(token.slice(first + 1, second))
-  if (!header || !claims) return undefined
+  const signature = Buffer.from(token.slice(second + 1), 'base64url')
+  if (!header || !claims || signature.toString('base64url') !== token.slice(second + 1)) {
+    return undefined
+  }
   return {
     header,
     claims,
     signingInput: Buffer.from(token.slice(0, second), 'latin1'),
-    signature: Buffer.from(token.slice(second + 1), 'base64url'),
+    signature,
   }
 }
 

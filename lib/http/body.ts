@@ -1,7 +1,9 @@
 /** Request bodies: read once, bounded, or taken from a parser that the application mounted before us. */
+import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage } from 'node:http'
 import { OAuthError } from '../oauth/errors.js'
 import { type Params, singleParams } from '../oauth/params.js'
+import { JsonError, parseJson } from './json-text.js'
 
 /** A request that may have been through a body parser. */
 export type ParsedRequest = IncomingMessage & { body?: unknown }
@@ -33,19 +35,50 @@ export async function readForm(req: ParsedRequest, limit: number): Promise<Param
  * Reads a JSON body.
  *
  * @param limit bytes
- * @throws OAuthError `invalid_request`: another media type, too large, no JSON
+ * @throws OAuthError `invalid_request`: another media type, too large, no JSON, or what {@link parseJson} refuses
  */
 export async function readJson(req: ParsedRequest, limit: number): Promise<unknown> {
   if (mediaType(req) !== 'application/json') {
     throw new OAuthError('invalid_request', 'Send application/json.')
   }
   if (isParsed(req) && !isText(req.body)) return req.body
-  const text = await readText(req, limit)
-  try {
-    return JSON.parse(text) as unknown
-  } catch (cause) {
-    throw new OAuthError('invalid_request', 'The body is not JSON.', { cause })
+  if (!isPlainUtf8(req)) {
+    throw new OAuthError('invalid_request', 'Send JSON in UTF-8, uncompressed.')
   }
+  try {
+    return parseJson(await readUtf8(req, limit))
+  } catch (error) {
+    if (!(error instanceof JsonError)) throw error
+    throw new OAuthError('invalid_request', error.message, { cause: error.cause ?? error })
+  }
+}
+
+/**
+ * Whether a body that is still to be parsed says to be in UTF-8, and not compressed: to whoever believes what it
+ * says, it would be another body. What `express.text` and `express.raw` have read they have unpacked.
+ *
+ * @see RFC 8259 section 8.1
+ */
+export function isPlainUtf8(req: ParsedRequest): boolean {
+  if (isParsed(req) && typeof req.body === 'string') return true
+  const { 'content-type': type = '', 'content-encoding': encoding = '' } = req.headers
+  const charsets = [...type.matchAll(/;\s*charset\s*=\s*"?([^";\s]*)/gi)]
+  if (!charsets.every(([, charset = '']) => /^utf-?8$/i.test(charset))) return false
+  return isParsed(req) || /^(?:identity)?$/i.test(encoding)
+}
+
+/**
+ * Reads a body as text. What `express.text` has read is text already.
+ *
+ * @param limit bytes
+ * @throws OAuthError `invalid_request` with status 413 when there is more
+ * @throws JsonError for bytes that are no UTF-8
+ */
+export async function readUtf8(req: ParsedRequest, limit: number): Promise<string> {
+  if (isParsed(req) && typeof req.body === 'string') return req.body
+  const bytes = isParsed(req) && Buffer.isBuffer(req.body) ? req.body : await readBody(req, limit)
+  if (!isUtf8(bytes)) throw new JsonError('syntax', 'The body is not UTF-8.')
+  return bytes.toString('utf8')
 }
 
 /**
