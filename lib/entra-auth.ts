@@ -23,7 +23,7 @@ import {
 import { cookieFamily } from './http/cookies.js'
 import { learnScopes } from './known-scopes.js'
 import { knownCustomSchemes } from './oauth/redirect-uri.js'
-import type { ProxyContext, Report, Resource } from './routes/context.js'
+import type { LoginPolicy, ProxyContext, Report, Resource } from './routes/context.js'
 import { sharedTokens } from './shared-tokens.js'
 import { memoryStorage } from './storage/memory.js'
 import type { Storage } from './storage/storage.js'
@@ -114,6 +114,10 @@ export function entraAuth(options: EntraAuthOptions): EntraAuth {
       ...(options.maxDownstreamTokens !== undefined && { maxEntries: options.maxDownstreamTokens }),
       ...(options.shareDownstreamTokens && { shared: share(tokens?.vault, report) }),
     })
+  const policy: LoginPolicy = {
+    requiredRoles: options.requiredRoles ?? [],
+    allow: options.allow ?? (() => true),
+  }
   learnScopes(scopes.supported)
 
   const mode = { direct: false, proxy: false }
@@ -125,6 +129,7 @@ export function entraAuth(options: EntraAuthOptions): EntraAuth {
     verify: verifiedTokens({
       verifier,
       scopes,
+      policy,
       proxy: tokens,
       maxEntries: options.maxVerifiedTokens ?? 10_000,
       now,
@@ -143,6 +148,8 @@ export function entraAuth(options: EntraAuthOptions): EntraAuth {
           grants: tokens.grants,
           scopes,
           verifier,
+          policy,
+          report,
           now,
         }),
       authority,
@@ -187,10 +194,7 @@ export function entraAuth(options: EntraAuthOptions): EntraAuth {
         scopes,
         lifetimes,
         stepUpByLogin: options.stepUpByLogin ?? true,
-        policy: {
-          requiredRoles: options.requiredRoles ?? [],
-          allow: options.allow ?? (() => true),
-        },
+        policy,
         ...tokens,
         features: clientFloor.features,
         consentCookies: cookieFamily({ name: 'mcp-entra-consent', ...cookies }),

@@ -32,7 +32,10 @@ export type Report = (name: EventName, event: Readonly<Record<string, unknown>>)
 /** Names of the `diagnostics_channel` events, after `mcp-entra:`. */
 export type EventName = 'login' | 'token' | 'refusal' | 'exchange' | 'revocation' | 'failure'
 
-/** Who may come in, asked at login before a code is issued. */
+/**
+ * Which users may come in: asked at login before a code is issued, at every refresh, and once for a user's own
+ * Entra token. Apps without a user are not asked about: an administrator gave them the roles they have.
+ */
 export interface LoginPolicy {
   readonly requiredRoles: readonly string[]
   readonly allow: (user: User, claims: EntraClaims) => boolean | Promise<boolean>

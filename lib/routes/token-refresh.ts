@@ -9,6 +9,7 @@ import type { Renewal, Rotation } from '../tokens/refresh-token.js'
 import { requestedResource } from './authorization-request.js'
 import { accessClaims } from './callback.js'
 import type { ProxyContext } from './context.js'
+import { isPolicyRefusal, recheckPolicy } from './login-policy.js'
 import { tokenAnswer } from './token-answer.js'
 import type { TokenRequest } from './token-request.js'
 import { refreshOutcome, reportUpstream } from './upstream-outcome.js'
@@ -77,6 +78,7 @@ function renewal(context: ProxyContext, clientId: string, { sid }: RefreshRecord
       try {
         return await renewed(context, grant)
       } catch (error) {
+        if (isPolicyRefusal(error)) throw await lockOut(context, sid, error)
         if (!(error instanceof EntraError)) throw error
         reportUpstream(context.report, 'token', error)
         const outcome = refreshOutcome(error)
@@ -89,12 +91,26 @@ function renewal(context: ProxyContext, clientId: string, { sid }: RefreshRecord
   }
 }
 
+/** The login policy has turned against a user: their grant ends, on every replica. */
+export async function lockOut(
+  { grants, report }: Pick<ProxyContext, 'grants' | 'report'>,
+  sid: string,
+  { description }: OAuthError,
+): Promise<OAuthError> {
+  await grants.revoke(sid)
+  report('revocation', { reason: 'login_policy', detail: description })
+  return new OAuthError('invalid_grant', 'The login has ended. Sign in again.')
+}
+
 /** What a grant is renewed with. */
-export type RenewalContext = Pick<ProxyContext, 'tokenEndpoint' | 'scopes' | 'verifier' | 'now'>
+export type RenewalContext = Pick<
+  ProxyContext,
+  'tokenEndpoint' | 'scopes' | 'verifier' | 'policy' | 'now'
+>
 
 /**
  * A grant with new tokens of Entra's. What was requested at login is asked again, never what was granted: so
- * nothing grows and nothing is lost.
+ * nothing grows and nothing is lost. The login policy is asked again, about the claims that Entra sends now.
  *
  * @throws EntraError
  * @throws OAuthError `invalid_grant` when there is nothing to renew it with
@@ -109,10 +125,12 @@ export async function renewed(context: RenewalContext, grant: Grant): Promise<Gr
   })
   const claims = await accessClaims(context, tokens.accessToken).catch(unusable)
   if (claims.oid !== grant.user.oid || claims.tid !== grant.user.tid) throw ended()
+  const user = { ...grant.user, roles: claims.roles ?? [] }
+  await recheckPolicy(context.policy, user, claims)
   const now = Math.floor(context.now() / 1000)
   return {
     ...grant,
-    user: { ...grant.user, roles: claims.roles ?? [] },
+    user,
     scopes: context.scopes.grant(
       grant.requested,
       context.scopes.fromUpstream(tokens.scope ?? claims.scp),
