@@ -6,7 +6,7 @@ import { reporter } from './diagnostics.js'
 import { downstreamExchange, type Exchange, exchangeReporter } from './downstream-exchange.js'
 import { entraAuthority } from './entra/authority.js'
 import { onBehalfOf } from './entra/on-behalf-of.js'
-import type { ScopeStrategy } from './entra/scopes.js'
+import { advertisedScopes, type ScopeStrategy } from './entra/scopes.js'
 import { signingKeys } from './entra/signing-keys.js'
 import { tokenEndpoint } from './entra/token-endpoint.js'
 import { entraVerifier } from './entra/verify.js'
@@ -167,7 +167,7 @@ export function entraAuth(options: EntraAuthOptions): EntraAuth {
       mode.direct = true
       return {
         issuer: authority.authorizationServer,
-        upstreamScopes: upstreamNames(scopes, scopes.required),
+        upstreamScopes: upstreamNames(scopes, advertisedScopes(scopes)),
       }
     },
   })

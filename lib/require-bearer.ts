@@ -1,6 +1,7 @@
 /** The gate: a good token becomes `req.auth`, everything else a challenge that tells a client how to get one. */
 import type { ServerResponse } from 'node:http'
 import { type AuthInfo, type AuthInternals, type RefuseScopes, withInternals } from './auth-info.js'
+import { advertisedScopes } from './entra/scopes.js'
 import type { EntraAuth, GateContext } from './entra-auth.js'
 import { allowAnyOrigin, exposeChallenge } from './http/cors.js'
 import { noStore, sendOAuthError } from './http/respond.js'
@@ -138,7 +139,7 @@ function internals(gate: Gate, verified: VerifiedToken): AuthInternals {
 function challengeBare({ context, resource }: Gate, res: ServerResponse): void {
   const challenge = bearerChallenge({
     resource_metadata: resource.metadataUrl,
-    scope: context.challengeScopes(context.scopes.required),
+    scope: context.challengeScopes(advertisedScopes(context.scopes)),
   })
   allowAnyOrigin(res)
   noStore(res)
@@ -157,13 +158,17 @@ function refuse(
   if (!(error instanceof OAuthError)) return next(error)
   report(context, error)
   if (error.status === 401) {
+    // For a token that was good once these are its own: a new login is not to bring less than was lost.
+    const told = error.scopes
+      ? new Set([...context.scopes.required, ...error.scopes])
+      : advertisedScopes(context.scopes)
     const { error: code, error_description } = error.toBody()
     res.setHeader(
       'WWW-Authenticate',
       bearerChallenge({
         error: code,
         error_description,
-        scope: context.challengeScopes(context.scopes.required),
+        scope: context.challengeScopes([...told]),
         resource_metadata: resource.metadataUrl,
       }),
     )

@@ -10,7 +10,7 @@ import { OAuthError } from './oauth/errors.js'
 import type { LoginPolicy } from './routes/context.js'
 import { isPolicyRefusal, recheckPolicy } from './routes/login-policy.js'
 import type { VaultRecord } from './storage/vault.js'
-import type { AccessTokenClaims, AccessTokens } from './tokens/access-token.js'
+import { type AccessTokenClaims, type AccessTokens, scopesOf } from './tokens/access-token.js'
 import type { Grants } from './tokens/grants.js'
 import type { Grant, User } from './tokens/records.js'
 
@@ -151,7 +151,7 @@ export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
     const record = await proxy?.grants.reread(sid as string, entry.record as VaultRecord<Grant>)
     if (!record || isRevoked(record.value, entry.jti)) {
       entries.delete(endOf(entry.token))
-      throw revoked()
+      throw revoked(entry.verified.scopes)
     }
     // Refreshed meanwhile, by whichever replica: what Entra said last is what counts.
     const verified =
@@ -169,7 +169,8 @@ export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
     const time = now()
     if (entry.verified.expiresAt * 1000 <= time) {
       entries.delete(endOf(token))
-      throw new OAuthError('invalid_token', 'The access token has expired.')
+      const scopes = entry.record && entry.verified.scopes
+      throw new OAuthError('invalid_token', 'The access token has expired.', { scopes })
     }
     if (entry.record === undefined || isFresh(entry, time)) return entry.verified
     entry.check ??= again(entry).finally(() => {
@@ -198,12 +199,9 @@ function endOf(token: string): string {
   return token.slice(-43)
 }
 
-async function liveGrant(
-  grants: Grants,
-  { sid, jti }: AccessTokenClaims,
-): Promise<VaultRecord<Grant>> {
-  const record = await grants.read(sid)
-  if (!record || isRevoked(record.value, jti)) throw revoked()
+async function liveGrant(grants: Grants, claims: AccessTokenClaims): Promise<VaultRecord<Grant>> {
+  const record = await grants.read(claims.sid)
+  if (!record || isRevoked(record.value, claims.jti)) throw revoked(scopesOf(claims))
   return record
 }
 
@@ -211,15 +209,16 @@ function isRevoked({ revoked }: Grant, jti: string | undefined): boolean {
   return jti !== undefined && revoked !== undefined && Object.hasOwn(revoked, jti)
 }
 
-function revoked(): OAuthError {
-  return new OAuthError('invalid_token', 'The access token has been revoked.')
+/** @param scopes those of the token, whose signature is ours: a new login is to ask for as much */
+function revoked(scopes: readonly string[]): OAuthError {
+  return new OAuthError('invalid_token', 'The access token has been revoked.', { scopes })
 }
 
 function ownEntry(token: AccessTokenClaims, record: VaultRecord<Grant>) {
   const verified: VerifiedToken = {
     kind: 'proxy',
     clientId: token.client_id,
-    scopes: token.scope === '' ? [] : token.scope.split(' '),
+    scopes: scopesOf(token),
     expiresAt: token.exp,
     resource: token.aud,
     sid: token.sid,
