@@ -68,8 +68,9 @@ export interface EntraAuthOptions extends ClientOptions {
    */
   readonly allowRedirect?: (redirectUri: URL) => boolean
   /**
-   * After a 403 the next refresh without `scope` is refused for a minute, so that clients which refresh instead
-   * of logging in again (MCP SDK v1) get the scopes they lack (default true).
+   * After a 403 for scopes that the login lacks, a refresh without `scope` answers `interaction_required` for a
+   * minute, but no longer than the refused token lives: so clients which refresh instead of logging in again (MCP
+   * SDK v1) get the scopes they lack (default true).
    */
   readonly stepUpByLogin?: boolean
   /** Verified tokens to remember (default 10,000). */

@@ -35,6 +35,7 @@ import { clients } from './tokens/clients.js'
 import { grants } from './tokens/grants.js'
 import { type Lifetimes, lifetimes as readLifetimes } from './tokens/lifetimes.js'
 import { refreshTokens } from './tokens/refresh-token.js'
+import { stepUps } from './tokens/step-ups.js'
 import { type VerifiedToken, type VerifyToken, verifiedTokens } from './verified-tokens.js'
 
 /** Longest wait for Entra's token endpoint: well below what clients and proxies in front of us allow. */
@@ -47,9 +48,10 @@ export interface GateContext {
   readonly scopes: ScopeStrategy
   readonly verify: VerifyToken
   readonly report: Report
-  /** Scopes as a client has to ask for them: ours, or in direct mode Entra's. */
+  /** Scopes as a client has to ask for them: ours, or in direct mode Entra's. Without those that are no more. */
   challengeScopes(scopes: readonly string[]): string
-  askForStepUp(verified: VerifiedToken): Promise<void>
+  /** Makes the client log in for those of `needed` that its login lacks, if there are any. */
+  askForStepUp(verified: VerifiedToken, needed: readonly string[]): Promise<void>
   readonly exchange: Exchange
   /** Where a client that understands a claims challenge takes it. */
   authorizationUri(tid: string): string
@@ -134,9 +136,11 @@ export function entraAuth(options: EntraAuthOptions): EntraAuth {
       maxEntries: options.maxVerifiedTokens ?? 10_000,
       now,
     }),
-    challengeScopes: (names: readonly string[]) =>
-      (mode.direct && !mode.proxy ? upstreamNames(scopes, names) : names).join(' '),
-    askForStepUp: stepUp(tokens, options.stepUpByLogin ?? true, report, now),
+    challengeScopes: (names: readonly string[]) => {
+      const known = names.filter((name) => scopes.supported.includes(name))
+      return (mode.direct && !mode.proxy ? upstreamNames(scopes, known) : known).join(' ')
+    },
+    askForStepUp: stepUp(scopes, tokens, options.stepUpByLogin ?? true, report, now),
     exchange: downstreamExchange({
       exchanges,
       tokens,
@@ -230,6 +234,7 @@ function tokenFloor(
     vault: records,
     grants: allGrants,
     challenges: challenges(records),
+    stepUps: stepUps(records, now),
     ...floor.clientFloor.build({ registered, records, baseUrl, customSchemes, now }),
     codes: authorizationCodes(records, allGrants, lifetimes, now),
     refreshTokens: refreshTokens(records, allGrants, lifetimes, now),
@@ -253,18 +258,23 @@ function share(vault: Vault | undefined, report: Report) {
 const markEvery = 20_000
 
 function stepUp(
-  tokens: Pick<ProxyContext, 'grants'> | undefined,
+  scopes: ScopeStrategy,
+  tokens: Pick<ProxyContext, 'stepUps'> | undefined,
   enabled: boolean,
   report: Report,
   now: () => number,
 ): GateContext['askForStepUp'] {
   const marked = new WeakMap<VerifiedToken, number>()
-  return async (verified) => {
-    if (!enabled || !tokens || verified.sid === undefined) return
+  return async (verified, needed) => {
+    const { sid, grant, expiresAt } = verified
+    if (!enabled || !tokens || sid === undefined || !grant) return
+    // A token that was only narrowed is widened by refreshing: no login is needed for that.
+    const lacking = scopes.missing(grant.scopes, needed)
+    if (lacking.length === 0) return
     const time = now()
     if (time - (marked.get(verified) ?? Number.NEGATIVE_INFINITY) < markEvery) return
     try {
-      await tokens.grants.askForStepUp(verified.sid)
+      await tokens.stepUps.remember(sid, lacking, expiresAt)
       marked.set(verified, time)
     } catch (error) {
       // The 403 is right all the same.

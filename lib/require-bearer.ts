@@ -185,7 +185,7 @@ async function refuseScopes(
 ): Promise<void> {
   const error = new OAuthError('insufficient_scope', description)
   report(context, error)
-  await context.askForStepUp(verified)
+  await context.askForStepUp(verified, needed)
   // Everything the operation needs, and what the caller holds already: SDK v1 asks for this and no more.
   const scopes = [...new Set([...verified.scopes, ...needed])]
   res.setHeader(

@@ -284,16 +284,3 @@ describe('a lock that could not be given back', () => {
     },
   )
 })
-
-describe('the need to step up', () => {
-  it('is remembered for a minute, for one grant', async () => {
-    const { replica, clock } = world()
-    const { grants } = replica()
-    expect(await grants.needsStepUp('sid')).toBe(false)
-    await grants.askForStepUp('sid')
-    expect(await replica().grants.needsStepUp('sid')).toBe(true)
-    expect(await grants.needsStepUp('other')).toBe(false)
-    clock.now += 60_000
-    expect(await grants.needsStepUp('sid')).toBe(false)
-  })
-})

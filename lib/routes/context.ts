@@ -15,6 +15,7 @@ import type { Grants } from '../tokens/grants.js'
 import type { Lifetimes } from '../tokens/lifetimes.js'
 import type { User } from '../tokens/records.js'
 import type { RefreshTokens } from '../tokens/refresh-token.js'
+import type { StepUps } from '../tokens/step-ups.js'
 
 /** One protected MCP endpoint. */
 export interface Resource {
@@ -73,6 +74,7 @@ export interface ProxyContext {
   readonly features: ClientFeatures
   readonly grants: Grants
   readonly challenges: Challenges
+  readonly stepUps: StepUps
   readonly codes: AuthorizationCodes
   readonly refreshTokens: RefreshTokens
   readonly accessTokens: AccessTokens

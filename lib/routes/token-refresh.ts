@@ -1,6 +1,7 @@
 /** `grant_type=refresh_token`: one caller asks Entra, all get the same answer. */
 import { sha256 } from '../crypto/hashing.js'
 import { EntraError } from '../entra/errors.js'
+import { withRequired } from '../entra/scopes.js'
 import { OAuthError, unavailable } from '../oauth/errors.js'
 import { required } from '../oauth/params.js'
 import { blocks, challengedUser } from '../tokens/challenges.js'
@@ -15,8 +16,9 @@ import type { TokenRequest } from './token-request.js'
 import { refreshOutcome, reportUpstream } from './upstream-outcome.js'
 
 /**
- * @throws OAuthError `invalid_grant` when the login has ended; 503 when Entra cannot be asked: then the
- *   refresh token is as good as before
+ * @throws OAuthError `invalid_grant` when the login has ended; `interaction_required` when the client was just
+ *   refused for scopes that its login lacks; 503 when Entra or the login policy cannot be asked. After the
+ *   latter two the refresh token is as good as before
  * @see RFC 6749 section 6, RFC 9700 section 4.14.2
  */
 export async function refreshTokenGrant(
@@ -28,16 +30,16 @@ export async function refreshTokenGrant(
   if (!record || record.client !== sha256(client.id)) throw ended()
   const grant = (await context.grants.read(record.sid))?.value
   if (!grant) throw ended()
+  const named = namedScopes(context, params.scope)
   await checkRequest(context, params, record, grant)
+  await checkScopes(context, named, record.sid, grant)
   const rotation = await context.refreshTokens.rotate(
     refreshToken,
     record,
     renewal(context, client.id, record),
   )
   const answer = concluded(context, rotation)
-  return params.scope === undefined
-    ? answer
-    : narrowed(context, params.scope, client.id, record, answer)
+  return named.length === 0 ? answer : narrowed(context, named, client.id, record, answer)
 }
 
 async function checkRequest(
@@ -58,17 +60,30 @@ async function checkRequest(
       'Microsoft Entra wants more of the user. Authorize again.',
     )
   }
-  if (params.scope !== undefined) {
-    const wanted = context.scopes.fromClient(params.scope)
-    if (context.scopes.missing(grant.scopes, wanted).length > 0) {
-      throw new OAuthError(
-        'invalid_scope',
-        "'scope' asks for more than was granted. Authorize again.",
-      )
-    }
-  } else if (context.stepUpByLogin && (await context.grants.needsStepUp(sid))) {
-    // SDK v1 clients answer a 403 by refreshing; only a refusal makes them log in for the scopes they lack.
-    throw new OAuthError('invalid_grant', 'More scopes are needed. Authorize again.')
+}
+
+/** Scopes by name; none when the client names none of ours: then it asks for all that was granted. */
+function namedScopes({ scopes }: ProxyContext, scope: string | undefined): readonly string[] {
+  return scope === undefined ? [] : scopes.fromClient(scope, [])
+}
+
+async function checkScopes(
+  { scopes, stepUpByLogin, stepUps }: ProxyContext,
+  named: readonly string[],
+  sid: string,
+  grant: Grant,
+): Promise<void> {
+  if (scopes.missing(grant.scopes, named).length > 0) {
+    throw new OAuthError(
+      'invalid_scope',
+      "'scope' asks for more than was granted. Authorize again.",
+    )
+  }
+  if (!stepUpByLogin || named.length > 0) return
+  // SDK v1 clients answer a 403 by refreshing; only a refusal makes them log in for the scopes they lack. This
+  // one leaves them their tokens: after `invalid_grant` some drop those, and every other tool with them.
+  if (scopes.missing(grant.scopes, await stepUps.read(sid)).length > 0) {
+    throw new OAuthError('interaction_required', 'More scopes are needed. Authorize again.')
   }
 }
 
@@ -113,7 +128,8 @@ export type RenewalContext = Pick<
  * nothing grows and nothing is lost. The login policy is asked again, about the claims that Entra sends now.
  *
  * @throws EntraError
- * @throws OAuthError `invalid_grant` when there is nothing to renew it with
+ * @throws OAuthError `invalid_grant` when there is nothing to renew it with, `access_denied` when the user may
+ *   not come in any more, 503 when nobody knows
  */
 export async function renewed(context: RenewalContext, grant: Grant): Promise<Grant> {
   const { refreshToken } = grant.upstream
@@ -159,15 +175,14 @@ function concluded(context: ProxyContext, rotation: Rotation): TokenAnswer {
 /** Fewer scopes for this one access token; the refresh token keeps them all (RFC 6749 section 6). */
 async function narrowed(
   context: ProxyContext,
-  scope: string,
+  named: readonly string[],
   clientId: string,
   { sid }: RefreshRecord,
   answer: TokenAnswer,
 ): Promise<TokenAnswer> {
-  const wanted = context.scopes.fromClient(scope)
   const grant = (await context.grants.read(sid))?.value
   if (!grant) throw ended()
-  const scopes = context.scopes.grant(wanted, grant.scopes)
+  const scopes = context.scopes.grant(withRequired(context.scopes, named), grant.scopes)
   if (scopes.join(' ') === answer.scope) return answer
   return tokenAnswer(context, { sid, grant, clientId, scopes }, answer.refresh_token)
 }

@@ -23,16 +23,12 @@ export interface Grants {
   readonly revocations: number
   /** Seconds the grant may still live. */
   remaining(grant: Grant): number
-  /** Remembers for a while that the client needs to log in for more scopes. */
-  askForStepUp(sid: string): Promise<void>
-  needsStepUp(sid: string): Promise<boolean>
 }
 
 const lockSeconds = 30
 /** Further tries to give a lock back, and milliseconds between them. */
 const releaseTries = 5
 const releasePause = 1000
-const stepUpSeconds = 60
 /** Far longer than any edit of a grant can be under way. */
 const revocationSeconds = 600
 /** Milliseconds to wait for another editor before answering 503. */
@@ -43,7 +39,6 @@ export function grants(vault: Vault, lifetimes: Lifetimes, now: () => number): G
   const records = vault.shelf<Grant>('grant')
   const revokedMarks = vault.shelf<true>('revoked')
   const locks = vault.shelf<true>('lock')
-  const stepUps = vault.shelf<true>('step-up')
 
   const remaining = (grant: Grant) =>
     Math.min(lifetimes.grant, grant.createdAt + lifetimes.grantMaxAge - now() / 1000)
@@ -113,7 +108,5 @@ export function grants(vault: Vault, lifetimes: Lifetimes, now: () => number): G
       return revocations
     },
     remaining,
-    askForStepUp: (sid: string) => stepUps.write(sid, true, stepUpSeconds),
-    needsStepUp: async (sid: string) => (await stepUps.read(sid)) !== undefined,
   })
 }
