@@ -46,9 +46,18 @@ export interface EntraAuthOptions extends ClientOptions {
   /** Path of the redirect URI registered at Entra (default `/auth/callback`). */
   readonly callbackPath?: string
   readonly lifetimes?: Partial<Lifetimes>
-  /** Asked at login, after Entra's tokens were verified: false is `access_denied`. */
+  /**
+   * Whether a user may come in. Asked about verified claims: at login (of id token and access token; false is
+   * `access_denied`), at every refresh (of the access token; false ends the login), and once for each Entra token
+   * that a user brings to a gate (false is a 403 as long as that token lives). Add optional claims that it reads
+   * to the access token, not to the id token alone. When it throws, or takes longer than 10 seconds, nobody is let
+   * in and nothing is lost: the login ends in `server_error`, the others are a 503.
+   */
   readonly allow?: LoginPolicy['allow']
-  /** App roles, one of which a user must have to log in. */
+  /**
+   * App roles, one of which a user must have: checked where `allow` is asked. Apps without a user need any role at
+   * all; which one, `scopeGuard({ roles })` says.
+   */
   readonly requiredRoles?: readonly string[]
   /** Private-use URI schemes of clients to allow besides the known ones: `['myapp:']`. */
   readonly customSchemes?: readonly string[]
@@ -59,8 +68,9 @@ export interface EntraAuthOptions extends ClientOptions {
    */
   readonly allowRedirect?: (redirectUri: URL) => boolean
   /**
-   * After a 403 the next refresh without `scope` is refused for a minute, so that clients which refresh instead
-   * of logging in again (MCP SDK v1) get the scopes they lack (default true).
+   * After a 403 for scopes that the login lacks, a refresh without `scope` answers `interaction_required` for a
+   * minute, but no longer than the refused token lives: so clients which refresh instead of logging in again (MCP
+   * SDK v1) get the scopes they lack (default true).
    */
   readonly stepUpByLogin?: boolean
   /** Verified tokens to remember (default 10,000). */

@@ -6,7 +6,7 @@ import { reporter } from './diagnostics.js'
 import { downstreamExchange, type Exchange, exchangeReporter } from './downstream-exchange.js'
 import { entraAuthority } from './entra/authority.js'
 import { onBehalfOf } from './entra/on-behalf-of.js'
-import type { ScopeStrategy } from './entra/scopes.js'
+import { advertisedScopes, type ScopeStrategy } from './entra/scopes.js'
 import { signingKeys } from './entra/signing-keys.js'
 import { tokenEndpoint } from './entra/token-endpoint.js'
 import { entraVerifier } from './entra/verify.js'
@@ -23,7 +23,7 @@ import {
 import { cookieFamily } from './http/cookies.js'
 import { learnScopes } from './known-scopes.js'
 import { knownCustomSchemes } from './oauth/redirect-uri.js'
-import type { ProxyContext, Report, Resource } from './routes/context.js'
+import type { LoginPolicy, ProxyContext, Report, Resource } from './routes/context.js'
 import { sharedTokens } from './shared-tokens.js'
 import { memoryStorage } from './storage/memory.js'
 import type { Storage } from './storage/storage.js'
@@ -35,6 +35,7 @@ import { clients } from './tokens/clients.js'
 import { grants } from './tokens/grants.js'
 import { type Lifetimes, lifetimes as readLifetimes } from './tokens/lifetimes.js'
 import { refreshTokens } from './tokens/refresh-token.js'
+import { stepUps } from './tokens/step-ups.js'
 import { type VerifiedToken, type VerifyToken, verifiedTokens } from './verified-tokens.js'
 
 /** Longest wait for Entra's token endpoint: well below what clients and proxies in front of us allow. */
@@ -47,9 +48,10 @@ export interface GateContext {
   readonly scopes: ScopeStrategy
   readonly verify: VerifyToken
   readonly report: Report
-  /** Scopes as a client has to ask for them: ours, or in direct mode Entra's. */
+  /** Scopes as a client has to ask for them: ours, or in direct mode Entra's. Without those that are no more. */
   challengeScopes(scopes: readonly string[]): string
-  askForStepUp(verified: VerifiedToken): Promise<void>
+  /** Makes the client log in for those of `needed` that its login lacks, if there are any. */
+  askForStepUp(verified: VerifiedToken, needed: readonly string[]): Promise<void>
   readonly exchange: Exchange
   /** Where a client that understands a claims challenge takes it. */
   authorizationUri(tid: string): string
@@ -114,6 +116,10 @@ export function entraAuth(options: EntraAuthOptions): EntraAuth {
       ...(options.maxDownstreamTokens !== undefined && { maxEntries: options.maxDownstreamTokens }),
       ...(options.shareDownstreamTokens && { shared: share(tokens?.vault, report) }),
     })
+  const policy: LoginPolicy = {
+    requiredRoles: options.requiredRoles ?? [],
+    allow: options.allow ?? (() => true),
+  }
   learnScopes(scopes.supported)
 
   const mode = { direct: false, proxy: false }
@@ -125,13 +131,16 @@ export function entraAuth(options: EntraAuthOptions): EntraAuth {
     verify: verifiedTokens({
       verifier,
       scopes,
+      policy,
       proxy: tokens,
       maxEntries: options.maxVerifiedTokens ?? 10_000,
       now,
     }),
-    challengeScopes: (names: readonly string[]) =>
-      (mode.direct && !mode.proxy ? upstreamNames(scopes, names) : names).join(' '),
-    askForStepUp: stepUp(tokens, options.stepUpByLogin ?? true, report, now),
+    challengeScopes: (names: readonly string[]) => {
+      const known = names.filter((name) => scopes.supported.includes(name))
+      return (mode.direct && !mode.proxy ? upstreamNames(scopes, known) : known).join(' ')
+    },
+    askForStepUp: stepUp(scopes, tokens, options.stepUpByLogin ?? true, report, now),
     exchange: downstreamExchange({
       exchanges,
       tokens,
@@ -143,6 +152,8 @@ export function entraAuth(options: EntraAuthOptions): EntraAuth {
           grants: tokens.grants,
           scopes,
           verifier,
+          policy,
+          report,
           now,
         }),
       authority,
@@ -160,7 +171,7 @@ export function entraAuth(options: EntraAuthOptions): EntraAuth {
       mode.direct = true
       return {
         issuer: authority.authorizationServer,
-        upstreamScopes: upstreamNames(scopes, scopes.required),
+        upstreamScopes: upstreamNames(scopes, advertisedScopes(scopes)),
       }
     },
   })
@@ -187,10 +198,7 @@ export function entraAuth(options: EntraAuthOptions): EntraAuth {
         scopes,
         lifetimes,
         stepUpByLogin: options.stepUpByLogin ?? true,
-        policy: {
-          requiredRoles: options.requiredRoles ?? [],
-          allow: options.allow ?? (() => true),
-        },
+        policy,
         ...tokens,
         features: clientFloor.features,
         consentCookies: cookieFamily({ name: 'mcp-entra-consent', ...cookies }),
@@ -226,6 +234,7 @@ function tokenFloor(
     vault: records,
     grants: allGrants,
     challenges: challenges(records),
+    stepUps: stepUps(records, now),
     ...floor.clientFloor.build({ registered, records, baseUrl, customSchemes, now }),
     codes: authorizationCodes(records, allGrants, lifetimes, now),
     refreshTokens: refreshTokens(ring, records, allGrants, lifetimes, now),
@@ -249,18 +258,23 @@ function share(vault: Vault | undefined, report: Report) {
 const markEvery = 20_000
 
 function stepUp(
-  tokens: Pick<ProxyContext, 'grants'> | undefined,
+  scopes: ScopeStrategy,
+  tokens: Pick<ProxyContext, 'stepUps'> | undefined,
   enabled: boolean,
   report: Report,
   now: () => number,
 ): GateContext['askForStepUp'] {
   const marked = new WeakMap<VerifiedToken, number>()
-  return async (verified) => {
-    if (!enabled || !tokens || verified.sid === undefined) return
+  return async (verified, needed) => {
+    const { sid, grant, expiresAt } = verified
+    if (!enabled || !tokens || sid === undefined || !grant) return
+    // A token that was only narrowed is widened by refreshing: no login is needed for that.
+    const lacking = scopes.missing(grant.scopes, needed)
+    if (lacking.length === 0) return
     const time = now()
     if (time - (marked.get(verified) ?? Number.NEGATIVE_INFINITY) < markEvery) return
     try {
-      await tokens.grants.askForStepUp(verified.sid)
+      await tokens.stepUps.remember(sid, lacking, expiresAt)
       marked.set(verified, time)
     } catch (error) {
       // The 403 is right all the same.

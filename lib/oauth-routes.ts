@@ -1,5 +1,6 @@
 /** The OAuth proxy: its endpoints, their methods, CORS, and one error boundary around them. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { advertisedScopes } from './entra/scopes.js'
 import type { EntraAuth } from './entra-auth.js'
 import { allowAnyOrigin, answerPreflight } from './http/cors.js'
 import { closeIfUnread, sendJson, sendOAuthError, sendPage } from './http/respond.js'
@@ -113,7 +114,7 @@ function discoveryDocuments(context: ProxyContext): [string, unknown][] {
       resource,
       resourceName,
       authorizationServers: [baseUrl],
-      scopes: scopes.required,
+      scopes: advertisedScopes(scopes),
     }),
   ])
   return [

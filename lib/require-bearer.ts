@@ -1,6 +1,7 @@
 /** The gate: a good token becomes `req.auth`, everything else a challenge that tells a client how to get one. */
 import type { ServerResponse } from 'node:http'
 import { type AuthInfo, type AuthInternals, type RefuseScopes, withInternals } from './auth-info.js'
+import { advertisedScopes } from './entra/scopes.js'
 import type { EntraAuth, GateContext } from './entra-auth.js'
 import { allowAnyOrigin, exposeChallenge } from './http/cors.js'
 import { noStore, sendOAuthError } from './http/respond.js'
@@ -147,7 +148,7 @@ function internals(gate: Gate, verified: VerifiedToken): AuthInternals {
 function challengeBare({ context, resource }: Gate, res: ServerResponse): void {
   const challenge = bearerChallenge({
     resource_metadata: resource.metadataUrl,
-    scope: context.challengeScopes(context.scopes.required),
+    scope: context.challengeScopes(advertisedScopes(context.scopes)),
   })
   allowAnyOrigin(res)
   noStore(res)
@@ -167,13 +168,17 @@ function refuse(
   report(context, error)
   if (isAnswered(res)) return
   if (error.status === 401) {
+    // For a token that was good once these are its own: a new login is not to bring less than was lost.
+    const told = error.scopes
+      ? new Set([...context.scopes.required, ...error.scopes])
+      : advertisedScopes(context.scopes)
     const { error: code, error_description } = error.toBody()
     res.setHeader(
       'WWW-Authenticate',
       bearerChallenge({
         error: code,
         error_description,
-        scope: context.challengeScopes(context.scopes.required),
+        scope: context.challengeScopes([...told]),
         resource_metadata: resource.metadataUrl,
       }),
     )
@@ -201,7 +206,7 @@ async function refuseScopes(
 ): Promise<void> {
   const error = new OAuthError('insufficient_scope', description)
   report(context, error)
-  await context.askForStepUp(verified)
+  await context.askForStepUp(verified, needed)
   if (isAnswered(res)) return
   // Everything the operation needs, and what the caller holds already: SDK v1 asks for this and no more.
   const scopes = [...new Set([...verified.scopes, ...needed])]

@@ -7,8 +7,10 @@ import { type ParsedJws, parseJws } from './crypto/jws.js'
 import type { ScopeStrategy } from './entra/scopes.js'
 import { type EntraClaims, type EntraVerifier, isAppOnly } from './entra/verify.js'
 import { OAuthError } from './oauth/errors.js'
+import type { LoginPolicy } from './routes/context.js'
+import { isPolicyRefusal, recheckPolicy } from './routes/login-policy.js'
 import type { VaultRecord } from './storage/vault.js'
-import type { AccessTokenClaims, AccessTokens } from './tokens/access-token.js'
+import { type AccessTokenClaims, type AccessTokens, scopesOf } from './tokens/access-token.js'
 import type { Grants } from './tokens/grants.js'
 import type { Grant, User } from './tokens/records.js'
 
@@ -37,6 +39,8 @@ export interface VerifiedToken {
 export interface VerifiedTokensOptions {
   readonly verifier: EntraVerifier
   readonly scopes: ScopeStrategy
+  /** Asked about a user who brings a token of Entra's; who logged in here was asked about then. */
+  readonly policy: LoginPolicy
   readonly proxy?: { readonly accessTokens: AccessTokens; readonly grants: Grants } | undefined
   readonly maxEntries: number
   /** Milliseconds since the epoch. */
@@ -60,25 +64,33 @@ interface Entry {
   check?: Promise<VerifiedToken>
 }
 
+/** A token of Entra's whose user may not come in. */
+interface Refusal {
+  readonly token: string
+  readonly error: OAuthError
+  /** Seconds since the epoch: until then nobody is asked about this token again. */
+  readonly expiresAt: number
+}
+
+/** Refusals to remember: a map of their own, so that users who may not come in push out nobody who may. */
+const mostRefusals = 1000
 /** Milliseconds for which a grant is taken to be as it was last read. */
 const recheck = 1000
 /** Longest token worth looking at, in characters. */
 const longestToken = 16_384
 
-/** @throws (the function it returns) OAuthError `invalid_token`, or 503 when the store or Entra's keys are out of reach */
+/**
+ * @throws (the function it returns) OAuthError `invalid_token`; `access_denied` for a user whom the login policy
+ *   does not let in; 503 when the store, Entra's keys or the policy are out of reach
+ */
 export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
   const { now, maxEntries, proxy } = options
   const entries = new Map<string, Entry>()
+  const refusals = new Map<string, Refusal>()
   const examinations = new Map<string, Promise<VerifiedToken>>()
 
   const remember = (entry: Entry): VerifiedToken => {
-    const key = endOf(entry.token)
-    entries.delete(key)
-    entries.set(key, entry)
-    if (entries.size > maxEntries) {
-      const [oldest] = entries.keys()
-      if (oldest !== undefined) entries.delete(oldest)
-    }
+    put(entries, entry, maxEntries)
     return entry.verified
   }
 
@@ -102,15 +114,32 @@ export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
     return remember({ token, ...ownEntry(claims, await liveGrant(grants, claims)), ...seen })
   }
 
-  const entras = (token: string, claims: EntraClaims) => {
+  /** One of Entra's. The policy's answer holds as long as the token, whichever it is; an outage is no answer. */
+  const entras = async (token: string, claims: EntraClaims) => {
     const verified = entraToken(token, claims, options.scopes)
+    try {
+      if (verified.user) await recheckPolicy(options.policy, verified.user, claims)
+    } catch (error) {
+      if (isPolicyRefusal(error))
+        put(refusals, { token, error, expiresAt: claims.exp }, mostRefusals)
+      throw error
+    }
     return remember({ token, verified, checkedAt: now(), revocations: 0 })
+  }
+
+  const throwIfRefused = (token: string) => {
+    const refusal = refusals.get(endOf(token))
+    if (refusal?.token !== token) return
+    if (refusal.expiresAt * 1000 > now()) throw refusal.error
+    // A new token may say other things about the user: the client is to get itself one.
+    throw new OAuthError('invalid_token', 'The access token has expired.')
   }
 
   /** However many requests bring a new token at once, it is examined once. */
   const first = (token: string): Promise<VerifiedToken> => {
     const running = examinations.get(token)
     if (running) return running
+    throwIfRefused(token)
     const examination = examine(token).finally(() => examinations.delete(token))
     examinations.set(token, examination)
     return examination
@@ -122,7 +151,7 @@ export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
     const record = await stillLive(sid as string, entry)
     if (!record) {
       entries.delete(endOf(entry.token))
-      throw revoked()
+      throw revoked(entry.verified.scopes)
     }
     // Refreshed meanwhile, by whichever replica: what Entra said last is what counts.
     const verified =
@@ -147,7 +176,8 @@ export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
     const time = now()
     if (entry.verified.expiresAt * 1000 <= time) {
       entries.delete(endOf(token))
-      throw new OAuthError('invalid_token', 'The access token has expired.')
+      const scopes = entry.record && entry.verified.scopes
+      throw new OAuthError('invalid_token', 'The access token has expired.', { scopes })
     }
     if (entry.record === undefined || isFresh(entry, time)) return entry.verified
     entry.check ??= again(entry).finally(() => {
@@ -157,29 +187,42 @@ export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
   }
 }
 
+/** The least recently added leaves when there are too many. */
+function put<T extends { readonly token: string }>(
+  map: Map<string, T>,
+  entry: T,
+  most: number,
+): void {
+  const key = endOf(entry.token)
+  map.delete(key)
+  map.set(key, entry)
+  if (map.size <= most) return
+  const [oldest] = map.keys()
+  if (oldest !== undefined) map.delete(oldest)
+}
+
 /** 256 bits of its signature: hashing them costs a tenth of hashing the token, and no two good tokens share them. */
 function endOf(token: string): string {
   return token.slice(-43)
 }
 
-async function liveGrant(
-  grants: Grants,
-  { sid, jti }: AccessTokenClaims,
-): Promise<VaultRecord<Grant>> {
+async function liveGrant(grants: Grants, claims: AccessTokenClaims): Promise<VaultRecord<Grant>> {
+  const { sid, jti } = claims
   const [record, isRevoked] = await Promise.all([grants.read(sid), grants.isTokenRevoked(sid, jti)])
-  if (!record || isRevoked) throw revoked()
+  if (!record || isRevoked) throw revoked(scopesOf(claims))
   return record
 }
 
-function revoked(): OAuthError {
-  return new OAuthError('invalid_token', 'The access token has been revoked.')
+/** @param scopes those of the token, whose signature is ours: a new login is to ask for as much */
+function revoked(scopes: readonly string[]): OAuthError {
+  return new OAuthError('invalid_token', 'The access token has been revoked.', { scopes })
 }
 
 function ownEntry(token: AccessTokenClaims, record: VaultRecord<Grant>) {
   const verified: VerifiedToken = {
     kind: 'proxy',
     clientId: token.client_id,
-    scopes: token.scope === '' ? [] : token.scope.split(' '),
+    scopes: scopesOf(token),
     expiresAt: token.exp,
     resource: token.aud,
     sid: token.sid,

@@ -83,9 +83,10 @@ describe('an access token of ours', () => {
     expect(await tokens.verify(jws, loginGrant.resource)).toEqual(jws.claims)
     expect(await tokens.verify(jws)).toEqual(jws.claims)
     clock.now += 1
-    expect(refusal(() => tokens.verify(jws, loginGrant.resource))).toEqual({
-      error: 'invalid_token',
-      error_description: 'The access token has expired.',
+    await expect(tokens.verify(jws, loginGrant.resource)).rejects.toMatchObject({
+      code: 'invalid_token',
+      description: 'The access token has expired.',
+      scopes: ['notes.read', 'notes.write'],
     })
   })
 
@@ -121,7 +122,6 @@ describe('a token that is refused', () => {
     ['with critical extensions', signed({ crit: ['b64'], b64: true }), notOurs.error_description],
     ['without an expiry', signed({}, { exp: undefined }), 'The access token has expired.'],
     ['with an expiry in words', signed({}, { exp: '9999999999' }), 'The access token has expired.'],
-    ['that has expired', signed({}, { exp: seconds }), 'The access token has expired.'],
     [
       'of another issuer',
       signed({}, { iss: `${issuer}/` }),
@@ -139,6 +139,20 @@ describe('a token that is refused', () => {
     ],
   ])('is one %s', (_, jws, why) => {
     expect(verify(jws)).toBe(why)
+  })
+
+  it('is one that has expired; its scopes are named, once the signature has proved it ours', async () => {
+    const expired = signed({}, { exp: seconds, scope: 'notes.read notes.write' })
+    await expect(setup().tokens.verify(expired)).rejects.toMatchObject({
+      code: 'invalid_token',
+      description: 'The access token has expired.',
+      scopes: ['notes.read', 'notes.write'],
+    })
+    const forged = { ...expired, signature: signed({}).signature }
+    await expect(setup().tokens.verify(forged)).rejects.toMatchObject({
+      description: 'The access token has a bad signature.',
+      scopes: undefined,
+    })
   })
 
   const badSignature = (jws: ParsedJws) =>

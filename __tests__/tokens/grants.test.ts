@@ -403,16 +403,3 @@ describe('a lock that was given back without the holder hearing of it', () => {
     expect(storage.size).toBe(0)
   })
 })
-
-describe('the need to step up', () => {
-  it('is remembered for a minute, for one grant', async () => {
-    const { replica, clock } = world()
-    const { grants } = replica()
-    expect(await grants.needsStepUp('sid')).toBe(false)
-    await grants.askForStepUp('sid')
-    expect(await replica().grants.needsStepUp('sid')).toBe(true)
-    expect(await grants.needsStepUp('other')).toBe(false)
-    clock.now += 60_000
-    expect(await grants.needsStepUp('sid')).toBe(false)
-  })
-})

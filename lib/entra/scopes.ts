@@ -11,14 +11,20 @@ export interface ScopeStrategy {
   readonly required: readonly string[]
   /** Short names there are, the required ones first. */
   readonly supported: readonly string[]
+  /**
+   * Optional short names that clients are told of together with the required ones, in the metadata and in
+   * challenges. No gate demands them. Absent: none.
+   */
+  readonly offered?: readonly string[]
   /** Downstream scopes users agree to at login. */
   readonly additional: readonly string[]
   /**
-   * What a client asks for, in short names: the required ones if it names none.
+   * What a client asks for, in short names.
    *
+   * @param otherwise what counts when it names none: by default the required and the offered ones
    * @throws OAuthError `invalid_scope` that names what there is not
    */
-  fromClient(scope: string | undefined): readonly string[]
+  fromClient(scope: string | undefined, otherwise?: readonly string[]): readonly string[]
   /** For the authorization request, where scopes of several resources may stand together. */
   toUpstreamAuthorize(scopes: readonly string[]): readonly string[]
   /** For the redemption of a code: one resource only (AADSTS28000). */
@@ -52,6 +58,12 @@ export interface EntraScopesOptions {
   readonly required: readonly string[]
   /** Short names a caller may have beyond. */
   readonly optional?: readonly string[]
+  /**
+   * Those of `optional` to offer at the first login. The protected resource metadata and the 401 challenge name
+   * them beside the required ones, and a login without `scope` asks for them: so clients that only ever ask for
+   * what they are told get them. The consent page lists them, and no gate demands them. Default: none.
+   */
+  readonly offered?: readonly string[]
   /** What a scope includes: `{ 'notes.write': ['notes.read'] }`. */
   readonly implies?: Readonly<Record<string, readonly string[]>>
   /** The Application ID URI, as it stands at Expose an API. Default `api://{clientId}`. */
@@ -85,10 +97,11 @@ const scopeToken = /^[\x21\x23-\x5b\x5d-\x7e]+$/
  */
 export function entraScopes(options: EntraScopesOptions): ScopeStrategy {
   const { clientId, optional = [], implies = {}, additional = [], descriptions = {} } = options
-  const { required, identifierUri = `api://${clientId}` } = options
+  const { required, offered = [], identifierUri = `api://${clientId}` } = options
   checkOptions(options, identifierUri)
   const supported = unique([...required, ...optional])
   checkNames(implies, supported)
+  checkOffered(offered, options)
 
   const known = new Set(supported)
   const prefix = `${identifierUri}/`
@@ -114,12 +127,13 @@ export function entraScopes(options: EntraScopesOptions): ScopeStrategy {
   return Object.freeze<ScopeStrategy>({
     required: Object.freeze(unique(required)),
     supported: Object.freeze(supported),
+    offered: Object.freeze(unique(offered)),
     additional: Object.freeze(unique(additional)),
-    fromClient(scope) {
+    fromClient(scope, otherwise = unique([...required, ...offered])) {
       const names = unique(split(scope).map(short)).filter((name) => !oidcKnown.includes(name))
       const unknown = names.filter((name) => !known.has(name))
       if (unknown.length > 0) throw unknownScope(unknown, supported)
-      return names.length > 0 ? names : unique(required)
+      return names.length > 0 ? names : otherwise
     },
     toUpstreamAuthorize: (scopes) => unique([...long(scopes), ...additional, ...oidcRequested]),
     toUpstreamTokenExchange: forToken,
@@ -141,6 +155,16 @@ export function entraScopes(options: EntraScopesOptions): ScopeStrategy {
       }
     },
   })
+}
+
+/** What a client is told to ask for: the required scopes, and those that are offered beside them. */
+export function advertisedScopes({ required, offered = [] }: ScopeStrategy): readonly string[] {
+  return unique([...required, ...offered])
+}
+
+/** Without the required scopes no request would pass the gate, so they come along with any others. */
+export function withRequired(scopes: ScopeStrategy, asked: readonly string[]): readonly string[] {
+  return [...asked, ...scopes.missing(asked, scopes.required)]
 }
 
 function split(scope = ''): readonly string[] {
@@ -248,6 +272,19 @@ function checkNames(
   for (const name of Object.entries(implies).flatMap(([scope, included]) => [scope, ...included])) {
     if (!supported.includes(name)) throw noSuchScope('entraScopes: implies', name, supported)
   }
+}
+
+function checkOffered(
+  offered: unknown,
+  { required, optional = [] }: Pick<EntraScopesOptions, 'required' | 'optional'>,
+): void {
+  if (!Array.isArray(offered)) throw wrong('offered must be a list of names from optional')
+  const wanting = offered.find((name) => !optional.includes(name))
+  if (wanting === undefined) return
+  if (required.includes(wanting))
+    throw wrong(`leave ${quoted(wanting)} out of offered: it is required`)
+  if (optional.length === 0) throw wrong(`offered: put ${quoted(wanting)} into optional first`)
+  throw noSuchScope('entraScopes: offered', wanting, optional)
 }
 
 function noSuchScope(where: string, scope: string, supported: readonly string[]): TypeError {

@@ -35,6 +35,8 @@ export interface OAuthErrorOptions {
   readonly status?: number
   /** Seconds after which the client may try again: sent as `Retry-After`. */
   readonly retryAfter?: number
+  /** Scopes to name in the challenge of a 401, when others than a new client is told. @see RFC 6750 section 3 */
+  readonly scopes?: readonly string[] | undefined
 }
 
 /**
@@ -50,6 +52,7 @@ export class OAuthError extends Error {
   readonly description: string
   readonly status: number
   readonly retryAfter: number | undefined
+  readonly scopes: readonly string[] | undefined
 
   constructor(code: OAuthErrorCode, description: string, options: OAuthErrorOptions = {}) {
     const safe = description.replace(/[^\x20-\x21\x23-\x5B\x5D-\x7E]/g, ' ')
@@ -58,6 +61,7 @@ export class OAuthError extends Error {
     this.description = safe
     this.status = options.status ?? statusByCode[code]
     this.retryAfter = options.retryAfter
+    this.scopes = options.scopes
   }
 
   /** The body of the answer. @see RFC 6749 section 5.2 */

@@ -1,6 +1,6 @@
 /** The authorization request: checked once at `/authorize`, then sealed into the consent form. */
 
-import type { ScopeStrategy } from '../entra/scopes.js'
+import { withRequired } from '../entra/scopes.js'
 import type { ClientMetadata } from '../oauth/client-metadata.js'
 import { OAuthError } from '../oauth/errors.js'
 import { type Params, required } from '../oauth/params.js'
@@ -126,15 +126,9 @@ export function readAuthorizationRequest(
     ...(state !== undefined && { state }),
     codeChallenge: readCodeChallenge(params),
     resource: requestedResource(context, params.resource).url,
-    scopes: requestedScopes(context.scopes, params.scope),
+    scopes: withRequired(context.scopes, context.scopes.fromClient(params.scope)),
     hints: readHints(params),
   }
-}
-
-/** Without the required scopes no request would pass the gate, so they come along with any others. */
-function requestedScopes(scopes: ScopeStrategy, scope: string | undefined): readonly string[] {
-  const asked = scopes.fromClient(scope)
-  return [...asked, ...scopes.missing(asked, scopes.required)]
 }
 
 function checkResponse({ response_type, response_mode, request, request_uri }: Params): void {

@@ -16,6 +16,7 @@ import {
 import type { Grant, User } from '../tokens/records.js'
 import { codeAnswer, errorAnswer } from './client-answer.js'
 import type { EndpointRequest, ProxyContext } from './context.js'
+import { checkPolicy } from './login-policy.js'
 import { beginLogin, endLogin, type PendingLogin } from './upstream-login.js'
 import { loginOutcome, reportUpstream } from './upstream-outcome.js'
 
@@ -153,7 +154,7 @@ async function admit(
       'Microsoft Entra did not grant the scopes this server needs.',
     )
   }
-  await checkPolicy(context, user, claims)
+  await checkPolicy(context.policy, user, claims)
   return {
     user,
     client: login.client,
@@ -224,16 +225,6 @@ function userFrom({ oid, tid, sub, name, preferred_username, roles }: EntraClaim
     ...(name !== undefined && { name }),
     ...(preferred_username !== undefined && { username: preferred_username }),
     roles: roles ?? [],
-  }
-}
-
-async function checkPolicy(context: ProxyContext, user: User, claims: EntraClaims): Promise<void> {
-  const { requiredRoles, allow } = context.policy
-  if (requiredRoles.length > 0 && !requiredRoles.some((role) => user.roles.includes(role))) {
-    throw new OAuthError('access_denied', 'The user lacks a role that this server requires.')
-  }
-  if (!(await allow(user, claims))) {
-    throw new OAuthError('access_denied', 'The user may not use this server.')
   }
 }
 

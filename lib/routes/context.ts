@@ -15,6 +15,7 @@ import type { Grants } from '../tokens/grants.js'
 import type { Lifetimes } from '../tokens/lifetimes.js'
 import type { User } from '../tokens/records.js'
 import type { RefreshTokens } from '../tokens/refresh-token.js'
+import type { StepUps } from '../tokens/step-ups.js'
 
 /** One protected MCP endpoint. */
 export interface Resource {
@@ -32,7 +33,10 @@ export type Report = (name: EventName, event: Readonly<Record<string, unknown>>)
 /** Names of the `diagnostics_channel` events, after `mcp-entra:`. */
 export type EventName = 'login' | 'token' | 'refusal' | 'exchange' | 'revocation' | 'failure'
 
-/** Who may come in, asked at login before a code is issued. */
+/**
+ * Which users may come in: asked at login before a code is issued, at every refresh, and once for a user's own
+ * Entra token. Apps without a user are not asked about: an administrator gave them the roles they have.
+ */
 export interface LoginPolicy {
   readonly requiredRoles: readonly string[]
   readonly allow: (user: User, claims: EntraClaims) => boolean | Promise<boolean>
@@ -70,6 +74,7 @@ export interface ProxyContext {
   readonly features: ClientFeatures
   readonly grants: Grants
   readonly challenges: Challenges
+  readonly stepUps: StepUps
   readonly codes: AuthorizationCodes
   readonly refreshTokens: RefreshTokens
   readonly accessTokens: AccessTokens

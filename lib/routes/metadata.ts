@@ -37,7 +37,7 @@ export interface ProtectedResource {
   readonly resource: Pick<Resource, 'url'>
   readonly resourceName: string | undefined
   readonly authorizationServers: readonly string[]
-  /** The least a client needs; more comes by step-up. */
+  /** The least a client needs, and what is offered beside it; more comes by step-up. */
   readonly scopes: readonly string[]
 }
 

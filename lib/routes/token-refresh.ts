@@ -1,6 +1,7 @@
 /** `grant_type=refresh_token`: one caller asks Entra, all get the same answer. */
 import { sha256 } from '../crypto/hashing.js'
 import { EntraError } from '../entra/errors.js'
+import { withRequired } from '../entra/scopes.js'
 import { OAuthError, unavailable } from '../oauth/errors.js'
 import { required } from '../oauth/params.js'
 import { blocks, challengedUser } from '../tokens/challenges.js'
@@ -9,13 +10,15 @@ import type { RefreshToken, Renewal, Rotation } from '../tokens/refresh-token.js
 import { requestedResource } from './authorization-request.js'
 import { accessClaims } from './callback.js'
 import type { ProxyContext } from './context.js'
+import { isPolicyRefusal, recheckPolicy } from './login-policy.js'
 import { tokenAnswer } from './token-answer.js'
 import type { TokenRequest } from './token-request.js'
 import { refreshOutcome, reportUpstream } from './upstream-outcome.js'
 
 /**
- * @throws OAuthError `invalid_grant` when the login has ended; 503 when Entra cannot be asked: then the
- *   refresh token is as good as before
+ * @throws OAuthError `invalid_grant` when the login has ended; `interaction_required` when the client was just
+ *   refused for scopes that its login lacks; 503 when Entra or the login policy cannot be asked. After the
+ *   latter two the refresh token is as good as before
  * @see RFC 6749 section 6, RFC 9700 section 4.14.2
  */
 export async function refreshTokenGrant(
@@ -25,16 +28,16 @@ export async function refreshTokenGrant(
   const presented = context.refreshTokens.read(required(params, 'refresh_token'))
   const grant = presented && (await context.grants.read(presented.sid))?.value
   if (!grant || grant.client !== sha256(client.id)) throw ended()
+  const named = namedScopes(context, params.scope)
   await checkRequest(context, params, presented, grant)
+  await checkScopes(context, named, presented.sid, grant)
   const rotation = await context.refreshTokens.rotate(
     presented,
     grant,
     renewal(context, client.id, presented),
   )
   const answer = concluded(context, rotation)
-  return params.scope === undefined
-    ? answer
-    : narrowed(context, params.scope, client.id, presented, answer)
+  return named.length === 0 ? answer : narrowed(context, named, client.id, presented, answer)
 }
 
 async function checkRequest(
@@ -55,17 +58,30 @@ async function checkRequest(
       'Microsoft Entra wants more of the user. Authorize again.',
     )
   }
-  if (params.scope !== undefined) {
-    const wanted = context.scopes.fromClient(params.scope)
-    if (context.scopes.missing(grant.scopes, wanted).length > 0) {
-      throw new OAuthError(
-        'invalid_scope',
-        "'scope' asks for more than was granted. Authorize again.",
-      )
-    }
-  } else if (context.stepUpByLogin && (await context.grants.needsStepUp(sid))) {
-    // SDK v1 clients answer a 403 by refreshing; only a refusal makes them log in for the scopes they lack.
-    throw new OAuthError('invalid_grant', 'More scopes are needed. Authorize again.')
+}
+
+/** Scopes by name; none when the client names none of ours: then it asks for all that was granted. */
+function namedScopes({ scopes }: ProxyContext, scope: string | undefined): readonly string[] {
+  return scope === undefined ? [] : scopes.fromClient(scope, [])
+}
+
+async function checkScopes(
+  { scopes, stepUpByLogin, stepUps }: ProxyContext,
+  named: readonly string[],
+  sid: string,
+  grant: Grant,
+): Promise<void> {
+  if (scopes.missing(grant.scopes, named).length > 0) {
+    throw new OAuthError(
+      'invalid_scope',
+      "'scope' asks for more than was granted. Authorize again.",
+    )
+  }
+  if (!stepUpByLogin || named.length > 0) return
+  // SDK v1 clients answer a 403 by refreshing; only a refusal makes them log in for the scopes they lack. This
+  // one leaves them their tokens: after `invalid_grant` some drop those, and every other tool with them.
+  if (scopes.missing(grant.scopes, await stepUps.read(sid)).length > 0) {
+    throw new OAuthError('interaction_required', 'More scopes are needed. Authorize again.')
   }
 }
 
@@ -75,6 +91,7 @@ function renewal(context: ProxyContext, clientId: string, { sid }: RefreshToken)
       try {
         return await renewed(context, grant)
       } catch (error) {
+        if (isPolicyRefusal(error)) throw await lockOut(context, sid, error)
         if (!(error instanceof EntraError)) throw error
         reportUpstream(context.report, 'token', error)
         const outcome = refreshOutcome(error)
@@ -87,15 +104,30 @@ function renewal(context: ProxyContext, clientId: string, { sid }: RefreshToken)
   }
 }
 
+/** The login policy has turned against a user: their grant ends, on every replica. */
+export async function lockOut(
+  { grants, report }: Pick<ProxyContext, 'grants' | 'report'>,
+  sid: string,
+  { description }: OAuthError,
+): Promise<OAuthError> {
+  await grants.revoke(sid)
+  report('revocation', { reason: 'login_policy', detail: description })
+  return new OAuthError('invalid_grant', 'The login has ended. Sign in again.')
+}
+
 /** What a grant is renewed with. */
-export type RenewalContext = Pick<ProxyContext, 'tokenEndpoint' | 'scopes' | 'verifier' | 'now'>
+export type RenewalContext = Pick<
+  ProxyContext,
+  'tokenEndpoint' | 'scopes' | 'verifier' | 'policy' | 'now'
+>
 
 /**
  * A grant with new tokens of Entra's. What was requested at login is asked again, never what was granted: so
- * nothing grows and nothing is lost.
+ * nothing grows and nothing is lost. The login policy is asked again, about the claims that Entra sends now.
  *
  * @throws EntraError
- * @throws OAuthError `invalid_grant` when there is nothing to renew it with
+ * @throws OAuthError `invalid_grant` when there is nothing to renew it with, `access_denied` when the user may
+ *   not come in any more, 503 when nobody knows
  */
 export async function renewed(context: RenewalContext, grant: Grant): Promise<Grant> {
   const { refreshToken } = grant.upstream
@@ -107,10 +139,12 @@ export async function renewed(context: RenewalContext, grant: Grant): Promise<Gr
   })
   const claims = await accessClaims(context, tokens.accessToken).catch(unusable)
   if (claims.oid !== grant.user.oid || claims.tid !== grant.user.tid) throw ended()
+  const user = { ...grant.user, roles: claims.roles ?? [] }
+  await recheckPolicy(context.policy, user, claims)
   const now = Math.floor(context.now() / 1000)
   return {
     ...grant,
-    user: { ...grant.user, roles: claims.roles ?? [] },
+    user,
     scopes: context.scopes.grant(
       grant.requested,
       context.scopes.fromUpstream(tokens.scope ?? claims.scp),
@@ -139,15 +173,14 @@ function concluded(context: ProxyContext, rotation: Rotation): TokenAnswer {
 /** Fewer scopes for this one access token; the refresh token keeps them all (RFC 6749 section 6). */
 async function narrowed(
   context: ProxyContext,
-  scope: string,
+  named: readonly string[],
   clientId: string,
   { sid }: RefreshToken,
   answer: TokenAnswer,
 ): Promise<TokenAnswer> {
-  const wanted = context.scopes.fromClient(scope)
   const grant = (await context.grants.read(sid))?.value
   if (!grant) throw ended()
-  const scopes = context.scopes.grant(wanted, grant.scopes)
+  const scopes = context.scopes.grant(withRequired(context.scopes, named), grant.scopes)
   if (scopes.join(' ') === answer.scope) return answer
   return tokenAnswer(context, { sid, grant, clientId, scopes }, answer.refresh_token)
 }

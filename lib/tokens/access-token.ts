@@ -35,7 +35,8 @@ export interface AccessTokens {
   claimsToBeOurs(jws: ParsedJws): boolean
   /**
    * @param resource the audience to insist on; without it any of ours will do (revocation)
-   * @throws OAuthError `invalid_token`: at once, unless it takes the signature to find out
+   * @throws OAuthError `invalid_token`: at once, unless it takes the signature to find out. An expired token whose
+   *   signature is ours has its `scopes` named in the error, so that a new login asks for as much
    */
   verify(jws: ParsedJws, resource?: string): Promise<AccessTokenClaims>
 }
@@ -80,20 +81,24 @@ export function accessTokens(
       if (!key || jws.header.typ !== type || jws.header.alg !== 'ES256' || 'crit' in jws.header) {
         throw invalid('The access token is not one of this server.')
       }
-      if (!(typeof claims.exp === 'number' && claims.exp * 1000 > now())) {
-        throw invalid('The access token has expired.')
-      }
+      if (typeof claims.exp !== 'number') throw invalid('The access token has expired.')
       if (claims.iss !== issuer || (resource !== undefined && claims.aud !== resource)) {
         throw invalid('The access token is not for this resource.')
       }
       return verifyJws(jws, 'ES256', key.signing.publicKey).then((good) => {
-        if (good) return claims
-        throw invalid('The access token has a bad signature.')
+        if (!good) throw invalid('The access token has a bad signature.')
+        if (claims.exp * 1000 > now()) return claims
+        throw invalid('The access token has expired.', scopesOf(claims))
       })
     },
   })
 }
 
-function invalid(description: string): OAuthError {
-  return new OAuthError('invalid_token', description)
+/** Short names, as they stood in a token that has been verified. */
+export function scopesOf({ scope }: AccessTokenClaims): readonly string[] {
+  return scope === '' ? [] : scope.split(' ')
+}
+
+function invalid(description: string, scopes?: readonly string[]): OAuthError {
+  return new OAuthError('invalid_token', description, { scopes })
 }

@@ -27,9 +27,6 @@ export interface Grants {
   readonly revocations: number
   /** Seconds the grant may still live. */
   remaining(grant: Grant): number
-  /** Remembers for a while that the client needs to log in for more scopes. */
-  askForStepUp(sid: string): Promise<void>
-  needsStepUp(sid: string): Promise<boolean>
 }
 
 const lockSeconds = 30
@@ -38,7 +35,6 @@ const lockIsOurs = 20_000
 /** Further tries to give a lock back, and milliseconds between them. */
 const releaseTries = 5
 const releasePause = 1000
-const stepUpSeconds = 60
 /** Milliseconds to wait for another editor before answering 503. */
 const patience = 15_000
 
@@ -55,7 +51,6 @@ export function grants(vault: Vault, lifetimes: Lifetimes, now: () => number): G
   const revokedGrants = vault.shelf<true>('revoked')
   const revokedTokens = vault.shelf<true>('revoked-token')
   const locks = vault.shelf<string>('lock')
-  const stepUps = vault.shelf<true>('step-up')
 
   const remaining = ({ renewedAt, createdAt }: Grant) =>
     Math.min(renewedAt + lifetimes.grant, createdAt + lifetimes.grantMaxAge) - now() / 1000
@@ -158,8 +153,6 @@ export function grants(vault: Vault, lifetimes: Lifetimes, now: () => number): G
       return revocations
     },
     remaining,
-    askForStepUp: (sid: string) => stepUps.write(sid, true, stepUpSeconds),
-    needsStepUp: async (sid: string) => (await stepUps.read(sid)) !== undefined,
   })
 }
 
