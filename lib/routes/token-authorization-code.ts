@@ -3,6 +3,7 @@ import { sha256 } from '../crypto/hashing.js'
 import { OAuthError } from '../oauth/errors.js'
 import { required } from '../oauth/params.js'
 import { verifierMatches } from '../oauth/pkce.js'
+import { keepTrying } from '../storage/keep-trying.js'
 import type { CodeRecord, TokenAnswer } from '../tokens/records.js'
 import { requestedResource } from './authorization-request.js'
 import type { ProxyContext } from './context.js'
@@ -26,6 +27,15 @@ export async function authorizationCodeGrant(
   if (!record) throw await missing(context, code, arrivedAt)
   checkBinding(context, request, record, verifier)
   if (!(await context.codes.redeem(code, record))) throw await missing(context, code, arrivedAt)
+  // The code is spent, so a store that is away for a moment is not to cost the client its login.
+  return keepTrying(() => issueTokens(context, client, record), context)
+}
+
+async function issueTokens(
+  context: ProxyContext,
+  client: TokenRequest['client'],
+  record: CodeRecord,
+): Promise<TokenAnswer> {
   const grant = (await context.grants.read(record.sid))?.value
   if (!grant || !(await context.grants.keep(record.sid, grant)))
     throw refused('The code has been revoked.')
