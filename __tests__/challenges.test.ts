@@ -489,11 +489,14 @@ describe('a challenge that cannot be stored', () => {
   beforeAll(async () => {
     const memory = memoryStorage()
     const failing = (key: string) => key.startsWith('challenge:')
+    const fail = () => {
+      // As if each failure had taken a second.
+      host.advance(1)
+      return Promise.reject(new Error('down'))
+    }
     const storage: Storage = {
-      get: (key) =>
-        down.get && failing(key) ? Promise.reject(new Error('down')) : memory.get(key),
-      set: (key, value, ttl) =>
-        down.set && failing(key) ? Promise.reject(new Error('down')) : memory.set(key, value, ttl),
+      get: (key) => (down.get && failing(key) ? fail() : memory.get(key)),
+      set: (key, value, ttl) => (down.set && failing(key) ? fail() : memory.set(key, value, ttl)),
       add: memory.add,
       take: memory.take,
     }

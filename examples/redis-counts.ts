@@ -15,7 +15,7 @@ export interface RedisCounts {
 
 /** Connects, and reconnects for ever: a limiter without Redis lets everybody pass. */
 export function redisCounts(url: string): RedisCounts {
-  const client = createClient({ url, disableOfflineQueue: true })
+  const client = createClient({ url, disableOfflineQueue: true, socket: { reconnectStrategy } })
   // The storage, on a connection of its own to the same server, is the one to report an outage.
   client.on('error', () => undefined)
   client.connect().catch(() => undefined)
@@ -37,6 +37,11 @@ export function redisCounts(url: string): RedisCounts {
       }),
     close: () => client.destroy(),
   }
+}
+
+/** Milliseconds until the next try to connect. The client's own strategy sleeps up to two seconds. */
+function reconnectStrategy(retries: number): number {
+  return Math.min(50 * 2 ** retries, 300) + Math.random() * 100
 }
 
 function inTime<T>(answer: Promise<T>): Promise<T> {

@@ -42,7 +42,7 @@ const found: Readonly<Record<string, string>> = {
   AZURE_AUTHORITY_HOST:
     'the sign-in host of your cloud, shown in the portal under App registrations > your app > Endpoints; leave it unset for https://login.microsoftonline.com',
   MCP_ENTRA_KEYS:
-    'not in the portal: make one with `openssl rand -base64 32`; several are separated by commas',
+    'not in the portal: make one with `openssl rand -base64 32`; to change it, append the new one on every replica (old,new), and then move it to the front on every replica (new,old)',
   MCP_ENTRA_REFRESH_GRACE: 'not in the portal: a number of seconds, 60 when unset, 0 for no grace',
   REDIS_URL: 'not in the portal: the URL of your Redis; leave it unset to keep logins in memory',
   GRAPH_URL:

@@ -22,7 +22,14 @@ export interface EntraAuthOptions extends ClientOptions {
   readonly credential?: ClientCredential
   /** The scope strategy: `entraScopes({…})`. */
   readonly scopes: ScopeStrategy
-  /** Secrets of 128 bits or more. The first seals and signs, all open and verify. Needed for the proxy. */
+  /**
+   * Secrets of 128 bits or more. The first seals and signs, all open and verify. Needed for the proxy.
+   *
+   * A new one comes in two steps: appended on every replica (`[old, new]`), and only then moved to the front on
+   * every replica (`[new, old]`). In front at once, it is unknown to replicas that have not restarted yet, and they
+   * refuse what it has sealed and signed. A key that is dropped ends the logins not refreshed since the second step,
+   * and makes clients that registered under it register again.
+   */
   readonly keys?: readonly string[]
   /** Where logins are kept (default: this process's memory). */
   readonly storage?: Storage

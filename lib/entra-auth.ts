@@ -236,7 +236,7 @@ function tokenFloor(
     challenges: challenges(records),
     stepUps: stepUps(records, now),
     ...floor.clientFloor.build({ registered, records, baseUrl, customSchemes, now }),
-    codes: authorizationCodes(records, allGrants, lifetimes, now),
+    codes: authorizationCodes(records, allGrants, lifetimes),
     refreshTokens: refreshTokens(ring, records, allGrants, lifetimes, now),
     accessTokens: accessTokens(baseUrl, ring, lifetimes.accessToken, now),
   }

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals'
 import { createClient } from 'redis'
 import { redisStorage } from '../../lib/storage/redis.js'
-import { ownClient } from '../../lib/storage/redis-client.js'
+import { backOff, ownClient } from '../../lib/storage/redis-client.js'
 import {
   badNetwork,
   describeWithOwnRedis,
@@ -76,6 +76,18 @@ describeWithOwnRedis('redisStorage', () => {
     await expect(storage.get('key')).rejects.toThrow(
       'redisStorage: get failed: the storage has been closed',
     )
+  })
+
+  it('looks for a lost Redis at least twice a second, however long it has been away', () => {
+    const pauses = (retries: number) => Array.from({ length: 200 }, () => backOff(retries))
+    expect(Math.max(...pauses(0))).toBeLessThan(100)
+    for (const retries of [0, 3, 10, 2000]) {
+      const all = pauses(retries)
+      expect(Math.max(...all)).toBeLessThanOrEqual(400)
+      expect(Math.min(...all)).toBeGreaterThanOrEqual(37)
+      // Replicas that lost it together do not all come back together.
+      expect(new Set(all).size).toBeGreaterThan(100)
+    }
   })
 
   it('says what to install where the package is missing', async () => {

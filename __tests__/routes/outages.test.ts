@@ -185,11 +185,18 @@ describe('the store is out of order', () => {
   /** A store that can be broken: by a rejection, or by an exception before there is a promise. */
   function brittle() {
     const memory = memoryStorage()
+    const clock = testClock()
     let broken: 'rejects' | 'throws' | undefined
+    let failed: () => void = () => undefined
     const secret = 'redis://:password@10.0.0.1'
     const guarded =
       <A extends unknown[], T>(operation: (...args: A) => Promise<T>) =>
       (...args: A): Promise<T> => {
+        if (broken) {
+          // As if each failure had taken a second.
+          clock.advance(1)
+          failed()
+        }
         if (broken === 'throws') throw new Error(`connection lost to ${secret}`)
         if (broken === 'rejects') return Promise.reject(new Error('connection lost'))
         return operation(...args)
@@ -202,10 +209,16 @@ describe('the store is out of order', () => {
     }
     return {
       storage,
+      now: clock.now,
       secret,
       break: (how: 'rejects' | 'throws' | undefined) => {
         broken = how
       },
+      /** Settles with the next operation that fails. */
+      failure: () =>
+        new Promise<void>((resolve) => {
+          failed = resolve
+        }),
     }
   }
 
@@ -213,7 +226,7 @@ describe('the store is out of order', () => {
     const store = brittle()
     let proxy: TestProxy
     beforeAll(async () => {
-      proxy = await startProxy(world.entra, { storage: store.storage })
+      proxy = await startProxy(world.entra, { storage: store.storage, now: store.now })
     })
 
     it('every endpoint that needs it answers 503, and goes on afterwards', async () => {
@@ -248,6 +261,20 @@ describe('the store is out of order', () => {
       expect((await getNotes(proxy.url, access_token)).status).toBe(200)
     })
 
+    it('for less than five seconds at the callback: the client gets its code, though Entra gives one only once', async () => {
+      const { browser, callback, ...coming } = await signInAtEntra(proxy.url)
+      store.break(how)
+      const failure = store.failure()
+      const page = browser.fetchOnce(callback)
+      await failure
+      store.break(undefined)
+      const { code = '' } = clientAnswer(await page)
+      const answer = await redeem(proxy.url, { ...coming, code })
+      expect(answer.status).toBe(200)
+      const { access_token } = await jsonOf<Tokens>(answer)
+      expect((await getNotes(proxy.url, access_token)).status).toBe(200)
+    })
+
     it('registration, consent and discovery never notice', async () => {
       store.break(how)
       await register(proxy.url)
@@ -255,6 +282,34 @@ describe('the store is out of order', () => {
       expect((await fetch(`${proxy.url}/jwks`)).status).toBe(200)
       store.break(undefined)
     })
+  })
+
+  it('right after a code was redeemed: the client gets its tokens, though the code is gone', async () => {
+    const memory = memoryStorage()
+    const failing = { get: 0, set: 0 }
+    const brittle =
+      <A extends [string, ...unknown[]], T>(name: 'get' | 'set', operation: (...args: A) => T) =>
+      (...args: A) => {
+        if (!args[0].startsWith('grant:') || failing[name] === 0) return operation(...args)
+        failing[name] -= 1
+        throw new Error('down')
+      }
+    const storage: Storage = {
+      get: brittle('get', memory.get),
+      set: brittle('set', memory.set),
+      add: memory.add,
+      take: memory.take,
+    }
+    const proxy = await startProxy(world.entra, { storage })
+    const { browser, callback, ...coming } = await signInAtEntra(proxy.url)
+    const { code = '' } = clientAnswer(await browser.fetchOnce(callback))
+    Object.assign(failing, { get: 1, set: 1 })
+    const answer = await redeem(proxy.url, { ...coming, code })
+    expect(failing).toEqual({ get: 0, set: 0 })
+    expect(answer.status).toBe(200)
+    const tokens = await jsonOf<Tokens>(answer)
+    expect((await getNotes(proxy.url, tokens.access_token)).status).toBe(200)
+    expect((await refresh(proxy.url, { ...tokens, clientId: coming.clientId })).status).toBe(200)
   })
 
   it('half way through a refresh leaves the client a token that works', async () => {

@@ -51,7 +51,7 @@ function processOver(storage: Storage, life: Lifetimes, now: () => number) {
   const all = grants(records, life, now)
   return {
     grants: all,
-    codes: authorizationCodes(records, all, life, now),
+    codes: authorizationCodes(records, all, life),
     refreshTokens: refreshTokens(ring, records, all, life, now),
   }
 }

@@ -37,7 +37,7 @@ export interface RingKey {
   }
 }
 
-/** The operator's keys, newest first. */
+/** The operator's keys in their order. A new one is last until every replica knows it, and only then the first. */
 export interface KeyRing {
   readonly current: RingKey
   readonly all: readonly RingKey[]

@@ -7,6 +7,7 @@ import { type EntraClaims, isAppOnly } from '../entra/verify.js'
 import { redirect } from '../http/respond.js'
 import { OAuthError, type OAuthErrorCode } from '../oauth/errors.js'
 import { type Params, required, singleParams } from '../oauth/params.js'
+import { keepTrying } from '../storage/keep-trying.js'
 import {
   answersAtMost,
   challengedUser,
@@ -33,9 +34,8 @@ export function callback(context: ProxyContext) {
     const login = endLogin(context, req, res, required(params, 'state'))
     try {
       const grant = await admit(context, await upstreamTokens(context, params, login), login)
-      const challenge = await unanswered(context, login, grant)
+      const { challenge, code } = await conclude(context, login, grant)
       if (challenge) return redirect(res, 302, onceMore(context, req, res, login, grant, challenge))
-      const code = await issueCode(context, login, grant)
       context.report('login', { outcome: 'success', milliseconds: context.now() - arrivedAt })
       redirect(res, 302, codeAnswer(login, code, context.baseUrl))
     } catch (error) {
@@ -68,6 +68,22 @@ function upstreamTokens(
     codeVerifier: login.verifier,
     scopes: context.scopes.toUpstreamTokenExchange(login.scopes),
   })
+}
+
+/** How a sign-in goes on: once more to Entra, or to the client with a code. */
+type Conclusion =
+  | { readonly challenge: PendingChallenge; readonly code?: never }
+  | { readonly challenge?: never; readonly code: string }
+
+/**
+ * Entra's code has been redeemed and cannot be again: a store that is away for a moment is to cost nobody a
+ * sign-in that is all but finished. A repeated write is harmless, for it has new secrets.
+ */
+function conclude(context: ProxyContext, login: PendingLogin, grant: Grant): Promise<Conclusion> {
+  return keepTrying(async () => {
+    const challenge = await unanswered(context, login, grant)
+    return challenge ? { challenge } : { code: await issueCode(context, login, grant) }
+  }, context)
 }
 
 async function issueCode(

@@ -3,6 +3,7 @@ import { sha256 } from '../crypto/hashing.js'
 import { OAuthError } from '../oauth/errors.js'
 import { required } from '../oauth/params.js'
 import { verifierMatches } from '../oauth/pkce.js'
+import { keepTrying } from '../storage/keep-trying.js'
 import type { CodeRecord, TokenAnswer } from '../tokens/records.js'
 import { requestedResource } from './authorization-request.js'
 import type { ProxyContext } from './context.js'
@@ -25,10 +26,20 @@ export async function authorizationCodeGrant(
   const record = await context.codes.read(code)
   if (!record) throw await missing(context, request, code, verifier)
   checkBinding(context, request, record, verifier)
-  if (!(await context.codes.redeem(code, record))) {
-    throw await missing(context, request, code, verifier)
-  }
-  const { sid } = record
+  if (!(await context.codes.redeem(code))) throw await missing(context, request, code, verifier)
+  const redeemedAt = context.now()
+  // The code is spent, so a store that is away for a moment is not to cost the client its login.
+  return keepTrying(async () => {
+    await context.codes.bury(code, record, redeemedAt)
+    return issueTokens(context, client, record)
+  }, context)
+}
+
+async function issueTokens(
+  context: ProxyContext,
+  client: TokenRequest['client'],
+  { sid }: CodeRecord,
+): Promise<TokenAnswer> {
   const grant = (await context.grants.read(sid))?.value
   if (!grant || !(await context.grants.keep(sid, grant)))
     throw refused('The code has been revoked.')

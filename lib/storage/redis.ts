@@ -34,12 +34,15 @@ const removeIfSameScript =
  *
  * Every operation ends within the deadline. A client that is offline fails at once and nothing is queued:
  * users get a 503 with `Retry-After` until Redis is back, without a restart. Reads have to see the latest
- * write, so leave `useReplicas` and `replicaPoolSize` of Cluster and Sentinel clients off.
+ * write, so leave `useReplicas` and `replicaPoolSize` of Cluster and Sentinel clients off. Left to itself a client
+ * sleeps up to two seconds between two tries to connect, and users hear 503 for as long after Redis is back: give
+ * it a `reconnectStrategy`.
  *
  * @throws TypeError for something that is neither a client nor a URL, or a wrong option
  * @see https://redis.io/docs/latest/develop/clients/nodejs/
  * @example
- * const client = createClient({ url: process.env.REDIS_URL, disableOfflineQueue: true })
+ * const reconnectStrategy = (retries) => Math.min(50 * 2 ** retries, 300) + Math.random() * 100
+ * const client = createClient({ url: process.env.REDIS_URL, disableOfflineQueue: true, socket: { reconnectStrategy } })
  * client.on('error', (error) => logger.warn(error))
  * await client.connect()
  * const auth = entraAuth({ ..., storage: redisStorage(client) })

@@ -11,7 +11,9 @@ export interface AuthorizationCodes {
   create(record: CodeRecord): Promise<string>
   read(code: string): Promise<CodeRecord | undefined>
   /** Takes the code: true for one caller only, however many there are. */
-  redeem(code: string, record: CodeRecord): Promise<boolean>
+  redeem(code: string): Promise<boolean>
+  /** Remembers a redeemed code, to know its replay by. @param redeemedAt milliseconds since the epoch */
+  bury(code: string, record: CodeRecord, redeemedAt: number): Promise<void>
   /** For a code that is not there. @returns whether it was a replay, and its grant has been revoked */
   revokeIfReplayed(code: string, replay: Replay): Promise<boolean>
 }
@@ -35,14 +37,12 @@ const longestKnown = 24 * 3600
  * client, was stolen on its way and shows that PKCE holds: it ends nobody's login. The right one, later, means that
  * the client itself has been copied.
  *
- * @param now milliseconds since the epoch
  * @see RFC 6749 section 4.1.2, RFC 9700 section 2.1.1
  */
 export function authorizationCodes(
   vault: Vault,
   grants: Grants,
   lifetimes: Lifetimes,
-  now: () => number,
 ): AuthorizationCodes {
   const codes = vault.shelf<CodeRecord>('code')
   const spent = vault.shelf<SpentCode>('spent-code')
@@ -55,12 +55,13 @@ export function authorizationCodes(
     async read(code: string) {
       return (await codes.read(code))?.value
     },
-    async redeem(code: string, { sid, client, codeChallenge }: CodeRecord) {
-      if (!(await codes.take(code))) return false
-      const tombstone = { sid, client, codeChallenge, redeemedAt: now() }
-      await spent.write(code, tombstone, Math.min(lifetimes.grant, longestKnown))
-      return true
-    },
+    redeem: async (code: string) => (await codes.take(code)) !== undefined,
+    bury: (code: string, { sid, client, codeChallenge }: CodeRecord, redeemedAt: number) =>
+      spent.write(
+        code,
+        { sid, client, codeChallenge, redeemedAt },
+        Math.min(lifetimes.grant, longestKnown),
+      ),
     async revokeIfReplayed(code: string, { client, verifier, arrivedAt }: Replay) {
       const tombstone = (await spent.read(code))?.value
       if (!tombstone || tombstone.client !== client) return false
