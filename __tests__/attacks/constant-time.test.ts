@@ -20,6 +20,7 @@ const harmless = [
   'entry.assertion !== context.rejected',
   'next.assertion === proof.assertion',
   'entry?.token !== token',
+  'refusal?.token !== token',
 ]
 const secretName =
   /(?:secret|token|verifier|challenge|nonce|state|signature|hmac|digest|cookie|assertion|password|jti|sid|code)$/i
