@@ -41,6 +41,8 @@ export interface VerifiedTokensOptions {
   readonly maxEntries: number
   /** Milliseconds since the epoch. */
   readonly now: () => number
+  /** Milliseconds on a clock that only goes forward: a revocation must not wait for one that jumped back. */
+  readonly monotonic?: () => number
 }
 
 /** Finds out whether a token is good: at once when nobody else has to be asked. May throw, too. */
@@ -53,7 +55,7 @@ interface Entry {
   readonly jti?: string
   /** The grant as last read. */
   record?: VaultRecord<Grant>
-  /** Milliseconds since the epoch. */
+  /** Milliseconds on the clock that only goes forward. */
   checkedAt: number
   /** How many revocations this process had made by then. */
   revocations: number
@@ -67,7 +69,7 @@ const longestToken = 16_384
 
 /** @throws (the function it returns) OAuthError `invalid_token`, or 503 when the store or Entra's keys are out of reach */
 export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
-  const { now, maxEntries, proxy } = options
+  const { now, monotonic = now, maxEntries, proxy } = options
   const entries = new Map<string, Entry>()
   const examinations = new Map<string, Promise<VerifiedToken>>()
 
@@ -98,13 +100,13 @@ export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
     token: string,
     claims: AccessTokenClaims,
   ) => {
-    const seen = { checkedAt: now(), revocations: grants.revocations }
+    const seen = { checkedAt: monotonic(), revocations: grants.revocations }
     return remember({ token, ...ownEntry(claims, await liveGrant(grants, claims)), ...seen })
   }
 
   const entras = (token: string, claims: EntraClaims) => {
     const verified = entraToken(token, claims, options.scopes)
-    return remember({ token, verified, checkedAt: now(), revocations: 0 })
+    return remember({ token, verified, checkedAt: monotonic(), revocations: 0 })
   }
 
   /** However many requests bring a new token at once, it is examined once. */
@@ -118,7 +120,7 @@ export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
 
   const again = async (entry: Entry): Promise<VerifiedToken> => {
     const { sid } = entry.verified
-    const seen = { checkedAt: now(), revocations: proxy?.grants.revocations ?? 0 }
+    const seen = { checkedAt: monotonic(), revocations: proxy?.grants.revocations ?? 0 }
     const record = await proxy?.grants.reread(sid as string, entry.record as VaultRecord<Grant>)
     if (!record || isRevoked(record.value, entry.jti)) {
       entries.delete(endOf(entry.token))
@@ -142,7 +144,7 @@ export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
       entries.delete(endOf(token))
       throw new OAuthError('invalid_token', 'The access token has expired.')
     }
-    if (entry.record === undefined || isFresh(entry, time)) return entry.verified
+    if (entry.record === undefined || isFresh(entry, monotonic())) return entry.verified
     entry.check ??= again(entry).finally(() => {
       delete entry.check
     })
