@@ -16,9 +16,11 @@ import {
 } from '../routes/support.js'
 import type { Entra } from '../support/host.js'
 import {
+  authorizeUrl,
   getCode,
   getNotes,
   login,
+  pkce,
   postForm,
   redeem,
   redirectUri,
@@ -400,6 +402,36 @@ describe('many documents at once', () => {
     await mute.close()
     const ended = await Promise.all(silent)
     expect(ended.map(({ page }) => page.status)).toEqual(Array(96).fill(503))
+  })
+
+  it('for one sender, however many, end nothing that another waits for', async () => {
+    const mute = await startMuteServer()
+    const server = await startProxy(entra, {
+      clientMetadata: documents.options,
+      before: (app) => void app.set('trust proxy', true),
+    })
+    const ask = (clientId: string, sender: string) =>
+      fetch(authorizeUrl(server.url, clientId, pkce().challenge), {
+        headers: { 'x-forwarded-for': sender },
+      })
+    const gate = held<void>()
+    const path = '/patient.json'
+    const clientId = documents.serve(path, async () => {
+      await gate.promise
+      return { body: documentOf(documents.origin + path) }
+    })
+    const patient = ask(clientId, '192.0.2.1')
+    while (documents.fetches(clientId) === 0) await documents.nextRequest()
+    const crowd = Array.from({ length: 150 }, (_, index) =>
+      ask(`https://silent${index}.example:${mute.port}/app`, '192.0.2.2'),
+    )
+    const dropped = await Promise.any(crowd)
+    expect([dropped.status, dropped.headers.get('retry-after')]).toEqual([503, '1'])
+    expect(await dropped.text()).toContain('too many documents')
+    gate.release()
+    expect((await patient).status).toBe(200)
+    await mute.close()
+    await Promise.all(crowd)
   })
 })
 

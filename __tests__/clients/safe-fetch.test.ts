@@ -232,6 +232,14 @@ describe('a safe fetch', () => {
     })
   })
 
+  it('asks DNS itself when it is told no resolver: a name that never exists is an outage (RFC 6761)', async () => {
+    const failure = await failureOf(fetchOf({ resolve: undefined })('https://nowhere.invalid/x'))
+    expect(failure.kind).toBe('outage')
+    expect(failure.message).toMatch(
+      /^(?:the host has no public address|the host cannot be looked up)$/,
+    )
+  })
+
   it('keeps of a cause a short text: errors of TLS hold certificates, and all names in them', async () => {
     const cause = Object.assign(new Error(`${'x'.repeat(5000)}`), { code: 'ETLS', cert: {} })
     expect(new FetchFailure('outage', 'no', cause).cause).toHaveLength(200)

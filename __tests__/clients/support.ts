@@ -44,6 +44,8 @@ export interface DocumentServer {
   serve(path: string, answer: Answer): string
   /** A good document, changed as told, at a path of its own: its client id. */
   publish(changes?: Record<string, unknown>, headers?: Record<string, string>): string
+  /** Until the next request has arrived. */
+  nextRequest(): Promise<void>
   /** How often a client id was fetched. */
   fetches(url: string): number
 }
@@ -108,6 +110,9 @@ export async function startDocumentServer(): Promise<DocumentServer> {
       published += 1
       const path = `/clients/${published}.json`
       return serve(path, { headers, body: documentOf(origin + path, changes) })
+    },
+    async nextRequest() {
+      await once(server, 'request')
     },
     fetches: (url) => arrived.filter(({ path }) => origin + path === url).length,
   }

@@ -53,7 +53,7 @@ export interface SafeFetchOptions {
   readonly ports?: readonly number[] | undefined
   /** Certificate authorities to trust instead of the public ones, in PEM. */
   readonly ca?: string | readonly string[] | undefined
-  /** A proxy that makes the connections, and looks the hosts up: what it may reach is its own decision. */
+  /** A proxy that makes the connections, and looks the hosts up: what it may reach is its own decision, but for `localhost`. */
   readonly proxy?: string | undefined
   /** For tests: loopback addresses, on any port. */
   readonly dangerouslyAllowLoopback?: boolean | undefined
