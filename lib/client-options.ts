@@ -1,12 +1,13 @@
 /** The options of `entraAuth` about clients: who may be one, and how their documents are fetched. */
 import { type SafeFetchOptions, safeFetch } from './http/safe-fetch.js'
-import { readKeySet } from './oauth/client-document.js'
+import { type ClientKeySet, readKeySet } from './oauth/client-keys.js'
 import {
   type ClientMetadata,
   readClientMetadata,
   type TokenEndpointAuthMethod,
 } from './oauth/client-metadata.js'
 import { OAuthError } from './oauth/errors.js'
+import type { Report } from './routes/context.js'
 import type { Vault } from './storage/vault.js'
 import { clientAssertions } from './tokens/client-assertions.js'
 import { clientDocuments, clientKeySets } from './tokens/client-documents.js'
@@ -60,8 +61,11 @@ export interface ClientFloor {
   readonly records: Vault
   readonly baseUrl: string
   readonly customSchemes: readonly string[]
+  readonly report: Report
   /** Milliseconds since the epoch. */
   readonly now: () => number
+  /** Milliseconds on a clock that only goes forward. */
+  readonly monotonic: () => number
 }
 
 /** @throws TypeError that names the option and the remedy */
@@ -84,8 +88,16 @@ export function readClientOptions(options: ClientOptions, customSchemes: readonl
   return {
     features,
     /** The clients themselves, and how they prove themselves by signature. */
-    build({ registered, records, baseUrl, now }: ClientFloor) {
-      const fetched = { ...documents, fetch: safeFetch(documents), customSchemes, now }
+    build({ registered, records, baseUrl, report, now, monotonic }: ClientFloor) {
+      const fetched = {
+        ...documents,
+        fetch: safeFetch(documents, monotonic),
+        customSchemes,
+        onStale: (cause: unknown) =>
+          report('failure', { endpoint: 'client document', reason: 'last_good_copy_used', cause }),
+        now,
+        monotonic,
+      }
       return {
         clients: knownClients({
           registered,
@@ -189,11 +201,21 @@ function readMetadata(
       { ...given, token_endpoint_auth_method: 'none' },
       customSchemes,
     )
-    return { ...metadata, token_endpoint_auth_method: method, jwks: readKeySet(given.jwks) }
+    return { ...metadata, token_endpoint_auth_method: method, jwks: readOperatorKeys(given) }
   } catch (error) {
     if (!(error instanceof OAuthError)) throw error
     throw wrongClient(given, `is refused: ${error.description}`)
   }
+}
+
+/** The operator can mend a key that nobody could use; a stranger's is passed over. */
+function readOperatorKeys(given: PreRegisteredClient): ClientKeySet {
+  const jwks = readKeySet(given.jwks)
+  if (jwks.keys.length > 0) return jwks
+  throw wrongClient(
+    given,
+    'needs a public key in its jwks: P-256, Ed25519, or RSA of 2048 to 4096 bits with the exponent 65537',
+  )
 }
 
 function wrongClient({ client_id }: PreRegisteredClient, why: string): TypeError {

@@ -1,5 +1,6 @@
 /** `entraAuth`: options become the frozen context that all middlewares share. Everything is checked here, once. */
 import { assertionRenewal } from './assertion-renewal.js'
+import { monotonicNow } from './async/monotonic-now.js'
 import { readClientOptions } from './client-options.js'
 import { keyRing } from './crypto/key-ring.js'
 import { reporter } from './diagnostics.js'
@@ -79,6 +80,8 @@ export interface EntraAuth {
  */
 export function entraAuth(options: EntraAuthOptions): EntraAuth {
   const { clientId, scopes, credential, storage = memoryStorage(), now = Date.now } = options
+  // A test's clock is both: it only goes forward.
+  const monotonic = options.now ?? monotonicNow
   const { baseUrl, basePath } = readBaseUrl(options.baseUrl)
   checkText('clientId', clientId, 'Application (client) ID of the app registration')
   checkStrategy(scopes)
@@ -97,21 +100,23 @@ export function entraAuth(options: EntraAuthOptions): EntraAuth {
   const verifier = entraVerifier({
     authority,
     clientId,
-    keys: signingKeys({ uri: authority.jwksUri, now }),
+    keys: signingKeys({ uri: authority.jwksUri, now: monotonic }),
     now,
+    monotonic,
     ...(options.identifierUris && { identifierUris: options.identifierUris }),
     ...(options.allowedTenants && { allowedTenants: options.allowedTenants }),
   })
   const endpoint =
     credential && tokenEndpoint({ authority, clientId, credential, timeout: upstreamSeconds })
   const clientFloor = readClientOptions(options, customSchemes)
-  const floor = { storage, lifetimes, baseUrl, customSchemes, now, clientFloor }
+  const floor = { storage, lifetimes, baseUrl, customSchemes, report, now, monotonic, clientFloor }
   const tokens = options.keys && tokenFloor(keyRing(options.keys), floor)
   const exchanges =
     endpoint &&
     onBehalfOf({
       endpoint,
       now,
+      monotonic,
       onExchange: exchangeReporter(report),
       ...(options.maxDownstreamTokens !== undefined && { maxEntries: options.maxDownstreamTokens }),
       ...(options.shareDownstreamTokens && { shared: share(tokens?.vault, report) }),
@@ -135,6 +140,7 @@ export function entraAuth(options: EntraAuthOptions): EntraAuth {
       proxy: tokens,
       maxEntries: options.maxVerifiedTokens ?? 10_000,
       now,
+      monotonic,
     }),
     challengeScopes: (names: readonly string[]) => {
       const known = names.filter((name) => scopes.supported.includes(name))
@@ -221,11 +227,13 @@ function tokenFloor(
     readonly lifetimes: Lifetimes
     readonly baseUrl: string
     readonly customSchemes: readonly string[]
+    readonly report: Report
     readonly now: () => number
+    readonly monotonic: () => number
     readonly clientFloor: ReturnType<typeof readClientOptions>
   },
 ) {
-  const { storage, lifetimes, baseUrl, customSchemes, now } = floor
+  const { storage, lifetimes, baseUrl, customSchemes, report, now, monotonic } = floor
   const records = vault(storage, ring)
   const allGrants = grants(records, lifetimes, now)
   const registered = clients(ring, now)
@@ -235,7 +243,15 @@ function tokenFloor(
     grants: allGrants,
     challenges: challenges(records),
     stepUps: stepUps(records, now),
-    ...floor.clientFloor.build({ registered, records, baseUrl, customSchemes, now }),
+    ...floor.clientFloor.build({
+      registered,
+      records,
+      baseUrl,
+      customSchemes,
+      report,
+      now,
+      monotonic,
+    }),
     codes: authorizationCodes(records, allGrants, lifetimes),
     refreshTokens: refreshTokens(ring, records, allGrants, lifetimes, now),
     accessTokens: accessTokens(baseUrl, ring, lifetimes.accessToken, now),

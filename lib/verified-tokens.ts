@@ -45,6 +45,8 @@ export interface VerifiedTokensOptions {
   readonly maxEntries: number
   /** Milliseconds since the epoch. */
   readonly now: () => number
+  /** Milliseconds on a clock that only goes forward: a revocation must not wait for one that jumped back. */
+  readonly monotonic?: () => number
 }
 
 /** Finds out whether a token is good: at once when nobody else has to be asked. May throw, too. */
@@ -57,7 +59,7 @@ interface Entry {
   readonly jti?: string
   /** The grant as last read. */
   record?: VaultRecord<Grant>
-  /** Milliseconds since the epoch. */
+  /** Milliseconds on the clock that only goes forward. */
   checkedAt: number
   /** How many revocations this process had made by then. */
   revocations: number
@@ -84,7 +86,7 @@ const longestToken = 16_384
  *   does not let in; 503 when the store, Entra's keys or the policy are out of reach
  */
 export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
-  const { now, maxEntries, proxy } = options
+  const { now, monotonic = now, maxEntries, proxy } = options
   const entries = new Map<string, Entry>()
   const refusals = new Map<string, Refusal>()
   const examinations = new Map<string, Promise<VerifiedToken>>()
@@ -110,7 +112,7 @@ export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
     token: string,
     claims: AccessTokenClaims,
   ) => {
-    const seen = { checkedAt: now(), revocations: grants.revocations }
+    const seen = { checkedAt: monotonic(), revocations: grants.revocations }
     return remember({ token, ...ownEntry(claims, await liveGrant(grants, claims)), ...seen })
   }
 
@@ -124,7 +126,7 @@ export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
         put(refusals, { token, error, expiresAt: claims.exp }, mostRefusals)
       throw error
     }
-    return remember({ token, verified, checkedAt: now(), revocations: 0 })
+    return remember({ token, verified, checkedAt: monotonic(), revocations: 0 })
   }
 
   const throwIfRefused = (token: string) => {
@@ -147,7 +149,7 @@ export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
 
   const again = async (entry: Entry): Promise<VerifiedToken> => {
     const { sid } = entry.verified
-    const seen = { checkedAt: now(), revocations: proxy?.grants.revocations ?? 0 }
+    const seen = { checkedAt: monotonic(), revocations: proxy?.grants.revocations ?? 0 }
     const record = await stillLive(sid as string, entry)
     if (!record) {
       entries.delete(endOf(entry.token))
@@ -179,7 +181,7 @@ export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
       const scopes = entry.record && entry.verified.scopes
       throw new OAuthError('invalid_token', 'The access token has expired.', { scopes })
     }
-    if (entry.record === undefined || isFresh(entry, time)) return entry.verified
+    if (entry.record === undefined || isFresh(entry, monotonic())) return entry.verified
     entry.check ??= again(entry).finally(() => {
       delete entry.check
     })

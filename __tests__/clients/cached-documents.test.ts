@@ -11,8 +11,11 @@ let now: number
 let answers: (Partial<SafeResponse> | Error)[]
 let asked: { url: string; headers: SafeRequest['headers'] }[]
 let documents: CachedDocuments<unknown>
+let stale: string[]
+/** What the clock for ages is ahead of the time of day. */
+let skew: number
 
-function make(maxEntries = 1000): CachedDocuments<unknown> {
+function make(maxKeptBytes = 1024 * 1024): CachedDocuments<unknown> {
   return cachedDocuments({
     fetch: async (target, request) => {
       asked.push({ url: target.href, headers: request.headers })
@@ -26,8 +29,11 @@ function make(maxEntries = 1000): CachedDocuments<unknown> {
     },
     maxBytes: 1000,
     timeout: 5,
-    maxEntries,
+    maxKeptBytes,
+    sizeOf: () => 100,
+    onStale: (url, { message }) => stale.push(`${url}: ${message}`),
     now: () => now,
+    monotonic: () => now + skew,
   })
 }
 
@@ -52,6 +58,8 @@ beforeEach(() => {
   now = Date.UTC(2026, 0, 1)
   answers = []
   asked = []
+  stale = []
+  skew = 0
   documents = make()
 })
 
@@ -144,8 +152,10 @@ describe('a document', () => {
       read: (value) => value,
       maxBytes: 1000,
       timeout: 5,
-      maxEntries: 10,
+      maxKeptBytes: 10_000,
+      sizeOf: () => 100,
       now: () => now,
+      monotonic: () => now,
     })
     const many = Array.from({ length: 20 }, () => documents.get(url))
     gate.release()
@@ -156,15 +166,16 @@ describe('a document', () => {
   it('is asked for again when it must not be older than somebody says', async () => {
     await fetchedIn(0)
     now += 29_000
-    expect(await documents.get(url, 30_000)).toEqual(one)
+    expect(await documents.get(url, { olderThan: 30_000 })).toEqual(one)
     now += 1000
-    expect(await documents.get(url, 30_000)).toEqual(two)
+    expect(await documents.get(url, { olderThan: 30_000 })).toEqual(two)
   })
 })
 
 describe('a failure', () => {
   it.each([
     ['HTTP 404', { status: 404 }, 'the host answered with HTTP 404'],
+    ['HTTP 410', { status: 410 }, 'the host answered with HTTP 410'],
     ['a redirect', { status: 301 }, 'the host redirects, which is not followed'],
     ['an empty answer', { status: 204 }, 'the host answered with HTTP 204'],
     ['no JSON', { body: Buffer.from('{') }, 'the answer is not valid JSON'],
@@ -185,8 +196,9 @@ describe('a failure', () => {
   })
 
   it.each([
-    ['HTTP 500', { status: 500 }, 'the host answered with HTTP 500'],
-    ['HTTP 429', { status: 429 }, 'the host answered with HTTP 429'],
+    ...[401, 403, 418, 429, 451, 500, 503].map(
+      (status) => [`HTTP ${status}`, { status }, `the host answered with HTTP ${status}`] as const,
+    ),
     ['no answer', new FetchFailure('outage', 'gone'), 'gone'],
   ])('that is an outage is remembered for 5 seconds: %s', async (_what, answer, message) => {
     answers = [answer]
@@ -215,11 +227,80 @@ describe('a failure', () => {
     },
   )
 
-  it('that is a refusal ends a document that was good before', async () => {
-    answers = [json(one), { status: 404 }, new FetchFailure('outage', 'gone')]
+  const endings: [string, Partial<SafeResponse>, string][] = [
+    ['HTTP 404', { status: 404 }, 'the host answered with HTTP 404'],
+    ['HTTP 410', { status: 410 }, 'the host answered with HTTP 410'],
+    ['a document that is another now, and wrong', json({ wrong: true }), 'wrong'],
+  ]
+
+  it.each(endings)('ends a document that was good before: %s', async (_what, answer, message) => {
+    answers = [json(one), answer, new FetchFailure('outage', 'no way')]
     await fetchedIn(0)
-    expect(await messageOf(fetchedIn(hour))).toBe('the host answered with HTTP 404')
-    expect(await messageOf(fetchedIn(30))).toBe('gone')
+    expect(await messageOf(fetchedIn(hour))).toBe(message)
+    expect(await messageOf(fetchedIn(29))).toBe(message)
+    expect(await messageOf(fetchedIn(1))).toBe('no way')
+    expect(stale).toEqual([])
+  })
+
+  const html = { headers: { 'content-type': 'text/html' }, body: Buffer.from('<html>') }
+  const harmless: [string, Partial<SafeResponse> | Error][] = [
+    ...[204, 301, 302, 400, 401, 403, 407, 408, 421, 425, 429, 451, 500, 502, 503, 504, 599].map(
+      (status): [string, Partial<SafeResponse>] => [`HTTP ${status}`, { status }],
+    ),
+    ['a page', html],
+    ['half a document', { body: Buffer.from('{"version":') }],
+    ['nothing', { body: Buffer.from('') }],
+    ['broken UTF-8', { body: Buffer.from([0x22, 0xff, 0x22]) }],
+    ['an answer that is too long or compressed', new FetchFailure('refused', 'too long')],
+    ['an address that is not public', new FetchFailure('refused', 'not public')],
+    ['no DNS, network or TLS', new FetchFailure('outage', 'no way')],
+    ['places that others needed', new FetchFailure('busy', 'busy')],
+  ]
+
+  it.each(harmless)('leaves the last good document in use: %s', async (_what, answer) => {
+    answers = [json(one), answer, answer, answer, answer]
+    await fetchedIn(0)
+    expect(await fetchedIn(hour)).toEqual(one)
+    expect(await fetchedIn(1)).toEqual(one)
+    expect(await fetchedIn(23 * hour - 2)).toEqual(one)
+    expect(await messageOf(fetchedIn(1))).not.toBe('no failure')
+    answers = []
+    expect(await fetchedIn(30)).toMatchObject({ version: expect.any(Number) })
+  })
+
+  it.each(harmless)(
+    'never refuses a document that must be asked for: %s',
+    async (_what, answer) => {
+      answers = [json(one, { 'cache-control': 'no-cache' }), answer]
+      await fetchedIn(0)
+      const failure = await documents.get(url).catch((error: unknown) => error)
+      expect(failure).toBeInstanceOf(FetchFailure)
+      expect((failure as FetchFailure).kind).toMatch(/^(?:denied|outage|busy)$/)
+    },
+  )
+
+  it('is told to the operator, while the last good document does', async () => {
+    answers = [json(one), { status: 403 }]
+    await fetchedIn(0)
+    expect(await fetchedIn(hour)).toEqual(one)
+    expect(await fetchedIn(4)).toEqual(one)
+    expect(stale).toEqual([`${url}: the host answered with HTTP 403`])
+  })
+
+  it('of our own making is remembered by nobody', async () => {
+    answers = [new FetchFailure('busy', 'busy')]
+    expect(await messageOf(fetchedIn(0))).toBe('busy')
+    expect(await fetchedIn(0)).toEqual(two)
+    expect(stale).toEqual([])
+  })
+
+  it('is an outage for who needs a document no older than that', async () => {
+    answers = [json(one), { status: 302 }]
+    await fetchedIn(0)
+    now += 30_000
+    const asked = documents.get(url, { olderThan: 30_000 })
+    expect(await asked.catch(({ kind }: FetchFailure) => kind)).toBe('denied')
+    expect(await documents.get(url)).toEqual(one)
   })
 })
 
@@ -235,17 +316,57 @@ it.each([
   expect(await fetchedIn(0)).toEqual(one)
 })
 
+describe('the ages of documents and failures', () => {
+  const day = 24 * hour
+
+  it('do not grow when the time of day is set forward', async () => {
+    answers = [json(one), new FetchFailure('outage', 'no way')]
+    await fetchedIn(0)
+    skew -= day * 1000
+    expect(await fetchedIn(day)).toEqual(one)
+    expect(asked).toHaveLength(1)
+    now += hour * 1000
+    expect(await fetchedIn(0)).toEqual(one)
+    skew -= day * 1000
+    expect(await fetchedIn(day)).toEqual(one)
+    expect(asked).toHaveLength(2)
+  })
+
+  it('grow on when the time of day is set back', async () => {
+    const noWay = new FetchFailure('outage', 'no way')
+    answers = [json(one), noWay, noWay]
+    await fetchedIn(0)
+    skew += (day + hour) * 1000
+    expect(await fetchedIn(-day)).toEqual(one)
+    expect(asked).toHaveLength(2)
+    skew += (day + 23 * hour) * 1000
+    expect(await messageOf(fetchedIn(-day))).toBe('no way')
+    skew += (day + 5) * 1000
+    expect(await fetchedIn(-day)).toEqual({ version: 4 })
+  })
+})
+
+it('validators of no sane length are not kept', async () => {
+  answers = [json(one, { etag: `"${'x'.repeat(127)}"`, 'last-modified': 'x'.repeat(129) })]
+  await fetchedIn(0)
+  await fetchedIn(hour)
+  expect(asked[1]?.headers).toEqual({})
+})
+
 it('no more than so many documents and failures are kept: the least recently used goes first', async () => {
-  documents = make(2)
+  // A document of the size it says, its key and what is around it: room for two.
+  documents = make(1000)
   const get = (name: string) => documents.get(`https://client.example/${name}`).catch(() => {})
   for (const name of ['a', 'b', 'a', 'c', 'a', 'c']) await get(name)
   expect(asked).toHaveLength(3)
   await get('b')
   expect(asked).toHaveLength(4)
-  const gone = new FetchFailure('refused', 'gone')
-  answers = [gone, gone, gone]
-  for (const name of ['x', 'y', 'z', 'z', 'y']) await get(name)
-  expect(asked).toHaveLength(7)
-  await get('x')
-  expect(asked).toHaveLength(8)
+  const many = Array.from({ length: 600 }, (_, index) => `gone/${index}`)
+  answers = many.map(() => new FetchFailure('refused', 'gone'))
+  for (const name of many) await get(name)
+  expect(asked).toHaveLength(604)
+  for (const name of many.slice(-100)) await get(name)
+  expect(asked).toHaveLength(604)
+  await get('gone/0')
+  expect(asked).toHaveLength(605)
 })

@@ -411,10 +411,66 @@ describe('the keys of a client', () => {
     expect((await ask(await assertion({ iss: without, sub: without }))).status).toBe(401)
   })
 
-  it('need no kid when there is one to find', async () => {
+  it('need no kid when there is one of its kind', async () => {
     const by = await makeSigner('EdDSA')
-    const id = publish({ jwks: { keys: [signer.jwk, (await makeSigner('EdDSA')).jwk, by.jwk] } })
+    const id = publish({ jwks: { keys: [signer.jwk, by.jwk] } })
     expect(await ask(await assertion({ iss: id, sub: id }, {}, by))).toEqual(letIn)
+  })
+
+  it('are never tried one after the other: with several of a kind the assertion names one', async () => {
+    const by = await makeSigner('EdDSA')
+    const others = await Promise.all([makeSigner('EdDSA'), makeSigner('EdDSA', 'two')])
+    const named = { ...by, jwk: { ...by.jwk, kid: 'named' } }
+    const keys = [...others.map(({ jwk }) => jwk), named.jwk]
+    const id = publish({ jwks: { keys } })
+    expect(await ask(await assertion({ iss: id, sub: id }, {}, by))).toEqual(
+      refused("must name its key by 'kid' in its header: the client has several"),
+    )
+    expect(await ask(await assertion({ iss: id, sub: id }, {}, named))).toEqual(letIn)
+    const twice = publish({ jwks: { keys: [...keys, { ...signer.jwk, kid: 'named' }] } })
+    expect(await ask(await assertion({ iss: twice, sub: twice }, {}, named))).toEqual(letIn)
+    const same = publish({ jwks: { keys: [...keys, { ...others[0]?.jwk, kid: 'named' }] } })
+    expect(await ask(await assertion({ iss: same, sub: same }, {}, named))).toEqual(
+      refused("has a 'kid' that several keys of the client have"),
+    )
+  })
+
+  it('are the first eight that can be used', async () => {
+    const nine = await Promise.all(
+      Array.from({ length: 9 }, (_, index) => makeSigner('ES256', `key ${index}`)),
+    )
+    const [first, , , , , , , eighth, ninth] = nine
+    const unusable = Array<object>(20).fill({})
+    const id = publish({ jwks_uri: at('/keys/nine', [...unusable, ...nine.map(({ jwk }) => jwk)]) })
+    for (const by of [first, eighth]) {
+      expect(await ask(await assertion({ iss: id, sub: id }, {}, by))).toEqual(letIn)
+    }
+    expect(await ask(await assertion({ iss: id, sub: id }, {}, ninth))).toEqual(
+      refused("not among the client's first 8 usable keys"),
+    )
+  })
+
+  it('that are on no curve let nobody in, and are no error of ours', async () => {
+    const { x, kid } = signer.jwk
+    const id = publish({ jwks: { keys: [{ kty: 'EC', crv: 'P-256', x, y: 'A'.repeat(43), kid }] } })
+    for (let count = 0; count < 2; count += 1) {
+      expect(await ask(await assertion({ iss: id, sub: id }))).toEqual(refused('has a signature'))
+    }
+  })
+
+  it('that cannot be asked for again are an outage for an assertion with a new one', async () => {
+    const jwks_uri = at('/keys/limited', [signer.jwk])
+    const id = publish({ jwks_uri })
+    expect(await ask(await assertion({ iss: id, sub: id }))).toEqual(letIn)
+    documents.serve('/keys/limited', { status: 403 })
+    clock.advance(30)
+    const next = await makeSigner('ES256', 'next')
+    expect(await ask(await assertion({ iss: id, sub: id }, {}, next))).toMatchObject({
+      status: 503,
+      error: 'temporarily_unavailable',
+    })
+    expect(await ask(await assertion({ iss: id, sub: id }))).toEqual(letIn)
+    expect(documents.fetches(jwks_uri)).toBe(2)
   })
 
   it('are public: one that is published with its private part lets nobody in', async () => {
@@ -451,6 +507,10 @@ describe('the keys of a client', () => {
     })
     const id = publish({ jwks_uri: 'https://inside.example/keys' })
     const one = await assertion({ iss: id, sub: id, aud: guarded.url })
-    expect(await ask(one, {}, guarded.url)).toEqual(refused('the host has no public address'))
+    expect(await ask(one, {}, guarded.url)).toEqual({
+      status: 503,
+      error: 'temporarily_unavailable',
+      description: expect.stringContaining('the host has no public address'),
+    })
   })
 })

@@ -116,14 +116,15 @@ describe('the document of a client', () => {
   it('of a client that signs says where its keys are', () => {
     const token_endpoint_auth_method = 'private_key_jwt'
     const jwks_uri = 'https://keys.example/jwks'
-    const jwks = { keys: [{ kty: 'EC' }, 'no key'] }
+    const key = { kty: 'EC', crv: 'P-256', x: 'x'.repeat(43), y: 'y'.repeat(43), kid: 'one' }
+    const jwks = { keys: [{}, { kty: 'EC' }, 'no key', { ...key, x5c: ['x'], ext: true }] }
     expect(read({ token_endpoint_auth_method, jwks_uri })).toMatchObject({
       token_endpoint_auth_method,
       jwks_uri,
     })
     expect(
       read({ token_endpoint_auth_method, jwks, token_endpoint_auth_signing_alg: 'ES256' }),
-    ).toMatchObject({ jwks: { keys: [{ kty: 'EC' }] }, token_endpoint_auth_signing_alg: 'ES256' })
+    ).toMatchObject({ jwks: { keys: [key] }, token_endpoint_auth_signing_alg: 'ES256' })
     const wrong: [Record<string, unknown>, string][] = [
       [{}, "must have one of 'jwks' and 'jwks_uri'"],
       [{ jwks, jwks_uri }, "must have one of 'jwks' and 'jwks_uri'"],

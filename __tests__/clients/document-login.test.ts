@@ -16,15 +16,23 @@ import {
 } from '../routes/support.js'
 import type { Entra } from '../support/host.js'
 import {
+  authorizeUrl,
   getCode,
   getNotes,
   login,
+  pkce,
   postForm,
   redeem,
   redirectUri,
   refresh,
 } from '../support/oauth-client.js'
-import { type DocumentServer, documentOf, held, startDocumentServer } from './support.js'
+import {
+  type DocumentServer,
+  documentOf,
+  held,
+  startDocumentServer,
+  startMuteServer,
+} from './support.js'
 
 let entra: Entra
 let documents: DocumentServer
@@ -259,10 +267,12 @@ describe('a document that is no good', () => {
     const inside = await pageFor('https://inside.example/app', guarded.url)
     const nowhere = await pageFor('https://nowhere.example/app', guarded.url)
     const literal = await pageFor('https://169.254.169.254/app', guarded.url)
-    expect(inside.status).toBe(400)
+    expect(inside.status).toBe(503)
     expect(inside.text).toContain('cannot be fetched: the host has no public address.')
-    expect(nowhere).toEqual(inside)
-    expect(literal).toEqual(inside)
+    const renamed = nowhere.text.replaceAll('nowhere.example', 'inside.example')
+    expect({ ...nowhere, text: renamed }).toEqual(inside)
+    expect(literal.status).toBe(400)
+    expect(literal.text).toContain('cannot be fetched: the host has no public address.')
   })
 })
 
@@ -290,6 +300,138 @@ describe('an outage of the host of a document', () => {
     clock.advance(120)
     expect((await refresh(proxy.url, tokens)).status).toBe(200)
     expect(documents.fetches(clientId)).toBe(2)
+  })
+})
+
+describe('a document that has been good', () => {
+  it.each([401, 403, 429, 500, 302, 204])(
+    'ends no login when its host answers with HTTP %i',
+    async (status) => {
+      const clientId = documents.publish({}, { 'cache-control': 'max-age=60' })
+      const tokens = await login(proxy.url, { clientId })
+      documents.serve(new URL(clientId).pathname, { status })
+      clock.advance(120)
+      expect((await refresh(proxy.url, tokens)).status).toBe(200)
+      expect(documents.fetches(clientId)).toBe(2)
+    },
+  )
+
+  it('is used while it cannot be fetched, and the operator hears of it', async () => {
+    const clientId = documents.publish({}, { 'cache-control': 'max-age=60' })
+    await pageFor(clientId)
+    const before = proxy.logs.length
+    documents.serve(new URL(clientId).pathname, { status: 403 })
+    clock.advance(60)
+    expect((await pageFor(clientId)).status).toBe(200)
+    expect(proxy.logs.slice(before)).toEqual([
+      {
+        message: 'mcp-entra: failure',
+        endpoint: 'client document',
+        reason: 'last_good_copy_used',
+        cause: `FetchFailure: client.example:${documents.port}: the host answered with HTTP 403`,
+      },
+    ])
+  })
+
+  it.each([404, 410])('is one no longer when its host answers with HTTP %i', async (status) => {
+    const clientId = documents.publish({}, { 'cache-control': 'max-age=60' })
+    const tokens = await login(proxy.url, { clientId })
+    documents.serve(new URL(clientId).pathname, { status })
+    clock.advance(120)
+    expect((await refresh(proxy.url, tokens)).status).toBe(401)
+  })
+
+  it('that is fetched by a server that has just started is an outage while its host says no', async () => {
+    const clientId = documents.serve('/limited.json', { status: 403 })
+    expect(await tokenAnswer(clientId)).toEqual({
+      status: 503,
+      error: 'temporarily_unavailable',
+    })
+  })
+})
+
+describe('a document that cannot be reached', () => {
+  it.each([
+    [
+      'for want of DNS',
+      () => Promise.reject(new Error('queryA ECONNREFUSED nowhere.example')),
+      'ECONNREFUSED',
+    ],
+    ['because DNS knows no name', async () => [], 'no A or AAAA record'],
+    ['because its address is inside', async () => ['10.0.0.5'], '10.0.0.5'],
+    ['for want of a network', async () => ['127.0.0.1'], 'ECONNREFUSED'],
+  ])(
+    '%s: the operator hears of it, and the user what can be done',
+    async (_what, resolve, cause) => {
+      const mute = await startMuteServer()
+      await mute.close()
+      const { port } = mute
+      const clientMetadata = { ...documents.options, resolve }
+      const server = await startProxy(entra, { clientMetadata })
+      const clientId = `https://nowhere.example:${port}/app`
+      const host = `nowhere.example:${port}`
+      const page = await pageFor(clientId, server.url)
+      expect(page.status).toBe(503)
+      expect(page.text).toContain(`tell whoever runs this server that it cannot reach ${host}`)
+      expect(page.text).toContain('turned off (the option clientMetadata)')
+      expect(page.text).toContain('remove this server from the application and add it again')
+      expect(page.text).not.toContain(cause)
+      expect(server.logs).toEqual([
+        {
+          message: 'mcp-entra: failure',
+          endpoint: '/authorize',
+          reason: 'temporarily_unavailable',
+          detail: expect.stringContaining("The client's document cannot be fetched"),
+          cause: expect.stringMatching(new RegExp(`^FetchFailure: ${host}: .*${cause}`)),
+        },
+      ])
+    },
+  )
+})
+
+describe('many documents at once', () => {
+  it('whose hosts are silent, 96 of them, stand in the way of none of 20 good ones', async () => {
+    const mute = await startMuteServer()
+    const server = await startProxy(entra, { clientMetadata: documents.options })
+    const silent = Array.from({ length: 96 }, (_, index) =>
+      openConsent(server.url, { clientId: `https://silent${index}.example:${mute.port}/app` }),
+    )
+    await mute.connections(96)
+    const good = Array.from({ length: 20 }, () => pageFor(documents.publish(), server.url))
+    expect((await Promise.all(good)).map(({ status }) => status)).toEqual(Array(20).fill(200))
+    await mute.close()
+    const ended = await Promise.all(silent)
+    expect(ended.map(({ page }) => page.status)).toEqual(Array(96).fill(503))
+  })
+
+  it('for one sender, however many, end nothing that another waits for', async () => {
+    const mute = await startMuteServer()
+    const server = await startProxy(entra, {
+      clientMetadata: documents.options,
+      before: (app) => void app.set('trust proxy', true),
+    })
+    const ask = (clientId: string, sender: string) =>
+      fetch(authorizeUrl(server.url, clientId, pkce().challenge), {
+        headers: { 'x-forwarded-for': sender },
+      })
+    const gate = held<void>()
+    const path = '/patient.json'
+    const clientId = documents.serve(path, async () => {
+      await gate.promise
+      return { body: documentOf(documents.origin + path) }
+    })
+    const patient = ask(clientId, '192.0.2.1')
+    while (documents.fetches(clientId) === 0) await documents.nextRequest()
+    const crowd = Array.from({ length: 150 }, (_, index) =>
+      ask(`https://silent${index}.example:${mute.port}/app`, '192.0.2.2'),
+    )
+    const dropped = await Promise.any(crowd)
+    expect([dropped.status, dropped.headers.get('retry-after')]).toEqual([503, '1'])
+    expect(await dropped.text()).toContain('too many documents')
+    gate.release()
+    expect((await patient).status).toBe(200)
+    await mute.close()
+    await Promise.all(crowd)
   })
 })
 

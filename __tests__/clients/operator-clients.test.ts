@@ -138,6 +138,11 @@ describe('a client the operator set up', () => {
     ],
     ['a secret for nothing', { client_secret: secret }, 'which none does not use'],
     ['no keys', { token_endpoint_auth_method: 'private_key_jwt' }, 'key set'],
+    [
+      'no key that is good for anything',
+      { token_endpoint_auth_method: 'private_key_jwt', jwks: { keys: [{ kty: 'EC' }] } },
+      'needs a public key in its jwks: P-256, Ed25519, or RSA of 2048 to 4096 bits',
+    ],
     ['a method there is not', { token_endpoint_auth_method: 'mtls' as 'none' }, 'must be one of'],
     ['the id of another', { client_id: 'desktop' }, 'is there twice'],
   ]

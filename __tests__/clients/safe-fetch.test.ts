@@ -2,8 +2,14 @@
 import { createServer as createHttpServer } from 'node:http'
 import { type AddressInfo, connect, createServer, type Server } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { FetchFailure, type SafeFetchOptions, safeFetch } from '../../lib/http/safe-fetch.js'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
+import {
+  FetchFailure,
+  type SafeFetch,
+  type SafeFetchOptions,
+  type SafeRequest,
+  safeFetch,
+} from '../../lib/http/safe-fetch.js'
 import { type DocumentServer, held, startDocumentServer } from './support.js'
 
 let documents: DocumentServer
@@ -17,7 +23,7 @@ afterAll(async () => {
   await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
 })
 
-const small = { maxBytes: 1000, timeout: 2 }
+const small: SafeRequest = { maxBytes: 1000, timeout: 2 }
 
 function fetchOf(options: SafeFetchOptions = {}) {
   const fetch = safeFetch({ ...documents.options, ...options })
@@ -34,7 +40,9 @@ async function failureOf(attempt: Promise<unknown>): Promise<{ kind: string; mes
   throw new Error('it did not fail')
 }
 
-const notPublic = { kind: 'refused', message: 'the host has no public address' }
+const notPublic = { kind: 'outage', message: 'the host has no public address' }
+/** By the text of the URL: no look-up will ever change it. */
+const neverPublic = { ...notPublic, kind: 'refused' }
 
 describe('a safe fetch', () => {
   it('connects to the address it was given, with the name in SNI and Host, looked up once', async () => {
@@ -95,7 +103,7 @@ describe('a safe fetch', () => {
     'refuses the literal address %s without a look-up',
     async (address) => {
       const before = documents.lookups.length
-      expect(await failureOf(fetchOf()(`https://${address}:8443/x`))).toEqual(notPublic)
+      expect(await failureOf(fetchOf()(`https://${address}:8443/x`))).toEqual(neverPublic)
       expect(documents.lookups).toHaveLength(before)
     },
   )
@@ -104,8 +112,8 @@ describe('a safe fetch', () => {
     const url = `https://client.example/x`
     const fetch = fetchOf({ dangerouslyAllowLoopback: false })
     expect(await failureOf(fetch(url))).toEqual(notPublic)
-    expect(await failureOf(fetch('https://127.0.0.1/x'))).toEqual(notPublic)
-    expect(await failureOf(fetch('https://[::1]/x'))).toEqual(notPublic)
+    expect(await failureOf(fetch('https://127.0.0.1/x'))).toEqual(neverPublic)
+    expect(await failureOf(fetch('https://[::1]/x'))).toEqual(neverPublic)
   })
 
   it('says the same of a host without an address as of one inside: no oracle of internal names', async () => {
@@ -224,18 +232,146 @@ describe('a safe fetch', () => {
     })
   })
 
-  it('has at most 64 fetches under way: the next ones are told to come back', async () => {
-    const gate = held<{ body: string }>()
-    const url = documents.serve('/slow', () => gate.promise)
-    const fetch = fetchOf()
-    const running = Array.from({ length: 64 }, () => fetch(url, { maxBytes: 10, timeout: 20 }))
-    expect(await failureOf(fetch(url))).toMatchObject({ kind: 'outage' })
-    gate.release({ body: '{}' })
-    const answers = await Promise.all(running)
-    expect(answers.every(({ status }) => status === 200)).toBe(true)
-    expect((await fetch(url)).status).toBe(200)
+  it('asks DNS itself when it is told no resolver: a name that never exists is an outage (RFC 6761)', async () => {
+    const failure = await failureOf(fetchOf({ resolve: undefined })('https://nowhere.invalid/x'))
+    expect(failure.kind).toBe('outage')
+    expect(failure.message).toMatch(
+      /^(?:the host has no public address|the host cannot be looked up|no answer within 2 seconds)$/,
+    )
+  })
+
+  it('keeps of a cause a short text: errors of TLS hold certificates, and all names in them', async () => {
+    const cause = Object.assign(new Error(`${'x'.repeat(5000)}`), { code: 'ETLS', cert: {} })
+    expect(new FetchFailure('outage', 'no', cause).cause).toHaveLength(200)
+    expect(new FetchFailure('outage', 'no', new AggregateError([cause])).cause).toMatch(/^ETLS x+$/)
+    expect(new FetchFailure('outage', 'no', 'because').cause).toBe('because')
+    expect(new FetchFailure('outage', 'no').cause).toBeUndefined()
+    const other = documents.serve('/cause', {}).replace('client.example', 'other.example')
+    const failure = await fetchOf()(other).catch((error: unknown) => error)
+    expect(failure).toMatchObject({
+      cause: expect.stringContaining('ERR_TLS_CERT_ALTNAME_INVALID'),
+    })
   })
 })
+
+describe('many safe fetches at once', () => {
+  const gaveWay = { kind: 'busy', message: 'this server has too many documents to fetch' }
+  const slow = { maxBytes: 10, timeout: 20 }
+
+  const ends: (() => void)[] = []
+  afterEach(() => {
+    for (const end of ends.splice(0)) end()
+  })
+
+  /** A fetch that finds our server at once, and no other host until the test is over. */
+  function fetchOurs(now?: () => number): SafeFetch {
+    const over = held<readonly string[]>()
+    ends.push(() => over.release([]))
+    const resolve = async (host: string) =>
+      host === 'client.example' ? ['127.0.0.1'] : over.promise
+    return safeFetch({ ...documents.options, resolve }, now)
+  }
+
+  /** So many fetches of silent hosts, under way. */
+  function silent(
+    count: number,
+    fetch: SafeFetch,
+    parties: (index: number) => { host: string; sender?: string },
+  ) {
+    return Array.from({ length: count }, (_, index) => {
+      const { host, sender } = parties(index)
+      return failureOf(fetch(new URL(`https://${host}/x`), { ...slow, sender }))
+    })
+  }
+
+  /** A path of our server that does not answer until the test is over. */
+  function muteUrl(path: string): URL {
+    const over = held<{ body: string }>()
+    ends.push(() => over.release({ body: '{}' }))
+    return new URL(documents.serve(path, () => over.promise))
+  }
+
+  const goodUrl = (path: string) => new URL(documents.serve(path, {}))
+
+  it('of 96 silent hosts do not stand in the way of 20 good ones', async () => {
+    const fetch = fetchOurs()
+    silent(96, fetch, (index) => ({ host: `silent${index}.example` }))
+    const urls = Array.from({ length: 20 }, (_, index) => goodUrl(`/good/${index}`))
+    const answers = await Promise.all(urls.map((url) => fetch(url, small)))
+    expect(answers.map(({ status }) => status)).toEqual(Array(20).fill(200))
+  })
+
+  it('end for a newcomer when there are too many: the one that has waited longest', async () => {
+    const fetch = fetchOurs()
+    const running = silent(192, fetch, (index) => ({
+      host: `silent${index}.example`,
+      sender: `sender ${index % 8}`,
+    }))
+    expect(await firstOf(running)).toBe('none')
+    expect((await fetch(goodUrl('/newcomer'), small)).status).toBe(200)
+    expect(await running[0]).toEqual(gaveWay)
+    expect(await firstOf(running.slice(1))).toBe('none')
+  })
+
+  it("of one sender end his own and nobody else's, however many there are", async () => {
+    const fetch = fetchOurs()
+    const others = silent(20, fetch, (index) => ({
+      host: `other${index}.example`,
+      sender: `sender ${index}`,
+    }))
+    const his = silent(500, fetch, (index) => ({ host: `his${index}.example`, sender: 'one' }))
+    expect(await Promise.all(his.slice(0, 372))).toEqual(Array(372).fill(gaveWay))
+    expect(await firstOf([...others, ...his.slice(372)])).toBe('none')
+  })
+
+  it('of one host leave room for all others', async () => {
+    const fetch = fetchOurs()
+    const others = silent(20, fetch, (index) => ({ host: `other${index}.example` }))
+    const one = silent(200, fetch, () => ({ host: 'one.example' }))
+    expect(await Promise.all(one.slice(0, 168))).toEqual(Array(168).fill(gaveWay))
+    expect(await firstOf([...others, ...one.slice(168)])).toBe('none')
+  })
+
+  it('of strangers never end those of a host that has answered before', async () => {
+    const fetch = fetchOurs()
+    await fetch(goodUrl('/known'), small)
+    const known = failureOf(fetch(muteUrl('/known/slow'), slow))
+    const running = silent(400, fetch, (index) => ({
+      host: `silent${index}.example`,
+      sender: `sender ${index}`,
+    }))
+    expect(await running[0]).toEqual(gaveWay)
+    expect(await firstOf([known])).toBe('none')
+  })
+
+  it('of a host that falls silent are those of a stranger again, and so they are after a day', async () => {
+    let time = 0
+    const fetch = fetchOurs(() => time)
+    const [good, mute] = [goodUrl('/fallen'), muteUrl('/fallen/mute')]
+    const inTheCrowd = async () => {
+      const waiting = failureOf(fetch(mute, slow))
+      const crowd = silent(200, fetch, (index) => ({
+        host: `silent${index}.example`,
+        sender: `sender ${index}`,
+      }))
+      await crowd[0]
+      return firstOf([waiting])
+    }
+    await fetch(good, small)
+    expect(await inTheCrowd()).toBe('none')
+    await failureOf(fetch(mute, { maxBytes: 10, timeout: 0.05 }))
+    expect(await inTheCrowd()).toEqual(gaveWay)
+    await fetch(good, small)
+    time += 24 * 3600 * 1000
+    expect(await inTheCrowd()).toEqual(gaveWay)
+  })
+})
+
+/** The first of them that has settled by now, if any has. */
+async function firstOf<T>(promises: readonly Promise<T>[]): Promise<T | 'none'> {
+  await new Promise((resolve) => setImmediate(resolve))
+  return Promise.race([...promises, 'none' as const])
+}
 
 describe('a safe fetch through a proxy', () => {
   it('goes through it only when told so: the proxy looks the host up, TLS ends at the host', async () => {
@@ -265,15 +401,34 @@ describe('a safe fetch through a proxy', () => {
     expect(proxy.asked).toEqual([])
   })
 
-  it.each(['https://10.0.0.1/x', 'https://[::1]/x', 'https://intranet/x', 'https://localhost/x'])(
-    'does not ask it for %s',
-    async (url) => {
-      const proxy = await startProxy(documents.port)
-      const fetch = fetchOf({ proxy: proxy.url, dangerouslyAllowLoopback: false })
-      expect(await failureOf(fetch(url))).toEqual(notPublic)
-      expect(proxy.asked).toEqual([])
-    },
-  )
+  it.each([
+    'https://10.0.0.1/x',
+    'https://10.0.0.1./x',
+    'https://[::1]/x',
+    'https://intranet/x',
+    'https://intranet./x',
+    'https://localhost/x',
+    'https://localhost./x',
+    'https://localhost../x',
+    'https://LOCALHOST./x',
+    'https://app.localhost/x',
+    'https://app.localhost./x',
+    'https://a.b.localhost/x',
+  ])('does not ask it for %s', async (url) => {
+    const proxy = await startProxy(documents.port)
+    const fetch = fetchOf({ proxy: proxy.url, dangerouslyAllowLoopback: false })
+    expect(await failureOf(fetch(url))).toEqual(neverPublic)
+    expect(proxy.asked).toEqual([])
+    // Without a proxy it is refused as well, and nobody looks it up.
+    const looked: string[] = []
+    const resolve = async (host: string) => {
+      looked.push(host)
+      return ['203.0.114.1']
+    }
+    const direct = fetchOf({ resolve, dangerouslyAllowLoopback: false, ports: [443] })
+    expect(await failureOf(direct(url))).toEqual(neverPublic)
+    expect(looked).toEqual([])
+  })
 
   it('calls a proxy that is down an outage', async () => {
     const server = createServer()

@@ -1,8 +1,9 @@
 /** A web server that publishes documents of clients, on loopback and with a certificate of its own. */
 
+import { once } from 'node:events'
 import type { IncomingHttpHeaders } from 'node:http'
 import { createServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { afterAll } from '@jest/globals'
 import { createCertificate } from '../../lib/testing/certificate.js'
@@ -43,6 +44,8 @@ export interface DocumentServer {
   serve(path: string, answer: Answer): string
   /** A good document, changed as told, at a path of its own: its client id. */
   publish(changes?: Record<string, unknown>, headers?: Record<string, string>): string
+  /** Until the next request has arrived. */
+  nextRequest(): Promise<void>
   /** How often a client id was fetched. */
   fetches(url: string): number
 }
@@ -108,6 +111,9 @@ export async function startDocumentServer(): Promise<DocumentServer> {
       const path = `/clients/${published}.json`
       return serve(path, { headers, body: documentOf(origin + path, changes) })
     },
+    async nextRequest() {
+      await once(server, 'request')
+    },
     fetches: (url) => arrived.filter(({ path }) => origin + path === url).length,
   }
 }
@@ -126,6 +132,38 @@ export function documentOf(
     response_types: ['code'],
     token_endpoint_auth_method: 'none',
     ...changes,
+  }
+}
+
+/** A server that takes connections and says nothing. */
+export interface MuteServer {
+  readonly port: number
+  /** Until there are so many connections. */
+  connections(count: number): Promise<void>
+  /** Ends it and its connections. */
+  close(): Promise<void>
+}
+
+export async function startMuteServer(): Promise<MuteServer> {
+  const sockets = new Set<Socket>()
+  const server = createTcpServer((socket) => {
+    sockets.add(socket)
+    socket.on('error', () => {})
+    socket.resume()
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const close = () =>
+    new Promise<void>((resolve) => {
+      server.close(() => resolve())
+      for (const socket of sockets) socket.destroy()
+    })
+  closing.push(close)
+  return {
+    port: (server.address() as AddressInfo).port,
+    async connections(count) {
+      while (sockets.size < count) await once(server, 'connection')
+    },
+    close,
   }
 }
 

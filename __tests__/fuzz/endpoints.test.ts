@@ -1,6 +1,7 @@
 /** Junk in queries and forms, half of it well-formed: no 5xx, and no way out to a stranger's address. */
 import { beforeAll, describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
+import { startDocumentServer } from '../clients/support.js'
 import { approve, send, startProxy, startTestEntra, type TestProxy } from '../routes/support.js'
 import { redirectUri, register } from '../support/oauth-client.js'
 import { bounded } from './support.js'
@@ -8,12 +9,17 @@ import { bounded } from './support.js'
 let proxy: TestProxy
 let entraUrl: string
 let clientId: string
+let documentUrl: string
 let state: string
 let cookies: string
 beforeAll(async () => {
   const entra = await startTestEntra()
   entraUrl = entra.url
-  proxy = await startProxy(entra)
+  const documents = await startDocumentServer()
+  documentUrl = `${documents.origin}/client.json`
+  // Other hosts would be an outage on a machine without DNS, and no answer that is the same everywhere.
+  const clientMetadata = { ...documents.options, allowedHosts: [documents.host] }
+  proxy = await startProxy(entra, { clientMetadata })
   clientId = await register(proxy.url)
   const login = await approve(proxy.url, { clientId })
   state = login.state
@@ -37,7 +43,7 @@ const usual = [
   .join(' ')
   .split(' ')
 /** Filled in when it is used: what is known only once the servers run. */
-const live = ['{client}', '{state}', '{redirect}', '{resource}', '{challenge}']
+const live = ['{client}', '{document}', '{state}', '{redirect}', '{resource}', '{challenge}']
 const value = fc.oneof(
   { weight: 4, arbitrary: fc.constantFrom(...live) },
   { weight: 4, arbitrary: fc.constantFrom(...usual) },
@@ -65,6 +71,7 @@ const requests = fc.oneof(
 function query(list: readonly (readonly [string, string])[]): string {
   const known: Record<string, string> = {
     '{client}': clientId,
+    '{document}': documentUrl,
     '{state}': state,
     '{redirect}': redirectUri,
     '{resource}': `${proxy.url}/mcp`,

@@ -166,6 +166,31 @@ describe('a redirect URI to register', () => {
   })
 })
 
+describe('the length of a redirect URI', () => {
+  it('is looked at before anything else', () => {
+    const long = `https://client.example/${'%25'.repeat(300_000)}`
+    expect(refusal(() => native(long))).toEqual(refused('is longer than 2000 characters'))
+    expect(refusal(() => native(`\u00e4${long}`))).toEqual(
+      refused('is longer than 2000 characters'),
+    )
+  })
+
+  it('makes nobody decode it once for every character: after eight passes it is refused', () => {
+    const encoded = (times: number) => `https://client.example/%${'25'.repeat(times - 1)}41/cb`
+    expect(() => native(encoded(8))).not.toThrow()
+    expect(refusal(() => native(encoded(9)))).toEqual(refused('has a dot segment in its path'))
+    expect(refusal(() => native(encoded(900)))).toEqual(refused('has a dot segment in its path'))
+  })
+
+  it('is no reason to repeat a scheme at length', () => {
+    const { error_description: why } = refusal(() => native(`${'x'.repeat(1900)}:cb`))
+    expect(why).toBe(
+      refused(`has the scheme '${'x'.repeat(64)}', which this server does not allow`)
+        .error_description,
+    )
+  })
+})
+
 describe('a requested redirect URI', () => {
   const hosts = ['localhost', '127.0.0.1', '[::1]']
 

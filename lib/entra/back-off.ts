@@ -1,7 +1,7 @@
 /** When to ask again after a failure: 1 s, doubling to 30 s. */
 import { EntraError } from './errors.js'
 
-/** Counts failures and says when the next try is due. Times are milliseconds since the epoch. */
+/** Counts failures and says when the next try is due. Times are milliseconds on a clock that only goes forward. */
 export interface BackOff {
   /** Whether the last try failed. */
   readonly failing: boolean

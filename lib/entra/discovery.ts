@@ -1,4 +1,5 @@
 /** What only Entra's discovery document tells: the tenant id behind a name, the issuer behind a custom domain. */
+import { monotonicNow } from '../async/monotonic-now.js'
 import { type EntraAuthority, isGuid } from './authority.js'
 import { backOff } from './back-off.js'
 import { UpstreamOutage } from './errors.js'
@@ -18,9 +19,10 @@ export type Discovery = () => Discovered | Promise<Discovered>
  * Makes a function that asks Entra on first use, once for all who wait, and keeps the answer for good: a
  * domain does not change tenants under a running server.
  *
+ * @param now milliseconds on a clock that only goes forward
  * @see OpenID Connect Discovery 1.0, section 4
  */
-export function discovery(authority: EntraAuthority, now: () => number = Date.now): Discovery {
+export function discovery(authority: EntraAuthority, now: () => number = monotonicNow): Discovery {
   const retry = backOff()
   let known: Discovered | undefined
   let flight: Promise<Discovered> | undefined

@@ -2,6 +2,7 @@
  * Downstream tokens, cached by us: MSAL's cache lets two assertions of one user evict each other, blocks all
  * users on one's throttling and scans linearly; and asking again and again gets AADSTS50196.
  */
+import { monotonicNow } from '../async/monotonic-now.js'
 import { sha256 } from '../crypto/hashing.js'
 import { EntraError } from './errors.js'
 import type { TokenEndpoint } from './token-endpoint.js'
@@ -61,6 +62,8 @@ export interface OnBehalfOfOptions {
   readonly endpoint: Pick<TokenEndpoint, 'onBehalfOf'>
   /** Milliseconds since the epoch. */
   readonly now?: () => number
+  /** Milliseconds on a clock that only goes forward. Default: `now` when that is given. */
+  readonly monotonic?: () => number
   /** Most tokens kept; the least recently used goes first. Default 50,000. */
   readonly maxEntries?: number | undefined
   /** Asked before Entra, told afterwards. Default: every process has its own tokens. */
@@ -68,7 +71,10 @@ export interface OnBehalfOfOptions {
   readonly onExchange?: (event: ExchangeEvent) => void
 }
 
-/** A result and how long it stands. Times are milliseconds since the epoch. */
+/**
+ * A result and how long it stands, in milliseconds on the clock that only goes forward: a clock that was set back
+ * must not have us hand out dead tokens.
+ */
 type TokenEntry = { readonly until: number; renewAt: number; readonly result: DownstreamToken }
 type Entry = TokenEntry | { readonly until: number; readonly failure: EntraError }
 
@@ -90,16 +96,17 @@ const sweepEvery = 60_000
  */
 export function onBehalfOf(options: OnBehalfOfOptions): OnBehalfOf & { readonly size: number } {
   const { endpoint, now = Date.now, maxEntries = 50_000, shared, onExchange = () => {} } = options
+  const { monotonic = options.now ?? monotonicNow } = options
   const entries = new Map<string, Entry>()
   const flights = new Map<string, Promise<DownstreamToken>>()
-  let nextSweep = now() + sweepEvery
+  let nextSweep = monotonic() + sweepEvery
 
   function token(input: OnBehalfOfInput): Promise<DownstreamToken> {
     const key = keyOf(input)
     const entry = lookUp(key)
     if (entry && 'failure' in entry) return Promise.reject(entry.failure)
     if (!entry) return flights.get(key) ?? exchange(key, input, false)
-    if (now() >= entry.renewAt && !flights.has(key)) renew(key, input, entry)
+    if (monotonic() >= entry.renewAt && !flights.has(key)) renew(key, input, entry)
     return Promise.resolve(entry.result)
   }
 
@@ -109,14 +116,16 @@ export function onBehalfOf(options: OnBehalfOfOptions): OnBehalfOf & { readonly 
     const entry = entries.get(key)
     if (!entry) return undefined
     entries.delete(key)
-    if (entry.until <= now()) return undefined
+    // By either clock: the one that only goes forward stands still while a machine sleeps.
+    const died = 'result' in entry && untilOf(entry.result) <= now()
+    if (died || entry.until <= monotonic()) return undefined
     entries.set(key, entry)
     return entry
   }
 
   /** Once a minute: users who do not come back must not leave their tokens here. */
   function sweep(): void {
-    const time = now()
+    const time = monotonic()
     if (time < nextSweep) return
     nextSweep = time + sweepEvery
     for (const [key, { until }] of entries) if (until <= time) entries.delete(key)
@@ -149,7 +158,7 @@ export function onBehalfOf(options: OnBehalfOfOptions): OnBehalfOf & { readonly 
     exchange(key, input, true).catch((error: unknown) => {
       // The token at hand stays good until its end; the next try waits a little.
       const pause = error instanceof EntraError ? lifeOf(error) : 0
-      entry.renewAt = now() + Math.max(pause, refusalLife)
+      entry.renewAt = monotonic() + Math.max(pause, refusalLife)
     })
   }
 
@@ -160,10 +169,11 @@ export function onBehalfOf(options: OnBehalfOfOptions): OnBehalfOf & { readonly 
     background: boolean,
   ): Promise<TokenEntry> {
     const found = shared && (await shared.read(key))
-    if (found && Math.min(found.renewAt, untilOf(found)) > now()) return entryOf(found)
+    if (found && Math.min(found.renewAt, untilOf(found)) > now())
+      return entryOf(found, monotonic() - now())
     const token = await ask(input, background)
     if (shared) share(shared, key, input, token)
-    return entryOf(token)
+    return entryOf(token, monotonic() - now())
   }
 
   /** Nobody waits for it. */
@@ -175,7 +185,7 @@ export function onBehalfOf(options: OnBehalfOfOptions): OnBehalfOf & { readonly 
   }
 
   async function ask(input: OnBehalfOfInput, background: boolean): Promise<SharedToken> {
-    const started = now()
+    const [issuedAt, started] = [now(), monotonic()]
     if (isDead(input)) throw new EntraError('invalid_assertion', 'the assertion has expired')
     try {
       const { assertion, scopes, tid: tenant, claims } = input
@@ -186,7 +196,7 @@ export function onBehalfOf(options: OnBehalfOfOptions): OnBehalfOf & { readonly 
         ...(claims !== undefined && { claims }),
       })
       report(input, started, background)
-      return issued(tokens.accessToken, tokens.expiresIn, started)
+      return issued(tokens.accessToken, tokens.expiresIn, issuedAt)
     } catch (error) {
       if (error instanceof EntraError) report(input, started, background, error)
       throw error
@@ -199,7 +209,7 @@ export function onBehalfOf(options: OnBehalfOfOptions): OnBehalfOf & { readonly 
     background: boolean,
     error?: EntraError,
   ): void {
-    const event = { scopes, milliseconds: now() - started, background }
+    const event = { scopes, milliseconds: monotonic() - started, background }
     onExchange(error ? { ...event, outcome: error.kind, error } : { ...event, outcome: 'success' })
   }
 
@@ -209,12 +219,12 @@ export function onBehalfOf(options: OnBehalfOfOptions): OnBehalfOf & { readonly 
 
   function keepFailure(key: string, failure: EntraError): void {
     const life = lifeOf(failure)
-    if (life > 0) keep(key, { until: now() + life, failure })
+    if (life > 0) keep(key, { until: monotonic() + life, failure })
   }
 
   function keep(key: string, entry: Entry): void {
     entries.delete(key)
-    if (entry.until > now()) entries.set(key, entry)
+    if (entry.until > monotonic()) entries.set(key, entry)
     const oldest = entries.keys().next().value
     if (entries.size > maxEntries && oldest !== undefined) entries.delete(oldest)
   }
@@ -236,8 +246,8 @@ function withoutClaims(input: OnBehalfOfInput): string {
   return keyOf({ ...input, claims: undefined })
 }
 
-function issued(token: string, expiresIn: number, started: number): SharedToken {
-  const expiresAt = Math.floor(started / 1000) + expiresIn
+function issued(token: string, expiresIn: number, now: number): SharedToken {
+  const expiresAt = Math.floor(now / 1000) + expiresIn
   const renewAt = expiresAt * 1000 - Math.min(renewalMargin, (expiresIn * 1000) / 5)
   return { token, expiresAt, renewAt }
 }
@@ -246,9 +256,10 @@ function untilOf({ expiresAt }: DownstreamToken): number {
   return expiresAt * 1000 - safetyMargin
 }
 
-function entryOf({ token, expiresAt, renewAt }: SharedToken): TokenEntry {
+/** @param shift what makes a time since the epoch one of the clock that only goes forward */
+function entryOf({ token, expiresAt, renewAt }: SharedToken, shift: number): TokenEntry {
   const result = Object.freeze({ token, expiresAt })
-  return { until: untilOf(result), renewAt, result }
+  return { until: untilOf(result) + shift, renewAt: renewAt + shift, result }
 }
 
 /** Milliseconds a refusal stands: an outage not at all, unless Entra said how long. */

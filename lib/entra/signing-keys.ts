@@ -1,5 +1,6 @@
 /** Entra's signing keys: fetched seldom, at hand always, and still there when Entra is not. */
 import { createPublicKey, type KeyObject } from 'node:crypto'
+import { monotonicNow } from '../async/monotonic-now.js'
 import { backOff } from './back-off.js'
 import { UpstreamOutage } from './errors.js'
 import { fetchUpstream } from './http-client.js'
@@ -26,7 +27,7 @@ export interface SigningKeys {
 export interface SigningKeysOptions {
   /** The JWK Set. */
   readonly uri: string
-  /** Milliseconds since the epoch. */
+  /** Milliseconds on a clock that only goes forward: one that jumps back must not keep keys for ever. */
   readonly now?: () => number
   /** Seconds for one fetch. Default 5. */
   readonly timeout?: number
@@ -57,7 +58,7 @@ interface KeySet {
  * @see https://learn.microsoft.com/entra/identity-platform/signing-key-rollover
  */
 export function signingKeys(options: SigningKeysOptions): SigningKeys {
-  const { uri, now = Date.now, timeout = 5 } = options
+  const { uri, now = monotonicNow, timeout = 5 } = options
   const retry = backOff()
   let set: KeySet | undefined
   let triedAt = Number.NEGATIVE_INFINITY

@@ -1,4 +1,5 @@
 /** Entra's tokens: what may refuse cheaply refuses first, and nothing is believed before the signature. */
+import { monotonicNow } from '../async/monotonic-now.js'
 import { constantTimeEqual } from '../crypto/hashing.js'
 import { type ParsedJws, parseJws, verifyJws } from '../crypto/jws.js'
 import { OAuthError, unavailable } from '../oauth/errors.js'
@@ -44,6 +45,8 @@ export interface EntraVerifierOptions {
   readonly keys: SigningKeys
   /** Milliseconds since the epoch. */
   readonly now?: () => number
+  /** Milliseconds on a clock that only goes forward. Default: `now` when that is given. */
+  readonly monotonic?: () => number
   /** Seconds two clocks may differ. Default 5. */
   readonly clockSkew?: number
 }
@@ -72,10 +75,11 @@ type TenantRule = (tid: string) => boolean | Promise<boolean>
  */
 export function entraVerifier(options: EntraVerifierOptions): EntraVerifier {
   const { authority, keys, now = Date.now, clockSkew = 5 } = options
+  const { monotonic = options.now ?? monotonicNow } = options
   const clientId = options.clientId.toLowerCase()
   const apiAudiences = [clientId, ...(options.identifierUris ?? [`api://${options.clientId}`])]
-  const discovered = discovery(authority, now)
-  const tenantRule = tenantRuleOf(options, now, discovered)
+  const discovered = discovery(authority, monotonic)
+  const tenantRule = tenantRuleOf(options, monotonic, discovered)
 
   /** Throws at once what needs no signature to be refused. */
   function verify(

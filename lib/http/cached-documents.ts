@@ -1,33 +1,48 @@
 /**
- * JSON documents of strangers, kept as HTTP says and within bounds: asked for once however many want one,
- * a failure remembered for a moment, the last good one used through an outage for a day at most.
+ * JSON documents of strangers, kept as HTTP says and within so many bytes: asked for once however many want one,
+ * a failure remembered for a moment. The last good one is used for a day at most while its host answers anything
+ * but that it is gone, or that it is now another: a host that turns us away for an hour must end no logins.
  */
+import { boundedMap, textBytes } from '../async/bounded-map.js'
 import { FetchFailure, type SafeFetch, type SafeResponse } from './safe-fetch.js'
+
+/** How a document is asked for. */
+export interface DocumentRequest {
+  /** Milliseconds: asks again when the document at hand was fetched longer ago than this, and does without it then. */
+  readonly olderThan?: number | undefined
+  /** Who needs it, as an opaque key. */
+  readonly sender?: string | undefined
+}
 
 /** Documents of one kind. */
 export interface CachedDocuments<T> {
   /**
    * The document at the URL, fetched when that is due.
    *
-   * @param olderThan milliseconds: asks again when the document at hand was fetched longer ago than this
    * @throws FetchFailure, or what `read` throws
    */
-  get(url: string, olderThan?: number): Promise<T>
+  get(url: string, request?: DocumentRequest): Promise<T>
 }
 
 /** What makes them. */
 export interface CachedDocumentsOptions<T> {
   readonly fetch: SafeFetch
-  /** Makes a document of what is at the URL. What it throws is remembered like any other refusal. */
+  /** Makes a document of what is at the URL. What it throws ends the document that was good before. */
   readonly read: (json: unknown, url: string) => T
+  /** About how many bytes a document takes in memory. */
+  readonly sizeOf: (document: T) => number
   /** Longest document, in bytes. */
   readonly maxBytes: number
   /** Seconds for one fetch. */
   readonly timeout: number
-  /** Documents kept; the least recently used one goes first. */
-  readonly maxEntries: number
-  /** Milliseconds since the epoch. */
+  /** Bytes of all documents kept; the least recently used ones go first. */
+  readonly maxKeptBytes: number
+  /** Told when the last good document is used instead of one that could not be fetched. */
+  readonly onStale?: ((url: string, failure: FetchFailure) => void) | undefined
+  /** Milliseconds since the epoch, for dates. */
   readonly now: () => number
+  /** Milliseconds on a clock that only goes forward, for ages. */
+  readonly monotonic: () => number
 }
 
 interface Policy {
@@ -57,82 +72,110 @@ const longest = 24 * 3600 * second
 /** How long a refusal is remembered, and an outage. */
 const refusalPause = 30 * second
 const outagePause = 5 * second
+const failuresBytes = 1024 * 1024
+/** About what an error takes in memory besides its message: its trace, above all. */
+const errorBytes = 2048
+/** Longest validator that is kept, in characters. Real ones are hashes and dates. */
+const longestValidator = 128
 
 /** @see RFC 9111 sections 4.2 and 4.3 */
 export function cachedDocuments<T>(options: CachedDocumentsOptions<T>): CachedDocuments<T> {
-  const { maxEntries, now } = options
-  const entries = new Map<string, Entry<T>>()
-  const failures = new Map<string, Failure>()
+  const { maxKeptBytes, sizeOf, monotonic, onStale } = options
+  const entries = boundedMap<Entry<T>>({
+    maxBytes: maxKeptBytes,
+    sizeOf: ({ value, validators }) => sizeOf(value) + textBytes(Object.values(validators).join()),
+  })
+  const failures = boundedMap<Failure>({
+    maxBytes: failuresBytes,
+    sizeOf: ({ error }) => errorBytes + 3 * textBytes(String(error)),
+  })
   const flights = new Map<string, Promise<T>>()
 
-  async function load(url: string, known: Entry<T> | undefined): Promise<T> {
+  async function load(url: string, sender: string | undefined): Promise<T> {
+    const known = lastGood(url)
     try {
-      const entry = await fetchEntry(url, known, options)
+      const entry = await fetchEntry(url, known, sender, options)
       failures.delete(url)
       entries.delete(url)
-      if (entry.policy.keep) remember(entries, url, entry, maxEntries)
+      if (entry.policy.keep) entries.set(url, entry)
       return entry.value
     } catch (error) {
-      const outage = error instanceof FetchFailure && error.kind === 'outage'
-      const until = now() + (outage ? outagePause : refusalPause)
-      failures.delete(url)
-      remember(failures, url, { error, until }, maxEntries)
-      if (!outage) entries.delete(url)
-      if (outage && known && servesStale(known, now())) return known.value
+      if (endsDocument(error)) entries.delete(url)
+      const pause = pauseAfter(error)
+      if (pause > 0) failures.set(url, { error, until: monotonic() + pause })
+      if (known?.policy.staleIfError && isOfHost(error)) onStale?.(url, error)
       throw error
     }
   }
 
+  /** One fetch for all who wait, and none at all in the pause after a failure. */
+  function fetched(url: string, sender: string | undefined): Promise<T> {
+    const failure = failures.get(url)
+    if (failure && monotonic() < failure.until) return Promise.reject(failure.error)
+    const flight = flights.get(url) ?? load(url, sender).finally(() => flights.delete(url))
+    flights.set(url, flight)
+    return flight
+  }
+
+  function lastGood(url: string): Entry<T> | undefined {
+    const entry = entries.get(url)
+    return entry && monotonic() - entry.fetchedAt < longest ? entry : undefined
+  }
+
   return Object.freeze({
-    async get(url: string, olderThan = Number.POSITIVE_INFINITY) {
-      const entry = entries.get(url)
-      const age = entry ? now() - entry.fetchedAt : 0
-      if (entry && age < Math.min(entry.policy.fresh, olderThan)) {
-        remember(entries, url, entry, maxEntries)
-        return entry.value
+    async get(url: string, { olderThan, sender }: DocumentRequest = {}) {
+      const entry = lastGood(url)
+      const good = Math.min(entry?.policy.fresh ?? 0, olderThan ?? longest)
+      if (entry && monotonic() - entry.fetchedAt < good) return entry.value
+      try {
+        return await fetched(url, sender)
+      } catch (error) {
+        if (!entry || !(error instanceof FetchFailure) || endsDocument(error)) throw error
+        if (entry.policy.staleIfError && olderThan === undefined) return entry.value
+        // It was good, and nobody has said that it no longer is: nobody may be refused for that.
+        if (error.kind !== 'refused') throw error
+        throw new FetchFailure('denied', error.message, error.cause)
       }
-      const failure = failures.get(url)
-      if (failure && now() < failure.until) {
-        if (entry && servesStale(entry, now())) return entry.value
-        throw failure.error
-      }
-      const flight = flights.get(url) ?? load(url, entry).finally(() => flights.delete(url))
-      flights.set(url, flight)
-      return flight
     },
   })
 }
 
-function remember<V>(map: Map<string, V>, key: string, value: V, most: number): void {
-  map.delete(key)
-  map.set(key, value)
-  if (map.size <= most) return
-  const [oldest] = map.keys()
-  if (oldest !== undefined) map.delete(oldest)
+/** Whether the document that was good before no longer is: it is gone, or there is another that is no good. */
+function endsDocument(error: unknown): boolean {
+  return !(error instanceof FetchFailure) || error.kind === 'gone'
 }
 
-function servesStale({ policy, fetchedAt }: Entry<unknown>, now: number): boolean {
-  return policy.staleIfError && now - fetchedAt < longest
+/** Whether the operator may want to know, while the last good document still does. */
+function isOfHost(error: unknown): error is FetchFailure {
+  return error instanceof FetchFailure && error.kind !== 'gone' && error.kind !== 'busy'
+}
+
+function pauseAfter(error: unknown): number {
+  if (!(error instanceof FetchFailure)) return refusalPause
+  if (error.kind === 'busy') return 0
+  return error.kind === 'outage' || error.kind === 'denied' ? outagePause : refusalPause
 }
 
 async function fetchEntry<T>(
   url: string,
   known: Entry<T> | undefined,
-  { fetch, read, maxBytes, timeout, now }: CachedDocumentsOptions<T>,
+  sender: string | undefined,
+  { fetch, read, maxBytes, timeout, now, monotonic }: CachedDocumentsOptions<T>,
 ): Promise<Entry<T>> {
-  const fetchedAt = now()
+  const fetchedAt = monotonic()
   const answer = await fetch(new URL(url), {
     headers: known?.validators ?? {},
     maxBytes,
     timeout,
+    sender,
   })
   if (answer.status === 304 && known && Object.keys(known.validators).length > 0) {
-    return { ...known, ...revalidated(answer, known, fetchedAt), fetchedAt }
+    return { ...known, ...revalidated(answer, known, now()), fetchedAt }
   }
   checkStatus(answer.status)
   return {
     value: read(parse(answer), url),
-    policy: policyOf(answer, fetchedAt),
+    policy: policyOf(answer, now()),
     fetchedAt,
     validators: validatorsOf(answer),
   }
@@ -148,18 +191,15 @@ function revalidated(answer: SafeResponse, known: Entry<unknown>, now: number) {
   }
 }
 
+/** Only 404 and 410 speak of the document. What else a host answers is its own trouble, or its mood. */
 function checkStatus(status: number): void {
   if (status === 200) return
-  if (status === 429 || status >= 500) {
-    throw new FetchFailure('outage', `the host answered with HTTP ${status}`)
+  if (status >= 300 && status < 400) {
+    throw new FetchFailure('refused', 'the host redirects, which is not followed')
   }
-  const redirects = status >= 300 && status < 400
-  throw new FetchFailure(
-    'refused',
-    redirects
-      ? 'the host redirects, which is not followed'
-      : `the host answered with HTTP ${status}`,
-  )
+  const gone = status === 404 || status === 410
+  const kind = gone ? 'gone' : status < 300 ? 'refused' : 'denied'
+  throw new FetchFailure(kind, `the host answered with HTTP ${status}`)
 }
 
 const jsonLike =
@@ -221,7 +261,11 @@ function directivesOf(header = ''): ReadonlyMap<string, string> {
 function validatorsOf({ headers }: SafeResponse): Record<string, string> {
   const { etag, 'last-modified': modified } = headers
   return {
-    ...(etag !== undefined && { 'if-none-match': etag }),
-    ...(modified !== undefined && { 'if-modified-since': modified }),
+    ...(isShort(etag) && { 'if-none-match': etag }),
+    ...(isShort(modified) && { 'if-modified-since': modified }),
   }
+}
+
+function isShort(validator: string | undefined): validator is string {
+  return validator !== undefined && validator.length <= longestValidator
 }

@@ -6,22 +6,43 @@
 import { Resolver } from 'node:dns/promises'
 import { isIP, type LookupFunction } from 'node:net'
 import { Client, type Dispatcher, ProxyAgent } from 'undici'
+import { boundedMap } from '../async/bounded-map.js'
+import { monotonicNow } from '../async/monotonic-now.js'
 import { isLoopbackAddress, isPublicAddress } from '../oauth/public-address.js'
+import { isLoopbackHost } from '../oauth/redirect-uri.js'
+import { type FetchLimits, type FetchSlot, fetchSlots } from './fetch-slots.js'
 
-/** Why there is nothing: `refused` will not change by asking again soon, an `outage` may. */
-export type FetchFailureKind = 'refused' | 'outage'
+/**
+ * Why there is nothing. `gone`: its host says that there is none. `refused`: it will not change by asking again
+ * soon. `denied`: the host answered with an error of its own. `outage`: there was no getting there. `busy`: it was
+ * our own doing, and says nothing about the host.
+ */
+export type FetchFailureKind = 'gone' | 'refused' | 'denied' | 'outage' | 'busy'
 
 /** Nothing was fetched. The message may be told to a stranger; the cause is the operator's. */
 export class FetchFailure extends Error {
   override readonly name = 'FetchFailure'
+  /** A short text: errors of TLS hold whole certificates, and failures are remembered. */
+  override readonly cause: string | undefined
 
   constructor(
     readonly kind: FetchFailureKind,
     message: string,
     cause?: unknown,
   ) {
-    super(message, cause === undefined ? {} : { cause })
+    super(message)
+    this.cause = shortCause(cause)
   }
+}
+
+function shortCause(cause: unknown): string | undefined {
+  if (cause === undefined) return undefined
+  // One error for each address that was tried: they are alike.
+  const first: unknown = cause instanceof AggregateError ? cause.errors[0] : cause
+  if (!(first instanceof Error)) return String(first).slice(0, longestCause)
+  const { code } = first as NodeJS.ErrnoException
+  const known = typeof code === 'string' && !first.message.includes(code) ? `${code} ` : ''
+  return `${known}${first.message}`.slice(0, longestCause)
 }
 
 /** How to reach the outside. */
@@ -32,7 +53,7 @@ export interface SafeFetchOptions {
   readonly ports?: readonly number[] | undefined
   /** Certificate authorities to trust instead of the public ones, in PEM. */
   readonly ca?: string | readonly string[] | undefined
-  /** A proxy that makes the connections, and looks the hosts up: what it may reach is its own decision. */
+  /** A proxy that makes the connections, and looks the hosts up: what it may reach is its own decision, but for `localhost`. */
   readonly proxy?: string | undefined
   /** For tests: loopback addresses, on any port. */
   readonly dangerouslyAllowLoopback?: boolean | undefined
@@ -45,6 +66,8 @@ export interface SafeRequest {
   readonly maxBytes: number
   /** Seconds for all of it: looking up, connecting, waiting and reading. */
   readonly timeout: number
+  /** Who caused it, as an opaque key: one sender's fetches never end another's. */
+  readonly sender?: string | undefined
 }
 
 /** What came back. Header names are in lower case. */
@@ -57,42 +80,64 @@ export interface SafeResponse {
 /** @throws FetchFailure */
 export type SafeFetch = (url: URL, request: SafeRequest) => Promise<SafeResponse>
 
-/** Fetches under way at once: strangers decide how many there are. */
-const mostFetches = 64
+const longestCause = 200
+/** Fetches under way at once from hosts that nothing is known of. */
+const openLimits: FetchLimits = { total: 192, perSender: 128, perHost: 32 }
+/** And from hosts that have answered lately: strangers' hosts never stand in their way. */
+const reservedLimits: FetchLimits = { total: 64, perSender: 48, perHost: 32 }
+/** Milliseconds for which a host is known by its last answer. */
+const knownFor = 24 * 3600 * 1000
+const knownHostsBytes = 512 * 1024
 /** Addresses of one host that are tried. */
 const mostAddresses = 8
+const notPublic = 'the host has no public address'
 
-/** Makes a fetch that may be told any URL. */
-export function safeFetch(options: SafeFetchOptions = {}): SafeFetch {
-  let running = 0
+/**
+ * Makes a fetch that may be told any URL.
+ *
+ * @param monotonic milliseconds on a clock that only goes forward
+ */
+export function safeFetch(options: SafeFetchOptions = {}, monotonic = monotonicNow): SafeFetch {
+  const giveWay = () => new FetchFailure('busy', 'this server has too many documents to fetch')
+  const open = fetchSlots(openLimits, giveWay)
+  const reserved = fetchSlots(reservedLimits, giveWay)
+  const answeredAt = boundedMap<number>({ maxBytes: knownHostsBytes, sizeOf: () => 8 })
+
   return async function fetchSafely(url, request) {
-    if (running >= mostFetches) throw new FetchFailure('outage', 'Too many documents at once')
-    running += 1
+    const { host } = url
+    const seen = answeredAt.get(host)
+    const slots = seen !== undefined && monotonic() - seen < knownFor ? reserved : open
+    const slot = slots.enter({ host, sender: request.sender ?? '' })
     try {
-      return await withinDeadline(request.timeout, (signal) =>
+      const answer = await withinDeadline(slot, request.timeout, (signal) =>
         fetchOnce(url, request, options, signal),
       )
+      answeredAt.set(host, monotonic())
+      return answer
+    } catch (error) {
+      // Whoever has answered once must not be silent in the places of those who do answer.
+      if (error instanceof FetchFailure && error.kind === 'outage') answeredAt.delete(host)
+      throw error
     } finally {
-      running -= 1
+      slot.leave()
     }
   }
 }
 
 /** The deadline holds for what cannot be aborted, too. */
 async function withinDeadline<T>(
+  slot: FetchSlot,
   seconds: number,
   operation: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const controller = new AbortController()
-  let timer: NodeJS.Timeout | undefined
-  const deadline = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      reject(new FetchFailure('outage', `no answer within ${seconds} seconds`))
-      controller.abort()
-    }, seconds * 1000)
+  const { signal } = slot
+  const late = () => slot.abort(new FetchFailure('outage', `no answer within ${seconds} seconds`))
+  const timer = setTimeout(late, seconds * 1000)
+  const aborted = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
   })
   try {
-    return await Promise.race([operation(controller.signal), deadline])
+    return await Promise.race([operation(signal), aborted])
   } finally {
     clearTimeout(timer)
   }
@@ -108,11 +153,12 @@ async function fetchOnce(
   const dispatcher =
     options.proxy === undefined
       ? await pinnedConnection(url, request, options, signal)
-      : proxied(url, options.proxy, request, options)
+      : proxied(options.proxy, request, options)
   try {
     return await exchange(url, dispatcher, request, signal)
   } catch (cause) {
     if (cause instanceof FetchFailure) throw cause
+    signal.throwIfAborted()
     throw new FetchFailure('outage', 'the host cannot be reached', cause)
   } finally {
     // A connection is for one request: the next one looks the host up again.
@@ -128,6 +174,10 @@ function checkUrl(url: URL, { ports = [443], dangerouslyAllowLoopback }: SafeFet
   const port = url.port === '' ? 443 : Number(url.port)
   if (!ports.includes(port) && !dangerouslyAllowLoopback) {
     throw new FetchFailure('refused', `port ${port} is not one this server connects to`)
+  }
+  // What the name or address says about itself needs no looking up, which a proxy may be left to do.
+  if (isInside(hostOf(url)) && !dangerouslyAllowLoopback) {
+    throw new FetchFailure('refused', notPublic)
   }
 }
 
@@ -146,21 +196,26 @@ async function pinnedConnection(
 /** Addresses of the host, every one of which is allowed: a name with one foot inside is refused. */
 async function checkedAddresses(
   host: string,
-  { resolve = resolvePublic, dangerouslyAllowLoopback = false }: SafeFetchOptions,
+  { resolve, dangerouslyAllowLoopback = false }: SafeFetchOptions,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const addresses = isIP(host) > 0 ? [host] : await resolved(host, resolve)
+  const literal = isIP(host) > 0
+  const addresses = literal
+    ? [host]
+    : await lookUp(host, resolve ?? ((name) => resolvePublic(name, signal)))
   signal.throwIfAborted()
   const forbidden = addresses.find(
     (address) =>
       !isPublicAddress(address) && !(dangerouslyAllowLoopback && isLoopbackAddress(address)),
   )
   if (addresses.length > 0 && forbidden === undefined) return addresses.slice(0, mostAddresses)
-  // The same words for no address and for one of ours: a stranger learns no names of this network.
-  throw new FetchFailure('refused', 'the host has no public address', { host, forbidden })
+  // The same words for no address and for one of ours: a stranger learns no names of this network. A name
+  // without an address is an outage, for that is what all names are while DNS is broken.
+  const cause = forbidden === undefined ? 'DNS has no A or AAAA record' : `it has ${forbidden}`
+  throw new FetchFailure(literal ? 'refused' : 'outage', notPublic, cause)
 }
 
-async function resolved(
+async function lookUp(
   host: string,
   resolve: (host: string) => Promise<readonly string[]>,
 ): Promise<readonly string[]> {
@@ -174,8 +229,9 @@ async function resolved(
 const noRecords = ['ENOTFOUND', 'ENODATA', 'EBADNAME']
 
 /** A and AAAA records from DNS itself: neither the hosts file nor a search domain makes a name public. */
-async function resolvePublic(host: string): Promise<readonly string[]> {
+async function resolvePublic(host: string, signal: AbortSignal): Promise<readonly string[]> {
   const resolver = new Resolver({ timeout: 2000, tries: 2 })
+  signal.addEventListener('abort', () => resolver.cancel(), { once: true })
   const records = async (answer: Promise<string[]>): Promise<string[]> => {
     try {
       return await answer
@@ -200,23 +256,20 @@ function pinned(addresses: readonly string[]): LookupFunction {
   }
 }
 
-/** What an address says about itself is checked even when the proxy looks names up. */
-function proxied(
-  url: URL,
-  proxy: string,
-  request: SafeRequest,
-  options: SafeFetchOptions,
-): Dispatcher {
-  const host = hostOf(url)
-  const inside = isIP(host) > 0 ? !isPublicAddress(host) : !host.includes('.')
-  if (inside && !options.dangerouslyAllowLoopback) {
-    throw new FetchFailure('refused', 'the host has no public address', { host })
-  }
+function proxied(proxy: string, request: SafeRequest, options: SafeFetchOptions): Dispatcher {
   return new ProxyAgent({
     uri: proxy,
     proxyTls: connecting(request),
     requestTls: { ...connecting(request), ...trust(options) },
   })
+}
+
+/** By its spelling alone: an address that is not public, this machine, or a name without a domain. */
+function isInside(host: string): boolean {
+  if (isIP(host) > 0) return !isPublicAddress(host)
+  // The dot at the end of a name that is complete.
+  const name = host.replace(/\.+$/, '')
+  return !name.includes('.') || isLoopbackHost(name)
 }
 
 /** A handshake that never ends would hold its socket beyond the deadline. */

@@ -1,13 +1,8 @@
 /** Client ID Metadata Documents: what of a document becomes the registration of its client. */
+import { assertionAlgorithms, readKeySet } from './client-keys.js'
 import { type ClientMetadata, readClientMetadata } from './client-metadata.js'
 import { OAuthError } from './errors.js'
 import { type ApplicationType, checkRedirectUri } from './redirect-uri.js'
-
-/** Signatures a client may assert itself with. @see RFC 7523 section 5 */
-export const assertionAlgorithms = ['RS256', 'ES256', 'EdDSA'] as const
-
-/** One of {@link assertionAlgorithms}. */
-export type AssertionAlgorithm = (typeof assertionAlgorithms)[number]
 
 /**
  * Reads the document found at a client id. Redirect URIs this server does not allow are left out, for one
@@ -30,7 +25,8 @@ export function readClientDocument(
     throw refused("has no 'client_name'")
   }
   const secret = Object.keys(given).find((name) => name.startsWith('client_secret'))
-  if (secret !== undefined) throw refused(`has a '${secret}', and everybody can read it`)
+  if (secret !== undefined)
+    throw refused(`has a '${secret.slice(0, 64)}', and everybody can read it`)
   const method = readMethod(given)
   const metadata = readRest(given, customSchemes)
   if (method === 'none') return metadata
@@ -122,13 +118,6 @@ function readKeysUri(uri: unknown): string {
     throw refused("must have a 'jwks_uri' without userinfo and fragment")
   }
   return uri
-}
-
-/** @throws OAuthError `invalid_client` when it is no JWK Set. @see RFC 7517 section 5 */
-export function readKeySet(jwks: unknown): { readonly keys: readonly object[] } {
-  const { keys } = Object(jwks) as { keys?: unknown }
-  if (!Array.isArray(keys)) throw refused("has a key set without 'keys'")
-  return { keys: keys.filter((key) => typeof key === 'object' && key !== null) }
 }
 
 function refused(why: string): OAuthError {

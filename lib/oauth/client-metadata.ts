@@ -1,4 +1,5 @@
 /** Dynamic client registration: what of a request becomes the registration. */
+import type { ClientKeySet } from './client-keys.js'
 import { OAuthError } from './errors.js'
 import { type ApplicationType, checkRedirectUri } from './redirect-uri.js'
 
@@ -29,7 +30,7 @@ export interface ClientMetadata {
   readonly client_name?: string
   readonly client_uri?: string
   /** Keys of a client with `private_key_jwt`, in its document or set up by the operator. */
-  readonly jwks?: { readonly keys: readonly object[] }
+  readonly jwks?: ClientKeySet
   readonly jwks_uri?: string
   readonly token_endpoint_auth_signing_alg?: string
 }

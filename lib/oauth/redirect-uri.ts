@@ -19,6 +19,10 @@ export const knownCustomSchemes: readonly string[] = [
 ]
 
 const longestUri = 2000
+/** Of a scheme as far as a message repeats it. */
+const longestScheme = 64
+/** How often a path is decoded in search of dot segments. Nobody encodes a path more than twice. */
+const mostDecodings = 8
 
 /**
  * Checks a redirect URI a client wants to register.
@@ -31,8 +35,8 @@ export function checkRedirectUri(
   applicationType: ApplicationType,
   customSchemes: readonly string[],
 ): void {
-  const url = parse(uri)
   if (uri.length > longestUri) throw refused(`is longer than ${longestUri} characters`)
+  const url = parse(uri)
   if (uri.includes('#')) throw refused('has a fragment')
   if (url.username !== '' || url.password !== '' || hasUserinfo(uri)) throw refused('has userinfo')
   if (/^https?:(?!\/\/[^/])/i.test(uri)) throw refused('has no host')
@@ -56,7 +60,8 @@ function checkScheme(url: URL, type: ApplicationType, customSchemes: readonly st
     return
   }
   if (!customSchemes.includes(url.protocol)) {
-    throw refused(`has the scheme '${url.protocol.slice(0, -1)}', which this server does not allow`)
+    const scheme = url.protocol.slice(0, -1).slice(0, longestScheme)
+    throw refused(`has the scheme '${scheme}', which this server does not allow`)
   }
 }
 
@@ -128,14 +133,19 @@ function hasUserinfo(uri: string): boolean {
   return authority?.includes('@') ?? false
 }
 
-/** Dot segments, plain or percent-encoded however often. */
+/**
+ * Whether there are dot segments in the path, plain or percent-encoded. One that is still encoded after
+ * {@link mostDecodings} passes counts as one that has some: `%252525...` would be decoded once per character.
+ */
 export function hasDotSegment(uri: string): boolean {
-  let path = uri.replace(/[?#].*$/, '')
-  for (let encoded = ''; encoded !== path; ) {
-    encoded = path
-    path = encoded.replace(/%([0-7][0-9a-f])/gi, (_, hex) =>
+  let path = uri.replace(/[?#].*$/s, '')
+  for (let count = 0; ; count += 1) {
+    const decoded = path.replace(/%([0-7][0-9a-f])/gi, (_, hex) =>
       String.fromCharCode(Number.parseInt(hex, 16)),
     )
+    if (decoded === path) break
+    if (count === mostDecodings) return true
+    path = decoded
   }
   return path.split(/[/\\]/).some((segment) => segment === '.' || segment === '..')
 }

@@ -33,14 +33,16 @@ const longestReturn = 2048
 /**
  * The client and where to send its answers: as long as these are not known good there is no redirecting.
  *
+ * @param sender who asks, as an opaque key
  * @throws OAuthError to show on a page
  * @see RFC 6749 section 4.1.2.1
  */
 export async function knownClient(
   context: Pick<ProxyContext, 'clients' | 'customSchemes' | 'allowRedirect'>,
   params: Params,
+  sender: string,
 ): Promise<{ client: Client; redirectUri: string }> {
-  const client = await findClient(context.clients, required(params, 'client_id'))
+  const client = await findClient(context.clients, required(params, 'client_id'), sender)
   if (!client) {
     throw new OAuthError(
       'invalid_client',
@@ -57,9 +59,10 @@ export async function knownClient(
 async function findClient(
   clients: ProxyContext['clients'],
   id: string,
+  sender: string,
 ): Promise<Client | undefined> {
   try {
-    return await clients.find(id)
+    return await clients.find(id, sender)
   } catch (cause) {
     if (!(cause instanceof OAuthError) || cause.code !== 'invalid_client') throw cause
     throw new OAuthError('invalid_client', cause.description, { status: 400, cause })

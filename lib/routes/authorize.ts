@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http'
 import { randomId, randomSecret } from '../crypto/hashing.js'
 import { sealJson } from '../crypto/sealing.js'
 import { redirect, sendPage } from '../http/respond.js'
+import { senderOf } from '../http/sender.js'
 import { OAuthError } from '../oauth/errors.js'
 import { singleParams } from '../oauth/params.js'
 import type { Client } from '../tokens/clients.js'
@@ -33,7 +34,7 @@ export function authorize(context: ProxyContext) {
     res: ServerResponse,
   ): Promise<void> {
     const params = singleParams(query)
-    const { client, redirectUri } = await knownClient(context, params)
+    const { client, redirectUri } = await knownClient(context, params, senderOf(req))
     try {
       const request = readAuthorizationRequest(context, params, client, redirectUri)
       const { form, fields } = sealedForm(context, request)

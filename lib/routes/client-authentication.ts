@@ -1,6 +1,7 @@
 /** Who is calling the token and revocation endpoints: known before anything else is looked at. */
 import type { IncomingMessage } from 'node:http'
 import { parseJws } from '../crypto/jws.js'
+import { senderOf } from '../http/sender.js'
 import { OAuthError } from '../oauth/errors.js'
 import type { Params } from '../oauth/params.js'
 import { jwtBearerAssertion } from '../tokens/client-assertions.js'
@@ -26,9 +27,10 @@ export async function authenticateClient(
   params: Params,
 ): Promise<Client> {
   const credentials = presented(req, params)
-  const client = credentials && (await context.clients.find(credentials.id))
+  const sender = senderOf(req)
+  const client = credentials && (await context.clients.find(credentials.id, sender))
   if (!client) throw unknownClient()
-  await checkCredentials(context, client, credentials)
+  await checkCredentials(context, client, credentials, sender)
   return client
 }
 
@@ -37,12 +39,13 @@ async function checkCredentials(
   { clients, clientAssertions }: Pick<ProxyContext, 'clients' | 'clientAssertions'>,
   client: Client,
   { secret, assertion }: Credentials,
+  sender: string,
 ): Promise<void> {
   const { token_endpoint_auth_method: method } = client.metadata
   if ((assertion !== undefined) !== (method === 'private_key_jwt')) {
     throw new OAuthError('invalid_client', `The client must authenticate by '${method}'.`)
   }
-  if (assertion !== undefined) return clientAssertions.check(client, assertion)
+  if (assertion !== undefined) return clientAssertions.check(client, assertion, sender)
   if (method === 'none') return
   if (secret === undefined || !clients.isSecretOf(client, secret)) throw unknownClient()
 }

@@ -4,6 +4,7 @@ import { sha256 } from '../crypto/hashing.js'
 import { openJson } from '../crypto/sealing.js'
 import { oauthBodyLimit, readForm } from '../http/body.js'
 import { redirect } from '../http/respond.js'
+import { senderOf } from '../http/sender.js'
 import { OAuthError } from '../oauth/errors.js'
 import { type Params, required } from '../oauth/params.js'
 import { type AuthorizationRequest, knownClient } from './authorization-request.js'
@@ -21,7 +22,8 @@ export function consent(context: ProxyContext) {
     const params = await readForm(req, oauthBodyLimit)
     checkSameOrigin(req)
     const { request } = openForm(context, req, params)
-    await knownClient(context, { client_id: request.clientId, redirect_uri: request.redirectUri })
+    const { clientId, redirectUri } = request
+    await knownClient(context, { client_id: clientId, redirect_uri: redirectUri }, senderOf(req))
     const action = required(params, 'action')
     if (action === 'approve') return approve(context, req, res, request)
     if (action !== 'deny')

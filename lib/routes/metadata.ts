@@ -1,5 +1,5 @@
 /** The two documents of discovery, rendered once. */
-import { assertionAlgorithms } from '../oauth/client-document.js'
+import { assertionAlgorithms } from '../oauth/client-keys.js'
 import { authMethods, grantTypes } from '../oauth/client-metadata.js'
 import type { ProxyContext, Resource } from './context.js'
 

@@ -1,11 +1,12 @@
 /** The default store: this process's memory, bounded. Fine for one process; a restart signs users out. */
+import { monotonicNow } from '../async/monotonic-now.js'
 import type { Storage } from './storage.js'
 
 /** Options of {@link memoryStorage}. */
 export interface MemoryStorageOptions {
   /** Bytes of keys and values to hold at most (default 256 MiB). Past it the records that would end soonest leave. */
   readonly maxBytes?: number
-  /** The clock, in milliseconds. */
+  /** The clock, in milliseconds. Default: one that only goes forward, whatever becomes of the time of day. */
   readonly now?: () => number
 }
 
@@ -35,7 +36,7 @@ const overhead = 100
  * @throws TypeError for a `maxBytes` that is no positive number
  */
 export function memoryStorage(options: MemoryStorageOptions = {}): MemoryStorage {
-  const { maxBytes = 256 * 1024 * 1024, now = Date.now } = options
+  const { maxBytes = 256 * 1024 * 1024, now = monotonicNow } = options
   if (!(maxBytes > 0)) {
     throw new TypeError('memoryStorage: maxBytes must be a positive number of bytes')
   }

@@ -142,8 +142,8 @@ export function ownClient(
       silentSince = undefined
     },
     unheard: () => {
-      silentSince ??= Date.now() - milliseconds
-      if (Date.now() - silentSince >= mostUnheard * milliseconds) void drop()
+      silentSince ??= performance.now() - milliseconds
+      if (performance.now() - silentSince >= mostUnheard * milliseconds) void drop()
     },
     async close() {
       closed = true

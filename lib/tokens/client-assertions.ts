@@ -2,12 +2,19 @@
  * `private_key_jwt`: a client proves itself with a signature, once per assertion. Used ones are remembered in
  * the store for as long as they would be good, so that no replica takes one twice.
  */
-import { errors, importJWK, type JWTPayload, jwtVerify } from 'jose'
+import { type CryptoKey, errors, importJWK, type JWTPayload, jwtVerify } from 'jose'
 import { parseJws } from '../crypto/jws.js'
-import { type AssertionAlgorithm, assertionAlgorithms } from '../oauth/client-document.js'
+import {
+  type AssertionAlgorithm,
+  algorithmOf,
+  assertionAlgorithms,
+  type ClientKey,
+  type ClientKeySet,
+  mostClientKeys,
+} from '../oauth/client-keys.js'
 import { OAuthError } from '../oauth/errors.js'
 import type { Vault } from '../storage/vault.js'
-import type { ClientKeySet, ClientKeySets } from './client-documents.js'
+import type { ClientKeySets } from './client-documents.js'
 import type { Client } from './clients.js'
 
 /** The value of `client_assertion_type`. @see RFC 7523 section 2.2 */
@@ -15,8 +22,11 @@ export const jwtBearerAssertion = 'urn:ietf:params:oauth:client-assertion-type:j
 
 /** Checks assertions. */
 export interface ClientAssertions {
-  /** @throws OAuthError `invalid_client` that says what is wrong, or 503 */
-  check(client: Client, assertion: string): Promise<void>
+  /**
+   * @param sender who sent it, as an opaque key
+   * @throws OAuthError `invalid_client` that says what is wrong, or 503
+   */
+  check(client: Client, assertion: string, sender?: string): Promise<void>
 }
 
 /** What checking needs. */
@@ -32,8 +42,6 @@ export interface ClientAssertionsOptions {
 /** Seconds an assertion may be good for, and by which clocks may differ. */
 const longestLife = 300
 const skew = 30
-/** Keys of a client that are tried. */
-const mostKeys = 8
 /** Milliseconds between two fetches of one key set for keys nobody knows. */
 const unknownKeyPause = 30_000
 
@@ -47,10 +55,10 @@ export function clientAssertions(options: ClientAssertionsOptions): ClientAssert
   const { audiences, records, keySets, now } = options
   const used = records.shelf<true>('assertion')
   return Object.freeze({
-    async check(client: Client, assertion: string) {
+    async check(client: Client, assertion: string, sender?: string) {
       const header = readHeader(client, assertion)
-      const keys = await findKeys(client, header, keySets)
-      const claims = await verified(client, assertion, header, keys, now)
+      const key = await findKey(client, header, keySets, sender)
+      const claims = await verifyClaims(client, assertion, key, now)
       checkAudience(claims, audiences)
       const { jti, remaining } = checkLife(claims, Math.floor(now() / 1000))
       // Only now, for whoever cannot sign must not write to the store.
@@ -78,76 +86,70 @@ function readHeader({ metadata }: Client, assertion: string): AssertionHeader {
   return { alg: algorithm, kid: typeof kid === 'string' ? kid : undefined }
 }
 
-async function findKeys(
+async function findKey(
   { metadata }: Client,
   header: AssertionHeader,
   keySets: ClientKeySets,
-): Promise<readonly object[]> {
-  const { jwks, jwks_uri } = metadata
-  if (jwks_uri === undefined) return known(jwks && matching(jwks, header))
-  const keys = matching(await keySets.find(jwks_uri), header)
-  if (keys.length > 0) return known(keys)
-  return known(matching(await keySets.find(jwks_uri, unknownKeyPause), header))
+  sender: string | undefined,
+): Promise<ClientKey> {
+  const { jwks = { keys: [] }, jwks_uri } = metadata
+  const key =
+    jwks_uri === undefined
+      ? candidate(jwks, header)
+      : (candidate(await keySets.find(jwks_uri, { sender }), header) ??
+        candidate(await keySets.find(jwks_uri, { sender, olderThan: unknownKeyPause }), header))
+  if (key) return key
+  throw refused(
+    `is signed with a key that is not among the client's first ${mostClientKeys} usable keys`,
+  )
 }
 
-function known(keys: readonly object[] | undefined): readonly object[] {
-  if (keys && keys.length > 0) return keys.slice(0, mostKeys)
-  throw refused("is signed with a key that is not among the client's")
+/** One key at most: whoever could make us try several would have us pay for each. */
+function candidate({ keys }: ClientKeySet, { alg, kid }: AssertionHeader): ClientKey | undefined {
+  const [only, ...others] = keys.filter(
+    (key) => algorithmOf(key) === alg && (kid === undefined || key.kid === kid),
+  )
+  if (others.length === 0) return only
+  throw refused(
+    kid === undefined
+      ? "must name its key by 'kid' in its header: the client has several"
+      : "has a 'kid' that several keys of the client have",
+  )
 }
 
-/** A set may hold keys for others and for other things: they are passed over. */
-function matching({ keys }: ClientKeySet, { alg, kid }: AssertionHeader): readonly object[] {
-  return keys.filter((key) => {
-    const jwk = key as Record<string, unknown>
-    return (
-      (kid === undefined || jwk.kid === kid) &&
-      (jwk.use === undefined || jwk.use === 'sig') &&
-      (jwk.alg === undefined || jwk.alg === alg) &&
-      // What everybody can read is no private key and no secret.
-      jwk.d === undefined &&
-      isKeyFor(alg, jwk)
-    )
-  })
-}
-
-function isKeyFor(alg: AssertionAlgorithm, { kty, crv }: Record<string, unknown>): boolean {
-  switch (alg) {
-    case 'RS256':
-      return kty === 'RSA'
-    case 'ES256':
-      return kty === 'EC' && crv === 'P-256'
-    case 'EdDSA':
-      return kty === 'OKP' && crv === 'Ed25519'
-  }
-}
-
-async function verified(
+async function verifyClaims(
   client: Client,
   assertion: string,
-  { alg }: AssertionHeader,
-  keys: readonly object[],
+  key: ClientKey,
   now: () => number,
 ): Promise<JWTPayload> {
-  for (const jwk of keys) {
-    try {
-      const { payload } = await jwtVerify(assertion, await importJWK({ ...jwk }, alg), {
-        algorithms: [alg],
-        issuer: client.id,
-        subject: client.id,
-        requiredClaims: ['aud', 'exp', 'iat', 'jti'],
-        clockTolerance: skew,
-        currentDate: new Date(now()),
-      })
-      return payload
-    } catch (error) {
-      // Any other trouble than with a claim is this key's, and the next one may do.
-      if (error instanceof errors.JWTExpired) throw refused('has expired', error)
-      if (error instanceof errors.JWTClaimValidationFailed) {
-        throw refused(`has a missing or wrong '${error.claim}'`, error)
-      }
+  try {
+    const { payload } = await jwtVerify(assertion, await importKey(key), {
+      algorithms: [algorithmOf(key)],
+      issuer: client.id,
+      subject: client.id,
+      requiredClaims: ['aud', 'exp', 'iat', 'jti'],
+      clockTolerance: skew,
+      currentDate: new Date(now()),
+    })
+    return payload
+  } catch (error) {
+    if (error instanceof errors.JWTExpired) throw refused('has expired', error)
+    if (error instanceof errors.JWTClaimValidationFailed) {
+      throw refused(`has a missing or wrong '${error.claim}'`, error)
     }
+    // Any other trouble is the key's, a point that is not on its curve for one, or the signature's.
+    throw refused("has a signature that is not the client's", error)
   }
-  throw refused("has a signature that is not the client's")
+}
+
+/** Imported keys live as long as the set they came with. */
+const imported = new WeakMap<ClientKey, Promise<CryptoKey | Uint8Array>>()
+
+function importKey(key: ClientKey): Promise<CryptoKey | Uint8Array> {
+  const known = imported.get(key) ?? importJWK({ ...key }, algorithmOf(key))
+  imported.set(key, known)
+  return known
 }
 
 /** Exactly us and nobody else: what names several audiences could be forwarded by any of them. */

@@ -1,28 +1,27 @@
 /** Clients that are documents on the web, and the key sets of clients that sign: fetched, checked and kept. */
-import { cachedDocuments } from '../http/cached-documents.js'
+import { jsonBytes } from '../async/bounded-map.js'
+import { cachedDocuments, type DocumentRequest } from '../http/cached-documents.js'
 import { FetchFailure, type SafeFetch } from '../http/safe-fetch.js'
-import { readClientDocument, readKeySet } from '../oauth/client-document.js'
+import { readClientDocument } from '../oauth/client-document.js'
 import { readClientIdUrl } from '../oauth/client-id-url.js'
+import { type ClientKeySet, readKeySet } from '../oauth/client-keys.js'
 import type { ClientMetadata } from '../oauth/client-metadata.js'
 import { OAuthError, unavailable } from '../oauth/errors.js'
 import type { Client } from './clients.js'
 
-/** A set of keys as it was read. */
-export type ClientKeySet = NonNullable<ClientMetadata['jwks']>
-
 /** Clients by the URL of their document. */
 export interface ClientDocuments {
-  /** @throws OAuthError `invalid_client` for what is no good document, 503 when there is no telling */
-  find(id: string): Promise<Client>
+  /**
+   * @param sender who asks, as an opaque key
+   * @throws OAuthError `invalid_client` for what is no good document, 503 when there is no telling
+   */
+  find(id: string, sender?: string): Promise<Client>
 }
 
 /** Key sets by their URL. */
 export interface ClientKeySets {
-  /**
-   * @param olderThan milliseconds: a set fetched longer ago than this is fetched anew
-   * @throws OAuthError `invalid_client`, or 503
-   */
-  find(uri: string, olderThan?: number): Promise<ClientKeySet>
+  /** @throws OAuthError `invalid_client`, or 503 */
+  find(uri: string, request?: DocumentRequest): Promise<ClientKeySet>
 }
 
 /** What they are made of. */
@@ -31,29 +30,36 @@ export interface ClientDocumentsOptions {
   readonly customSchemes: readonly string[]
   /** Hosts whose documents are accepted, `*.contoso.com` for all below; undefined is every host. */
   readonly allowedHosts?: readonly string[] | undefined
+  /** Told when a copy is used because the document cannot be fetched. The cause is for the operator. */
+  readonly onStale?: ((cause: FetchFailure) => void) | undefined
   /** Milliseconds since the epoch. */
   readonly now: () => number
+  /** Milliseconds on a clock that only goes forward. */
+  readonly monotonic: () => number
 }
 
 /** Seconds for one fetch: somebody waits for a page. */
 const timeout = 5
+/** Seconds after which a fetch that gave way to others may be tried again. */
+const busySeconds = 1
 const longestDocument = 10 * 1024
 const longestKeySet = 64 * 1024
-const mostDocuments = 1000
+/** Of all documents that are kept, and of all key sets: thousands of ordinary ones. */
+const mostKeptBytes = 8 * 1024 * 1024
+/** About what a key takes in memory once it has been imported. */
+const importedKeyBytes = 4096
 
 /** @see draft-ietf-oauth-client-id-metadata-document-00, MCP authorization "Client ID Metadata Documents" */
 export function clientDocuments(options: ClientDocumentsOptions): ClientDocuments {
-  const { fetch, customSchemes, allowedHosts, now } = options
+  const { customSchemes, allowedHosts } = options
   const documents = cachedDocuments<ClientMetadata>({
-    fetch,
-    now,
-    timeout,
+    ...keeping(options),
     maxBytes: longestDocument,
-    maxEntries: mostDocuments,
     read: (json, url) => readClientDocument(url, json, customSchemes),
+    sizeOf: (metadata) => jsonBytes(metadata) + keyBytes(metadata.jwks),
   })
   return Object.freeze({
-    async find(id: string) {
+    async find(id: string, sender?: string) {
       const url = readClientIdUrl(id)
       if (allowedHosts && !allowedHosts.some((allowed) => covers(allowed, url.hostname))) {
         throw new OAuthError(
@@ -61,26 +67,45 @@ export function clientDocuments(options: ClientDocumentsOptions): ClientDocument
           `This server does not accept applications of ${url.hostname}.`,
         )
       }
-      const metadata = await told("The client's document", documents.get(id))
+      const metadata = await inClientTerms(
+        url,
+        "The client's document",
+        documents.get(id, { sender }),
+      )
       return { id, metadata, issuedAt: 0, identity: { by: 'document', host: url.host } as const }
     },
   })
 }
 
 /** @see RFC 7517 section 5 */
-export function clientKeySets({ fetch, now }: ClientDocumentsOptions): ClientKeySets {
+export function clientKeySets(options: ClientDocumentsOptions): ClientKeySets {
   const sets = cachedDocuments<ClientKeySet>({
-    fetch,
-    now,
-    timeout,
+    ...keeping(options),
     maxBytes: longestKeySet,
-    maxEntries: mostDocuments,
     read: readKeySet,
+    sizeOf: (set) => jsonBytes(set) + keyBytes(set),
   })
   return Object.freeze({
-    find: (uri: string, olderThan?: number) =>
-      told("The client's 'jwks_uri'", sets.get(uri, olderThan)),
+    find: (uri: string, request?: DocumentRequest) =>
+      inClientTerms(new URL(uri), "The client's 'jwks_uri'", sets.get(uri, request)),
   })
+}
+
+/** What documents and key sets have in common. */
+function keeping({ fetch, onStale, now, monotonic }: ClientDocumentsOptions) {
+  return {
+    fetch,
+    now,
+    monotonic,
+    timeout,
+    maxKeptBytes: mostKeptBytes,
+    onStale: (url: string, failure: FetchFailure) =>
+      onStale?.(forOperator(new URL(url).host, failure)),
+  }
+}
+
+function keyBytes(set: ClientKeySet | undefined): number {
+  return importedKeyBytes * (set?.keys.length ?? 0)
 }
 
 function covers(allowed: string, host: string): boolean {
@@ -88,13 +113,29 @@ function covers(allowed: string, host: string): boolean {
 }
 
 /** A failed fetch in the client's terms: what cannot be known now is an outage, never a refusal. */
-async function told<T>(what: string, answer: Promise<T>): Promise<T> {
+async function inClientTerms<T>({ host }: URL, what: string, answer: Promise<T>): Promise<T> {
   try {
     return await answer
-  } catch (cause) {
-    if (!(cause instanceof FetchFailure)) throw cause
-    const description = `${what} cannot be fetched: ${cause.message}.`
-    if (cause.kind === 'outage') throw unavailable(description, cause)
+  } catch (failure) {
+    if (!(failure instanceof FetchFailure)) throw failure
+    const description = `${what} cannot be fetched: ${failure.message}.`
+    const cause = forOperator(host, failure)
+    if (failure.kind === 'busy') throw unavailable(description, cause, busySeconds)
+    if (failure.kind === 'denied') throw unavailable(description, cause)
+    if (failure.kind === 'outage') throw unavailable(`${description} ${adviceFor(host)}`, cause)
     throw new OAuthError('invalid_client', description, { cause })
   }
+}
+
+/** What a user can do who reads it in a browser or a terminal. */
+function adviceFor(host: string): string {
+  return (
+    `Try again in a minute. If that does not help, tell whoever runs this server that it cannot reach ${host}:` +
+    ' it needs DNS and HTTPS to the internet, or a proxy, or Client ID Metadata Documents turned off (the option' +
+    ' clientMetadata). After they have been turned off, remove this server from the application and add it again.'
+  )
+}
+
+function forOperator(host: string, { kind, message, cause }: FetchFailure): FetchFailure {
+  return new FetchFailure(kind, `${host}: ${message}${cause === undefined ? '' : ` (${cause})`}`)
 }

@@ -29,8 +29,13 @@ export type ClientIdentity =
 export interface Clients {
   /** @throws OAuthError `invalid_client_metadata` for a registration that is too long */
   register(metadata: ClientMetadata): Client
-  /** At once when nobody else has to be asked. @throws OAuthError `invalid_client`, or 503 */
-  find(id: string): Client | undefined | Promise<Client | undefined>
+  /**
+   * At once when nobody else has to be asked.
+   *
+   * @param sender who asks, as an opaque key: documents are fetched for all senders alike
+   * @throws OAuthError `invalid_client`, or 503
+   */
+  find(id: string, sender?: string): Client | undefined | Promise<Client | undefined>
   /** The secret of a confidential client: derived from its id, so there is nothing to keep. */
   secretOf(client: Client): string | undefined
   isSecretOf(client: Client, secret: string): boolean

@@ -28,10 +28,10 @@ export function knownClients(options: KnownClientsOptions): Clients {
       : registered.secretOf(client)
   return Object.freeze({
     register: registered.register,
-    find(id: string) {
+    find(id: string, sender?: string) {
       const operator = operators.get(id)
       if (operator) return operator.client
-      if (documents && isClientIdUrl(id)) return documents.find(id)
+      if (documents && isClientIdUrl(id)) return documents.find(id, sender)
       return registration ? registered.find(id) : undefined
     },
     secretOf,
