@@ -24,6 +24,11 @@ import type { Settings } from './settings.js'
 export interface HostOptions {
   readonly storage?: Storage
   readonly logger?: Logger
+  /**
+   * Optional scopes that every client is told to ask for at its first login (default: none). With
+   * `['notes.write']` clients that cannot step up may add notes too, and every user is asked for it.
+   */
+  readonly offered?: readonly string[]
   /** Of the OAuth endpoints; `false`: none (default: `defaultLimits`, in memory). */
   readonly limits?: RateLimits | false
   /** Express's `trust proxy` (default: proxies on private networks). */
@@ -46,7 +51,14 @@ const graphScopes = ['https://graph.microsoft.com/User.Read']
 /** An Express application, ready to listen. */
 export function createHost(
   settings: Settings,
-  { storage, logger, limits, trustProxy = privateNetworks, allowedOrigins }: HostOptions = {},
+  {
+    storage,
+    logger,
+    offered = [],
+    limits,
+    trustProxy = privateNetworks,
+    allowedOrigins,
+  }: HostOptions = {},
 ): Express {
   const auth = entraAuth({
     baseUrl: settings.baseUrl,
@@ -59,6 +71,7 @@ export function createHost(
       clientId: settings.clientId,
       required: ['notes.read'],
       optional: ['notes.write'],
+      offered,
       implies: { 'notes.write': ['notes.read'] },
       additional: graphScopes,
       descriptions: {

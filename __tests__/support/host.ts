@@ -58,7 +58,7 @@ export interface World {
 
 /** An emulated Entra and a host in front of it. */
 export async function startWorld(
-  options: { settings?: Partial<Settings>; storage?: Storage } = {},
+  options: { settings?: Partial<Settings>; storage?: Storage; offered?: readonly string[] } = {},
 ): Promise<World> {
   const entra = await startEntra()
   const logs: Record<string, unknown>[] = []
@@ -70,6 +70,7 @@ export async function startWorld(
       {
         logger: { info: keep, warn: keep, error: keep },
         ...(options.storage && { storage: options.storage }),
+        ...(options.offered && { offered: options.offered }),
       },
     )
   })
