@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { EntraAuth } from './entra-auth.js'
 import { allowAnyOrigin, answerPreflight } from './http/cors.js'
-import { closeIfUnread, sendJson, sendOAuthError, sendPage } from './http/respond.js'
+import { closeIfUnread, retryAfter, sendJson, sendOAuthError, sendPage } from './http/respond.js'
 import { OAuthError } from './oauth/errors.js'
 import { authorize } from './routes/authorize.js'
 import { callback } from './routes/callback.js'
@@ -164,7 +164,7 @@ function fail(
 }
 
 function sendProblem(res: ServerResponse, error: OAuthError): void {
-  if (error.retryAfter !== undefined) res.setHeader('Retry-After', String(error.retryAfter))
+  retryAfter(res, error)
   const title = error.status >= 500 ? 'Something is not working' : 'This sign-in cannot go on'
   sendPage(res, error.status, problemPage(title, error.description), contentSecurityPolicy)
 }

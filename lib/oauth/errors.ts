@@ -33,7 +33,7 @@ export interface OAuthErrorOptions {
   readonly cause?: unknown
   /** HTTP status, when it is not the usual one of the code. */
   readonly status?: number
-  /** Seconds after which the client may try again: sent as `Retry-After`. */
+  /** Seconds after which the client may try again: sent as `Retry-After`, rounded up to whole ones. */
   readonly retryAfter?: number
 }
 
@@ -49,6 +49,7 @@ export class OAuthError extends Error {
   readonly code: OAuthErrorCode
   readonly description: string
   readonly status: number
+  /** Whole seconds, at least one. */
   readonly retryAfter: number | undefined
 
   constructor(code: OAuthErrorCode, description: string, options: OAuthErrorOptions = {}) {
@@ -57,7 +58,8 @@ export class OAuthError extends Error {
     this.code = code
     this.description = safe
     this.status = options.status ?? statusByCode[code]
-    this.retryAfter = options.retryAfter
+    this.retryAfter =
+      options.retryAfter === undefined ? undefined : Math.max(1, Math.ceil(options.retryAfter))
   }
 
   /** The body of the answer. @see RFC 6749 section 5.2 */
