@@ -100,6 +100,27 @@ describe('the page', () => {
   })
 
   it.each([
+    ['http://127.0.0.1:33418/callback', true],
+    ['http://127.0.0.1:5/callback', true],
+    ['https://localhost/callback', true],
+    ['cursor://x/cb', true],
+    ['https://client.example/cb', false],
+    ['https://localhost.client.example/cb', false],
+  ])('of a client with many addresses warns by the one of this request: %s', async (uri, warns) => {
+    const redirect_uris = [
+      redirectUri,
+      'https://localhost/callback',
+      'cursor://x/cb',
+      'https://client.example/cb',
+      'https://localhost.client.example/cb',
+    ]
+    const clientId = await register(proxy.url, { redirect_uris })
+    const { page } = await openConsent(proxy.url, { clientId, params: { redirect_uri: uri } })
+    expect(page.status).toBe(200)
+    expect(page.html.includes('Runs on this device.')).toBe(warns)
+  })
+
+  it.each([
     '</h1><script>alert(1)</script>',
     '"><img src=x onerror=alert(1)>',
     "' onmouseover='alert(1)",
