@@ -11,10 +11,10 @@ import {
   knownClient,
   readAuthorizationRequest,
 } from './authorization-request.js'
-import { errorAnswer } from './client-answer.js'
+import { errorAnswer, mayRedirectUnasked } from './client-answer.js'
 import { consentPage } from './consent-page.js'
 import type { EndpointRequest, ProxyContext } from './context.js'
-import { contentSecurityPolicy } from './page.js'
+import { contentSecurityPolicy, returnPage } from './page.js'
 
 /** What the consent form carries, sealed and bound to the browser's cookie. */
 export interface ConsentForm {
@@ -46,7 +46,9 @@ export function authorize(context: ProxyContext) {
         reason: error.code,
         detail: error.description,
       })
-      redirect(res, 302, errorAnswer({ redirectUri, state: params.state }, error, context.baseUrl))
+      const answer = errorAnswer({ redirectUri, state: params.state }, error, context.baseUrl)
+      if (mayRedirectUnasked(client, redirectUri)) return redirect(res, 302, answer)
+      sendPage(res, error.status, returnPage(error, answer), contentSecurityPolicy)
     }
   }
 }

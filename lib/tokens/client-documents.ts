@@ -62,7 +62,9 @@ export function clientDocuments(options: ClientDocumentsOptions): ClientDocument
         )
       }
       const metadata = await told("The client's document", documents.get(id))
-      return { id, metadata, issuedAt: 0, identity: { by: 'document', host: url.host } as const }
+      const listed = allowedHosts !== undefined
+      const identity = { by: 'document', host: url.host, listed } as const
+      return { id, metadata, issuedAt: 0, identity }
     },
   })
 }
