@@ -1,10 +1,10 @@
 /** `GET /authorize`: checks the request and shows the consent page. Nothing is stored, nothing redirected to Entra yet. */
 import type { ServerResponse } from 'node:http'
-import { randomId, randomSecret } from '../crypto/hashing.js'
+import { randomId, randomSecret, sha256 } from '../crypto/hashing.js'
 import { sealJson } from '../crypto/sealing.js'
 import { redirect, sendPage } from '../http/respond.js'
 import { OAuthError } from '../oauth/errors.js'
-import { singleParams } from '../oauth/params.js'
+import { longestParam, singleParams } from '../oauth/params.js'
 import type { Client } from '../tokens/clients.js'
 import {
   type AuthorizationRequest,
@@ -15,6 +15,7 @@ import { errorAnswer, mayRedirectUnasked } from './client-answer.js'
 import { consentPage } from './consent-page.js'
 import type { EndpointRequest, ProxyContext } from './context.js'
 import { contentSecurityPolicy, returnPage } from './page.js'
+import { checkLoginFits } from './upstream-login.js'
 
 /** What the consent form carries, sealed and bound to the browser's cookie. */
 export interface ConsentForm {
@@ -36,6 +37,7 @@ export function authorize(context: ProxyContext) {
     const { client, redirectUri } = await knownClient(context, params)
     try {
       const request = readAuthorizationRequest(context, params, client, redirectUri)
+      checkLoginFits(context, { ...request, client: sha256(client.id) })
       const { form, fields } = sealedForm(context, request)
       context.consentCookies.write(req, res, fields.form, form)
       sendConsentPage(context, res, client, request, fields)
@@ -58,6 +60,12 @@ function sealedForm(context: ProxyContext, request: AuthorizationRequest) {
   const expiresAt = context.now() + context.lifetimes.login * 1000
   const form: ConsentForm = { request, expiresAt }
   const fields = { form: randomId(), request: sealJson(context.ring, consentSeal(cookie), form) }
+  if (fields.request.length > longestParam) {
+    throw new OAuthError(
+      'invalid_request',
+      "The request is too long to be carried in a form: shorten 'state', 'redirect_uri' or the hints.",
+    )
+  }
   return { form: cookie, fields }
 }
 
