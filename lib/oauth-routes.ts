@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { EntraAuth } from './entra-auth.js'
 import { allowAnyOrigin, answerPreflight } from './http/cors.js'
 import { closeIfUnread, retryAfter, sendJson, sendOAuthError, sendPage } from './http/respond.js'
+import { FetchFailure } from './http/safe-fetch.js'
 import { OAuthError } from './oauth/errors.js'
 import { authorize } from './routes/authorize.js'
 import { callback } from './routes/callback.js'
@@ -154,6 +155,7 @@ function fail(
     reason: error.code,
     detail: error.description,
     ...(error.status >= 500 && { cause: error.cause }),
+    origin: originOf(error),
   })
   closeIfUnread(req, res)
   if (!route.forPrograms) return sendProblem(res, error)
@@ -161,6 +163,11 @@ function fail(
     res.setHeader('WWW-Authenticate', 'Basic realm="token endpoint"')
   }
   sendOAuthError(res, error)
+}
+
+/** Whoever sends a client id decides from where its document is fetched, and whether that can succeed. */
+function originOf({ cause }: OAuthError): 'stranger' | undefined {
+  return cause instanceof FetchFailure ? 'stranger' : undefined
 }
 
 function sendProblem(res: ServerResponse, error: OAuthError): void {
