@@ -77,6 +77,15 @@ describe('before client and redirect URI are known', () => {
     }
   })
 
+  it('has no words of a stranger on it', async () => {
+    const words = 'Your+account+is+locked%3A+call+555+0100'
+    for (const query of [`${words}=1&${words}=2`, `client_id=${words}`, `${words}=1`]) {
+      const response = await fetch(`${proxy.url}/authorize?${query}`, { redirect: 'manual' })
+      expectPage(response, 400)
+      expect(await response.text()).not.toMatch(/locked|555/)
+    }
+  })
+
   it('an unregistered client is told what to do', async () => {
     const text = await (await ask({ client_id: 'gone' })).text()
     expect(text).toContain('add it again, so that it registers anew')

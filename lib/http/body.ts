@@ -1,7 +1,7 @@
 /** Request bodies: read once, bounded, or taken from a parser that the application mounted before us. */
 import type { IncomingMessage } from 'node:http'
 import { OAuthError } from '../oauth/errors.js'
-import { type Params, singleParams } from '../oauth/params.js'
+import { givenTwice, type Params, singleParams } from '../oauth/params.js'
 
 /** A request that may have been through a body parser. */
 export type ParsedRequest = IncomingMessage & { body?: unknown }
@@ -67,7 +67,7 @@ function parsedEntries(body: unknown): [string, string][] {
   if (typeof body !== 'object' || body === null) return []
   return Object.entries(body).map(([name, value]) => {
     if (typeof value === 'string') return [name, value]
-    throw new OAuthError('invalid_request', `'${name}' is given more than once`)
+    throw givenTwice(name)
   })
 }
 
