@@ -171,12 +171,12 @@ describe('a challenge in proxy mode', () => {
   const signIn = (user = ada) => login(host.url, { user, clientId })
 
   /** A login that leaves the challenge to the callback: what the client gets in the end, and the way there. */
-  async function attempt(user = ada) {
+  async function attempt(user = ada, params: Record<string, string> = {}) {
     entra.clearRequests()
     const browser = newBrowser()
     const { verifier, challenge } = pkce()
     const consent = await browser.open(
-      authorizeUrl(host.url, clientId, challenge, { login_hint: user }),
+      authorizeUrl(host.url, clientId, challenge, { login_hint: user, ...params }),
     )
     const answer = new URL((await browser.press(consent, 'approve')).url)
     return { answer, verifier, ways: logins(entra) }
@@ -470,6 +470,35 @@ describe('a challenge in proxy mode', () => {
     const { answer, ways } = await meanwhile(another, attempt)
     expect(ways).toHaveLength(4)
     expect(answer.searchParams.get('code')).toEqual(expect.any(String))
+  })
+
+  it('comes back from the third of them with the longest state that /authorize takes', async () => {
+    const asks = async (length: number) => {
+      const params = { state: '"'.repeat(length), scope: 'notes.read notes.write' }
+      const { status } = await fetch(authorizeUrl(host.url, clientId, pkce().challenge, params), {
+        redirect: 'manual',
+      })
+      return { taken: status === 200, params }
+    }
+    let [good, bad] = [0, 2000]
+    while (bad - good > 1) {
+      const middle = Math.floor((good + bad) / 2)
+      if ((await asks(middle)).taken) good = middle
+      else bad = middle
+    }
+    const others: Tokens[] = []
+    for (let count = 0; count < 3; count++) others.push(await signIn())
+    entra.fault({ at: 'token', grant: 'on_behalf_of', error: 53003 })
+    const another = async () => {
+      const tokens = others.pop()
+      if (tokens) expect((await call('graph', tokens)).status).toBe(401)
+    }
+    await another()
+    const { params } = await asks(good)
+    const { answer, ways } = await meanwhile(another, () => attempt(ada, params))
+    expect(ways).toHaveLength(4)
+    expect(answer.searchParams.get('code')).toEqual(expect.any(String))
+    expect(answer.searchParams.get('state')).toBe(params.state)
   })
 
   it('is forgotten after a quarter of an hour', async () => {

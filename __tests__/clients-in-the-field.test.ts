@@ -93,7 +93,7 @@ const clients: readonly FieldClient[] = [
     },
     waitsAt: 'http://127.0.0.1:59656/',
     destination: '127.0.0.1:59656 (this device)',
-    warned: false,
+    warned: true,
   },
   {
     client: 'VS Code, by way of vscode.dev, with a server URL that has a query',
@@ -128,7 +128,7 @@ const clients: readonly FieldClient[] = [
       token_endpoint_auth_method: 'none',
     },
     destination: 'the application on this device that handles "cursor:" links',
-    warned: false,
+    warned: true,
   },
   {
     client: 'Cursor before 2026, with an address for each server',

@@ -68,7 +68,8 @@ export function formRequest(page: Page, action: string): [string, RequestInit] {
   return [url, { method: 'POST', body }]
 }
 
-function unescapeHtml(text: string): string {
+/** Text of an attribute value as it was before it was escaped. */
+export function unescapeHtml(text: string): string {
   return text
     .replaceAll('&lt;', '<')
     .replaceAll('&gt;', '>')

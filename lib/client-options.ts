@@ -94,7 +94,12 @@ export function readClientOptions(options: ClientOptions, customSchemes: readonl
         fetch: safeFetch(documents, monotonic),
         customSchemes,
         onStale: (cause: unknown) =>
-          report('failure', { endpoint: 'client document', reason: 'last_good_copy_used', cause }),
+          report('failure', {
+            endpoint: 'client document',
+            reason: 'last_good_copy_used',
+            cause,
+            origin: 'stranger',
+          }),
         now,
         monotonic,
       }

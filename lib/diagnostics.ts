@@ -1,5 +1,6 @@
 /** What the operator sees: `diagnostics_channel` events, and a line in the log for those that matter. */
 import { channel } from 'node:diagnostics_channel'
+import { logLimit } from './log-limit.js'
 import type { EventName, Report } from './routes/context.js'
 
 /** A logger in pino's shape. */
@@ -29,12 +30,32 @@ const channels = Object.fromEntries(
   (Object.keys(levels) as EventName[]).map((name) => [name, channel(`mcp-entra:${name}`)]),
 ) as Record<EventName, ReturnType<typeof channel>>
 
-/** @param logger default: warnings and errors on the console */
-export function reporter(logger: Logger = consoleLogger): Report {
+/**
+ * Publishes every event, and writes every line but for what strangers cause: of that, ten lines a minute for
+ * each reason, and how many were left out. The failures of the operator are not limited, however alike they
+ * are: each has ids and a time that somebody may have to follow up.
+ *
+ * @param logger default: warnings and errors on the console
+ * @param now milliseconds since the epoch
+ */
+export function reporter(
+  logger: Logger = consoleLogger,
+  now: () => number = () => Date.now(),
+): Report {
+  const isWritten = logLimit({
+    now,
+    onLeftOut: (reason, count) =>
+      logger.warn(
+        { origin: 'stranger', reason, count },
+        'mcp-entra: failures that were not logged one by one',
+      ),
+  })
   return (name, event) => {
     const fields = readable(event)
     if (channels[name].hasSubscribers) channels[name].publish(fields)
-    logger[levels[name]](fields, `mcp-entra: ${name}`)
+    const limited = name === 'failure' && event.origin === 'stranger'
+    if (!limited) logger[levels[name]](fields, `mcp-entra: ${name}`)
+    else if (isWritten(String(event.reason))) logger.warn(fields, `mcp-entra: ${name}`)
   }
 }
 

@@ -92,7 +92,7 @@ export function entraAuth(options: EntraAuthOptions): EntraAuth {
     ...(options.cloud !== undefined && { cloud: options.cloud }),
     ...(options.policy !== undefined && { policy: options.policy }),
   })
-  const report = reporter(options.logger)
+  const report = reporter(options.logger, now)
   const lifetimes = readLifetimes(options.lifetimes)
   const callbackPath = readPath('callbackPath', options.callbackPath ?? '/auth/callback')
   const customSchemes = [...knownCustomSchemes, ...readSchemes(options.customSchemes)]

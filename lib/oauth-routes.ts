@@ -3,8 +3,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { advertisedScopes } from './entra/scopes.js'
 import type { EntraAuth } from './entra-auth.js'
 import { allowAnyOrigin, answerPreflight } from './http/cors.js'
-import { closeIfUnread, sendJson, sendOAuthError, sendPage } from './http/respond.js'
+import { closeIfUnread, retryAfter, sendJson, sendOAuthError, sendPage } from './http/respond.js'
 import { asError, isAbandoned, isAnswered, type Next, runAsync } from './http/run-async.js'
+import { FetchFailure } from './http/safe-fetch.js'
 import { OAuthError } from './oauth/errors.js'
 import { authorize } from './routes/authorize.js'
 import { callback } from './routes/callback.js'
@@ -166,6 +167,7 @@ function fail(
     reason: error.code,
     detail: error.description,
     ...(error.status >= 500 && { cause: error.cause }),
+    origin: originOf(error),
   })
   if (isAnswered(res)) return
   closeIfUnread(req, res)
@@ -181,8 +183,13 @@ function isHeadersSent(error: unknown): boolean {
   return (error as { code?: unknown } | undefined)?.code === 'ERR_HTTP_HEADERS_SENT'
 }
 
+/** Whoever sends a client id decides from where its document is fetched, and whether that can succeed. */
+function originOf({ cause }: OAuthError): 'stranger' | undefined {
+  return cause instanceof FetchFailure ? 'stranger' : undefined
+}
+
 function sendProblem(res: ServerResponse, error: OAuthError): void {
-  if (error.retryAfter !== undefined) res.setHeader('Retry-After', String(error.retryAfter))
+  retryAfter(res, error)
   const title = error.status >= 500 ? 'Something is not working' : 'This sign-in cannot go on'
   sendPage(res, error.status, problemPage(title, error.description), contentSecurityPolicy)
 }

@@ -7,6 +7,7 @@ import {
   clientAnswer,
   entraWords,
   openConsent,
+  returnLink,
   send,
   signInAtEntra,
   startProxy,
@@ -205,7 +206,7 @@ describe('mix-up', () => {
     const clientId = await register(proxy.url, { redirect_uris: [uri] })
     const params = { redirect_uri: uri, scope: 'nonsense' }
     const { page } = await openConsent(proxy.url, { clientId, params })
-    const { searchParams } = new URL(page.headers.get('location') ?? '')
+    const { searchParams } = returnLink(page.html)
     expect(searchParams.getAll('iss')).toEqual([proxy.url])
     expect(searchParams.getAll('error')).toEqual(['invalid_scope'])
   })
@@ -247,6 +248,36 @@ describe('an open redirect', () => {
       const { page } = await openConsent(proxy.url, { params: { redirect_uri: address, ...more } })
       expect([page.status, page.headers.get('location')]).toEqual([400, null])
       expect(page.html).not.toContain('evil')
+    }
+  })
+})
+
+describe('a redirect before the user has done anything', () => {
+  const ways: Record<string, string | undefined>[] = [
+    { response_type: 'x' },
+    { response_type: undefined },
+    { response_mode: 'fragment' },
+    { request: 'x' },
+    { code_challenge: 'x' },
+    { code_challenge_method: undefined },
+    { scope: 'nonsense' },
+    { resource: 'https://other.example' },
+    { prompt: 'none', scope: 'nonsense' },
+    { prompt: 'nonsense' },
+    { login_hint: 'x'.repeat(321) },
+    { state: 'x'.repeat(8000) },
+  ]
+
+  it('is not to be had by registering: the page names the host, and the user decides (RFC 9700 section 4.11.2)', async () => {
+    const clientId = await register(proxy.url, { redirect_uris: [stranger] })
+    for (const more of ways) {
+      const params = { redirect_uri: stranger, ...more }
+      const { page } = await openConsent(proxy.url, { clientId, params })
+      expect([more, page.status, page.headers.get('location')]).toEqual([more, 400, null])
+      expect(page.headers.get('refresh')).toBeNull()
+      expect(page.html).not.toMatch(/http-equiv|<script/i)
+      expect(page.html).toContain('<strong>stranger.example</strong>')
+      expect(returnLink(page.html).searchParams.get('iss')).toBe(proxy.url)
     }
   })
 })

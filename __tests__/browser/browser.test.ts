@@ -255,6 +255,14 @@ describeWithChromium('for everybody', () => {
       400,
     ],
     [
+      'an error for a client nobody vouches for',
+      async () => {
+        const redirect_uris = [`https://client.example/${'long/'.repeat(30)}callback`]
+        return (await authorization({ redirect_uris }, { response_type: 'x' })).url
+      },
+      400,
+    ],
+    [
       'an answer of Entra nobody waits for',
       async () => `${world.url}/auth/callback?code=a&state=b`,
       403,

@@ -8,6 +8,7 @@ import {
   countingStorage,
   jsonOf,
   openConsent,
+  returnLink,
   signInAtEntra,
   startProxy,
   startTestEntra,
@@ -455,6 +456,21 @@ describe('the operator', () => {
       clientMetadata: { ...documents.options, allowedHosts: [] },
     })
     expect((await pageFor(clientId, none.url)).status).toBe(400)
+  })
+
+  it('vouches for the hosts it lists: only their clients hear of an error by redirect', async () => {
+    const web = 'https://app.example/cb'
+    const clientId = documents.publish({ redirect_uris: [web] })
+    const params = { redirect_uri: web, response_type: 'x' }
+    const { page } = await openConsent(proxy.url, { clientId, params })
+    expect([page.status, page.headers.get('location')]).toEqual([400, null])
+    expect(returnLink(page.html).searchParams.get('error')).toBe('unsupported_response_type')
+    const listed = await startProxy(entra, {
+      clientMetadata: { ...documents.options, allowedHosts: ['client.example'] },
+    })
+    const { page: answer } = await openConsent(listed.url, { clientId, params })
+    expect(answer.status).toBe(302)
+    expect(answer.headers.get('location')?.startsWith(`${web}?error=`)).toBe(true)
   })
 
   it('can turn documents off: nothing is fetched, and nothing advertised', async () => {

@@ -10,7 +10,7 @@ describe('backOff', () => {
     expect([retry.failing, retry.wait(0), retry.wait(999), retry.wait(1000)]).toEqual([
       true,
       1,
-      1,
+      0.001,
       undefined,
     ])
     retry.succeeded()

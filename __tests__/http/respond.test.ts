@@ -1,4 +1,6 @@
+import { readdirSync, readFileSync } from 'node:fs'
 import type { RequestListener, ServerResponse } from 'node:http'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from '@jest/globals'
 import {
   closeIfUnread,
@@ -120,6 +122,14 @@ describe('an answer', () => {
       res.end()
     })
     expect(headers['retry-after']).toBe(expected)
+  })
+
+  it('gets its Retry-After in one place', () => {
+    const lib = fileURLToPath(new URL('../../lib/', import.meta.url))
+    const setters = readdirSync(lib, { recursive: true, encoding: 'utf8' })
+      .filter((path) => path.endsWith('.ts') && !path.startsWith('testing'))
+      .filter((path) => /setHeader\(\s*'retry-after'/i.test(readFileSync(lib + path, 'utf8')))
+    expect(setters).toEqual(['http/respond.ts'])
   })
 })
 

@@ -76,4 +76,13 @@ describe('an outage', () => {
     })
     expect(unavailable('Entra does not answer.', cause, 30).retryAfter).toBe(30)
   })
+
+  it.each([
+    [0, 1],
+    [0.001, 1],
+    [1.2, 2],
+    [60, 60],
+  ])('of %d seconds is told as %d whole ones', (given, told) => {
+    expect(unavailable('Down.', null, given).retryAfter).toBe(told)
+  })
 })

@@ -40,6 +40,23 @@ describe('request parameters', () => {
     expect(error_description).toBe('a parameter has a name longer than 8192 characters')
   })
 
+  it.each(['Your account is locked: call 555 0100', 'https://evil.example', 'x'.repeat(41), ''])(
+    'are named in an error when that is a name, and no message of a stranger: %j',
+    (name) => {
+      const twice = [
+        [name, '1'],
+        [name, '2'],
+      ] as const
+      expect(refusal(() => singleParams(twice)).error_description).toBe(
+        'a parameter is given more than once',
+      )
+      const long = [[name, 'x'.repeat(longestParam + 1)]] as const
+      expect(refusal(() => singleParams(long)).error_description).toBe(
+        'a parameter is longer than 8192 characters',
+      )
+    },
+  )
+
   it.each(['\0', '\n', '\r', '\t', '\u001f', '\u007f'])(
     'are refused with a control character in value or name: %j',
     (control) => {

@@ -3,9 +3,9 @@ import fc from 'fast-check'
 import {
   checkRedirectUri,
   isLoopbackHost,
-  isLoopbackOnly,
   knownCustomSchemes,
   matchesRegistration,
+  staysOnDevice,
   withParams,
 } from '../../lib/oauth/redirect-uri.js'
 import { refusal } from './refusal.js'
@@ -344,13 +344,21 @@ describe('a loopback host', () => {
   ])('is not %j', (host) => {
     expect(isLoopbackHost(host)).toBe(false)
   })
+})
 
-  it('is all that a loopback-only client has', () => {
-    expect(isLoopbackOnly(['http://localhost/cb', 'http://127.0.0.1:1/', 'https://[::1]/'])).toBe(
-      true,
-    )
-    expect(isLoopbackOnly(['http://localhost/cb', 'https://client.example/'])).toBe(false)
-    expect(isLoopbackOnly(['cursor://localhost.evil.com/cb'])).toBe(false)
+describe('a redirect URI', () => {
+  it.each([
+    ['http://localhost/cb', true],
+    ['http://127.0.0.1:1/', true],
+    ['https://[::1]/', true],
+    ['cursor://localhost.evil.com/cb', true],
+    ['vscode:cb', true],
+    ['https://client.example/', false],
+    ['https://localhost.evil.com/cb', false],
+    ['https://127.0.0.1.evil.com/cb', false],
+    ['HTTPS://client.example/', false],
+  ])('%s stays on the device: %s', (uri, stays) => {
+    expect(staysOnDevice(uri)).toBe(stays)
   })
 })
 

@@ -1,8 +1,16 @@
 /** `/authorize`: a page until client and redirect URI are known good, a redirect ever after. */
 import { beforeAll, describe, expect, it } from '@jest/globals'
+import { formRequest } from '../../examples/browser.js'
 import type { Entra } from '../support/host.js'
 import { authorizeUrl, pkce, redirectUri, register } from '../support/oauth-client.js'
-import { approve, openConsent, startProxy, startTestEntra, type TestProxy } from './support.js'
+import {
+  approve,
+  openConsent,
+  returnLink,
+  startProxy,
+  startTestEntra,
+  type TestProxy,
+} from './support.js'
 
 let entra: Entra
 let proxy: TestProxy
@@ -66,6 +74,15 @@ describe('before client and redirect URI are known', () => {
     for (const name of ['client_id', 'redirect_uri', 'scope', 'state', '__proto__']) {
       const url = `${authorizeUrl(proxy.url, clientId, challenge, { scope: 'notes.read' })}&${name}=1&${name}=2`
       expectPage(await fetch(url, { redirect: 'manual' }), 400)
+    }
+  })
+
+  it('has no words of a stranger on it', async () => {
+    const words = 'Your+account+is+locked%3A+call+555+0100'
+    for (const query of [`${words}=1&${words}=2`, `client_id=${words}`, `${words}=1`]) {
+      const response = await fetch(`${proxy.url}/authorize?${query}`, { redirect: 'manual' })
+      expectPage(response, 400)
+      expect(await response.text()).not.toMatch(/locked|555/)
     }
   })
 
@@ -133,9 +150,92 @@ describe('afterwards', () => {
     const uri = 'https://client.example/cb?tenant=a%2Fb'
     const id = await register(proxy.url, { redirect_uris: [uri] })
     const response = await ask({ redirect_uri: uri, prompt: 'always', state: 'a&b=c #' }, id)
-    const location = response.headers.get('location') ?? ''
-    expect(location.startsWith(`${uri}&error=invalid_request&`)).toBe(true)
-    expect(new URL(location).searchParams.get('state')).toBe('a&b=c #')
+    const link = returnLink(await response.text())
+    expect(link.href.startsWith(`${uri}&error=invalid_request&`)).toBe(true)
+    expect(link.searchParams.get('state')).toBe('a&b=c #')
+  })
+})
+
+describe('an error for a client on the web', () => {
+  const web = 'https://client.example/cb'
+  const wrong: More = { response_type: 'x', redirect_uri: web }
+
+  it.each<[string, More, string]>([
+    ['another response type', { response_type: 'x' }, 'unsupported_response_type'],
+    ['no PKCE', { code_challenge: undefined }, 'invalid_request'],
+    ['an unknown scope', { scope: 'notes.delete' }, 'invalid_scope'],
+    ['a foreign resource', { resource: 'https://other.example/mcp' }, 'invalid_target'],
+    ['an unknown prompt', { prompt: 'always' }, 'invalid_request'],
+    ['more state than a cookie holds', { state: 's'.repeat(4000) }, 'invalid_request'],
+  ])('that registered itself is a page with a link, for %s', async (_what, more, error) => {
+    const id = await register(proxy.url, { redirect_uris: [web] })
+    const state = more.state ?? '"><script>alert(1)</script>'
+    const response = await ask({ redirect_uri: web, state, ...more }, id)
+    expectPage(response, 400)
+    expect(response.headers.get('refresh')).toBeNull()
+    expect(response.headers.get('set-cookie')).toBeNull()
+    const html = await response.text()
+    expect(html).toContain(`<code>${error}</code>`)
+    expect(html).toContain('<strong>client.example</strong>')
+    expect(html).not.toMatch(/<script|<meta http-equiv|<form|<img/)
+    const link = returnLink(html)
+    expect(link.origin + link.pathname).toBe(web)
+    expect(Object.fromEntries(link.searchParams)).toEqual({
+      error,
+      error_description: expect.any(String),
+      state,
+      iss: proxy.url,
+    })
+  })
+
+  it('is told nowhere on the page in words of a stranger', async () => {
+    const id = await register(proxy.url, { redirect_uris: [web], client_name: 'Call-555-0100' })
+    const response = await ask({ redirect_uri: web, scope: 'Call-555-0100', state: 'x' }, id)
+    expectPage(response, 400)
+    const html = await response.text()
+    expect(html.replace(/ href="[^"]*"/g, '')).not.toContain('555')
+    expect(returnLink(html).searchParams.get('error_description')).toContain("'Call-555-0100'")
+  })
+
+  it('whose redirect URI holds quotes and markup is a link all the same', async () => {
+    const uri = `${web}?a="onclick='x'<b>&b=%22`
+    const id = await register(proxy.url, { redirect_uris: [uri] })
+    const html = await (await ask({ ...wrong, redirect_uri: uri }, id)).text()
+    expect(html).not.toMatch(/onclick='|<b>/)
+    expect(returnLink(html).searchParams.get('a')).toBe(`"onclick='x'<b>`)
+  })
+
+  it.each([
+    'http://127.0.0.1:33418/callback',
+    'http://localhost/callback',
+    'https://localhost/callback',
+    'cursor://anysphere.cursor-mcp/oauth/callback',
+  ])('is a redirect to %s: a program on this device waits there', async (uri) => {
+    const id = await register(proxy.url, { redirect_uris: [web, uri] })
+    const response = await ask({ ...wrong, redirect_uri: uri }, id)
+    expect(response.status).toBe(302)
+    expect(response.headers.get('location')?.startsWith(`${uri}?error=`)).toBe(true)
+    expectPage(await ask(wrong, id), 400)
+  })
+
+  it('that the operator set up is a redirect', async () => {
+    const client = { client_id: 'portal', client_name: 'Portal', redirect_uris: [web] }
+    const own = await startProxy(entra, { clients: [client] })
+    const url = authorizeUrl(own.url, 'portal', challenge, wrong)
+    const response = await fetch(url, { redirect: 'manual' })
+    expect(response.status).toBe(302)
+    expect(response.headers.get('location')?.startsWith(`${web}?error=`)).toBe(true)
+  })
+
+  it('is a redirect once the user has pressed Deny', async () => {
+    const id = await register(proxy.url, { redirect_uris: [web] })
+    const { browser, page } = await openConsent(proxy.url, {
+      clientId: id,
+      params: { redirect_uri: web },
+    })
+    const answer = await browser.fetchOnce(...formRequest(page, 'deny'))
+    expect(answer.status).toBe(303)
+    expect(answer.headers.get('location')?.startsWith(`${web}?error=access_denied`)).toBe(true)
   })
 })
 

@@ -4,7 +4,6 @@ import { formRequest, type Page } from '../../examples/browser.js'
 import type { Entra } from '../support/host.js'
 import {
   authorizeUrl,
-  getCode,
   getNotes,
   newBrowser,
   pkce,
@@ -19,6 +18,7 @@ import {
   clientAnswer,
   jsonOf,
   openConsent,
+  returnLink,
   send,
   signInAtEntra,
   startProxy,
@@ -97,6 +97,27 @@ describe('the page', () => {
     })
     expect(text(appPage.page.html)).toContain('that handles &quot;cursor:&quot; links')
     expect(appPage.page.html).toContain('Runs on this device')
+  })
+
+  it.each([
+    ['http://127.0.0.1:33418/callback', true],
+    ['http://127.0.0.1:5/callback', true],
+    ['https://localhost/callback', true],
+    ['cursor://x/cb', true],
+    ['https://client.example/cb', false],
+    ['https://localhost.client.example/cb', false],
+  ])('of a client with many addresses warns by the one of this request: %s', async (uri, warns) => {
+    const redirect_uris = [
+      redirectUri,
+      'https://localhost/callback',
+      'cursor://x/cb',
+      'https://client.example/cb',
+      'https://localhost.client.example/cb',
+    ]
+    const clientId = await register(proxy.url, { redirect_uris })
+    const { page } = await openConsent(proxy.url, { clientId, params: { redirect_uri: uri } })
+    expect(page.status).toBe(200)
+    expect(page.html.includes('Runs on this device.')).toBe(warns)
   })
 
   it.each([
@@ -335,19 +356,76 @@ describe('many tabs', () => {
     const answer = new URL((await browser.open(last.upstream.href)).url)
     expect(answer.searchParams.get('state')).toBe(state)
   })
+})
 
-  it('a login too long for a cookie is refused on a page, never cut', async () => {
-    const { code } = await getCode(proxy.url)
-    expect(code).toMatch(/^[\w-]{43}$/)
-    const uri = `https://client.example/${'p'.repeat(1000)}`
-    const clientId = await register(proxy.url, { redirect_uris: [uri] })
-    const { browser, page } = await openConsent(proxy.url, {
-      clientId,
-      params: { redirect_uri: uri, state: 'ü'.repeat(1000) },
-    })
-    expect(page.status).toBe(200)
+describe('a request that is too long to be remembered', () => {
+  const uri = `https://client.example/${'p'.repeat(1000)}`
+
+  /** Asks, and approves when there is anything to approve. */
+  async function walk(clientId: string, params: Record<string, string>) {
+    const { browser, page } = await openConsent(proxy.url, { clientId, params })
+    if (page.status !== 200) return { page }
     const answer = await browser.fetchOnce(...formRequest(page, 'approve'))
-    expect([303, 400]).toContain(answer.status)
-    for (const cookie of answer.headers.getSetCookie()) expect(cookie.length).toBeLessThan(4096)
+    return { page, answer }
+  }
+
+  it.each([
+    ['letters', 'x'],
+    ['two bytes', 'ü'],
+    ['three bytes', '\u2028'],
+    ['four bytes', '𝒳'],
+    ['quotes, which double in JSON', '"'],
+    ['backslashes, which double in JSON', '\\'],
+  ])(
+    'by a state of %s is refused at /authorize and never after Approve, and nothing is cut',
+    async (_what, unit) => {
+      const clientId = await register(proxy.url, { redirect_uris: [uri] })
+      let [good, bad] = [0, 3000]
+      while (bad - good > 1) {
+        const middle = Math.floor((good + bad) / 2)
+        const { page } = await openConsent(proxy.url, {
+          clientId,
+          params: { redirect_uri: uri, state: unit.repeat(middle) },
+        })
+        if (page.status === 200) good = middle
+        else bad = middle
+      }
+      const longest = unit.repeat(good)
+      const { answer } = await walk(clientId, { redirect_uri: uri, state: longest })
+      expect(answer?.status).toBe(303)
+      for (const cookie of answer?.headers.getSetCookie() ?? []) {
+        expect(cookie.length).toBeLessThan(4096)
+      }
+      const { page } = await walk(clientId, { redirect_uri: uri, state: unit.repeat(bad) })
+      expect(page.status).toBe(400)
+      const told = returnLink(page.html).searchParams
+      expect(told.get('error')).toBe('invalid_request')
+      expect(told.get('state')).toBe(unit.repeat(bad))
+      // A redirect URI of ordinary length leaves room for what clients really send.
+      expect(good * Buffer.byteLength(JSON.stringify(unit).slice(1, -1))).toBeGreaterThan(800)
+    },
+  )
+
+  it('by everything together is refused at /authorize and never after Approve', async () => {
+    const name = 'n'.repeat(256)
+    const redirect_uris = [redirectUri, `https://client.example/${'p'.repeat(1900)}`]
+    const long = await register(proxy.url, { redirect_uris, client_name: name })
+    const statuses = new Set<number>()
+    for (const login_hint of ['x', 'ü', '"', '\u2028'].map((unit) => unit.repeat(320))) {
+      for (const state of ['x', 'x'.repeat(700), '"'.repeat(900), 'x'.repeat(2000)]) {
+        for (const redirect_uri of redirect_uris) {
+          const params = { redirect_uri, state, login_hint, domain_hint: login_hint }
+          const { page, answer } = await walk(long, params)
+          statuses.add(page.status)
+          expect([answer?.status, redirect_uri, state[0], login_hint[0]]).toEqual([
+            page.status === 200 ? 303 : undefined,
+            redirect_uri,
+            state[0],
+            login_hint[0],
+          ])
+        }
+      }
+    }
+    expect([...statuses].sort()).toEqual([200, 302, 400])
   })
 })

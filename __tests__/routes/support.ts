@@ -15,7 +15,7 @@ import {
   scopeGuard,
 } from 'mcp-entra'
 import { type EntraOptions, startEntra } from 'mcp-entra/testing'
-import { type Browser, formRequest, type Page } from '../../examples/browser.js'
+import { type Browser, formRequest, type Page, unescapeHtml } from '../../examples/browser.js'
 import { type Entra, listen, testKeys } from '../support/host.js'
 import {
   ada,
@@ -256,6 +256,15 @@ export function clientAnswer({ headers, status }: Page): Record<string, string> 
   const location = headers.get('location') ?? ''
   if (!location.startsWith(redirectUri)) throw new Error(`not sent to the client: ${status}`)
   return Object.fromEntries(new URL(location).searchParams)
+}
+
+/** Where the link of an error page leads: what a client nobody vouches for is told, when its user wants it. */
+export function returnLink(html: string): URL {
+  const [, href, rel] =
+    /<a href="([^"]*)" rel="([^"]*)">Return to the application<\/a>/.exec(html) ?? []
+  if (href === undefined) throw new Error(`no link back:\n${html}`)
+  if (rel !== 'noreferrer noopener nofollow') throw new Error(`a link with rel="${rel}"`)
+  return new URL(unescapeHtml(href))
 }
 
 /** Entra's wording, its numbers and its ids have no business outside. */

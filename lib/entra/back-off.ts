@@ -5,7 +5,7 @@ import { EntraError } from './errors.js'
 export interface BackOff {
   /** Whether the last try failed. */
   readonly failing: boolean
-  /** Seconds until the next try, at least 1; undefined when one may be made now. */
+  /** Seconds until the next try; undefined when one may be made now. */
   wait(now: number): number | undefined
   /** @param error an EntraError may say how long to wait */
   failed(now: number, error: unknown): void
@@ -23,7 +23,7 @@ export function backOff(): BackOff {
       return failures > 0
     },
     wait(now) {
-      return failures > 0 && now < nextTry ? Math.ceil((nextTry - now) / 1000) : undefined
+      return failures > 0 && now < nextTry ? (nextTry - now) / 1000 : undefined
     },
     failed(now, error) {
       const asked = error instanceof EntraError ? error.retryAfter : undefined

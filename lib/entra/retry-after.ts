@@ -16,6 +16,6 @@ export function retryAfterSeconds(
 ): number | undefined {
   if (value === undefined) return undefined
   const text = value.trim()
-  const seconds = /^\d+$/.test(text) ? Number(text) : Math.ceil((Date.parse(text) - now) / 1000)
+  const seconds = /^\d+$/.test(text) ? Number(text) : (Date.parse(text) - now) / 1000
   return Number.isNaN(seconds) ? undefined : Math.min(Math.max(seconds, 0), longest)
 }

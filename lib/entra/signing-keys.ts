@@ -111,7 +111,7 @@ export function signingKeys(options: SigningKeysOptions): SigningKeys {
     const pause = triedAt + unknownKeyPause - now()
     if (flight || pause <= 0) return refreshIfDue().then(({ keys }) => keys.get(kid))
     if (!retry.failing) return undefined
-    const retryAfter = Math.ceil(pause / 1000)
+    const retryAfter = pause / 1000
     return Promise.reject(new UpstreamOutage('the signing keys cannot be fetched', { retryAfter }))
   }
 

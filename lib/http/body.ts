@@ -2,7 +2,7 @@
 import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage } from 'node:http'
 import { OAuthError } from '../oauth/errors.js'
-import { type Params, singleParams } from '../oauth/params.js'
+import { givenTwice, type Params, singleParams } from '../oauth/params.js'
 import { JsonError, parseJson } from './json-text.js'
 
 /** A request that may have been through a body parser. */
@@ -100,7 +100,7 @@ function parsedEntries(body: unknown): [string, string][] {
   if (typeof body !== 'object' || body === null) return []
   return Object.entries(body).map(([name, value]) => {
     if (typeof value === 'string') return [name, value]
-    throw new OAuthError('invalid_request', `'${name}' is given more than once`)
+    throw givenTwice(name)
   })
 }
 

@@ -6,6 +6,8 @@ import { OAuthError } from '../oauth/errors.js'
 /** One family of cookies: `__Host-{name}-{id}`. */
 export interface CookieFamily {
   read(req: IncomingMessage, id: string): string | undefined
+  /** Whether browsers would keep it. Lengths alone count: the value may be any of that length. */
+  fits(id: string, value: string): boolean
   /** Sets one, and lets the oldest of the family go when there are too many or they are too long. */
   write(req: IncomingMessage, res: ServerResponse, id: string, value: string): void
   clear(res: ServerResponse, id: string): void
@@ -27,6 +29,8 @@ export interface CookieFamilyOptions {
 const mostBytes = 8192
 /** What browsers keep of one cookie at least. @see RFC 6265 section 6.1 */
 const longestCookie = 4096
+/** More than the attributes ever take: they count, too. */
+const attributesLength = 200
 
 /**
  * A cookie family. The value carries its time in front, so that the oldest is known without opening it.
@@ -39,6 +43,10 @@ export function cookieFamily(options: CookieFamilyOptions): CookieFamily {
   const attributes = { path: '/', httpOnly: true, secure, sameSite: 'lax' } as const
   const append = (res: ServerResponse, name: string, value: string, seconds: number) =>
     res.appendHeader('Set-Cookie', serialize(name, value, { ...attributes, maxAge: seconds }))
+  const dated = (value: string) => `${now().toString(36)}.${value}`
+  const lengthOf = (id: string, value: string) => prefix.length + id.length + dated(value).length
+  const fits = (id: string, value: string) =>
+    lengthOf(id, value) <= longestCookie - attributesLength
   const family = (req: IncomingMessage) =>
     Object.entries(parse(req.headers.cookie ?? '')).filter(
       (entry): entry is [string, string] => entry[0].startsWith(prefix) && entry[1] !== undefined,
@@ -48,17 +56,17 @@ export function cookieFamily(options: CookieFamilyOptions): CookieFamily {
       const value = parse(req.headers.cookie ?? '')[prefix + id]
       return value?.slice(value.indexOf('.') + 1)
     },
+    fits,
     write(req: IncomingMessage, res: ServerResponse, id: string, value: string) {
       const name = prefix + id
-      const dated = `${now().toString(36)}.${value}`
-      let bytes = name.length + dated.length
-      if (bytes > longestCookie - 200) {
+      if (!fits(id, value)) {
         throw new OAuthError(
           'invalid_request',
           'The request is too long to be carried in a cookie.',
         )
       }
-      append(res, name, dated, maxAge)
+      append(res, name, dated(value), maxAge)
+      let bytes = lengthOf(id, value)
       const newestFirst = family(req)
         .filter(([other]) => other !== name)
         .sort(([, a], [, b]) => time(b) - time(a))

@@ -39,11 +39,9 @@ export function sendOAuthError(res: ServerResponse, error: OAuthError): void {
   sendJson(res, error.status, error.toBody())
 }
 
-/** Sets `Retry-After`, in whole seconds. */
+/** Sets `Retry-After`, when the error says so. */
 export function retryAfter(res: ServerResponse, error: OAuthError): void {
-  if (error.retryAfter !== undefined) {
-    res.setHeader('Retry-After', String(Math.max(1, Math.ceil(error.retryAfter))))
-  }
+  if (error.retryAfter !== undefined) res.setHeader('Retry-After', String(error.retryAfter))
 }
 
 /** Ends a connection whose request body nobody is going to read. */

@@ -33,7 +33,7 @@ export interface OAuthErrorOptions {
   readonly cause?: unknown
   /** HTTP status, when it is not the usual one of the code. */
   readonly status?: number
-  /** Seconds after which the client may try again: sent as `Retry-After`. */
+  /** Seconds after which the client may try again: sent as `Retry-After`, rounded up to whole ones. */
   readonly retryAfter?: number
   /** Scopes to name in the challenge of a 401, when others than a new client is told. @see RFC 6750 section 3 */
   readonly scopes?: readonly string[] | undefined
@@ -51,6 +51,7 @@ export class OAuthError extends Error {
   readonly code: OAuthErrorCode
   readonly description: string
   readonly status: number
+  /** Whole seconds, at least one. */
   readonly retryAfter: number | undefined
   readonly scopes: readonly string[] | undefined
 
@@ -60,7 +61,8 @@ export class OAuthError extends Error {
     this.code = code
     this.description = safe
     this.status = options.status ?? statusByCode[code]
-    this.retryAfter = options.retryAfter
+    this.retryAfter =
+      options.retryAfter === undefined ? undefined : Math.max(1, Math.ceil(options.retryAfter))
     this.scopes = options.scopes
   }
 

@@ -23,9 +23,9 @@ export function singleParams(entries: Iterable<readonly [string, string]>): Para
     if (name.length > longestParam) {
       throw bad(`a parameter has a name longer than ${longestParam} characters`)
     }
-    if (seen.has(name)) throw bad(`"${name}" is given more than once`)
+    if (seen.has(name)) throw givenTwice(name)
     if (value.length > longestParam)
-      throw bad(`"${name}" is longer than ${longestParam} characters`)
+      throw bad(`${shown(name)} is longer than ${longestParam} characters`)
     if (controls.test(name) || controls.test(value)) throw bad('a parameter has control characters')
     seen.add(name)
     if (value !== '') params[name] = value
@@ -38,6 +38,16 @@ export function required(params: Params, name: string): string {
   const value = params[name]
   if (value === undefined) throw bad(`"${name}" is missing`)
   return value
+}
+
+/** The error for a parameter that was sent more than once. */
+export function givenTwice(name: string): OAuthError {
+  return bad(`${shown(name)} is given more than once`)
+}
+
+/** A name that looks like one. Anything else could be a message of a stranger, on a page of ours. */
+function shown(name: string): string {
+  return /^[\w.-]{1,40}$/.test(name) ? `"${name}"` : 'a parameter'
 }
 
 function bad(what: string): OAuthError {

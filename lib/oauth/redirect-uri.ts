@@ -97,9 +97,15 @@ export function isLoopbackHost(hostname: string): boolean {
   )
 }
 
-/** Whether every one of the URIs ends on the user's own machine, where no server proves who is asking. */
-export function isLoopbackOnly(uris: readonly string[]): boolean {
-  return uris.every((uri) => isLoopbackHost(parse(uri).hostname))
+/**
+ * Whether a redirect URI ends on the user's own device, where no server proves who is asking: on loopback,
+ * or at the application that has its scheme.
+ *
+ * @see RFC 8252 sections 7.1 and 7.3
+ */
+export function staysOnDevice(uri: string): boolean {
+  const { protocol, hostname } = parse(uri)
+  return (protocol !== 'http:' && protocol !== 'https:') || isLoopbackHost(hostname)
 }
 
 /**

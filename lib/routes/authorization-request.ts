@@ -27,8 +27,6 @@ export type Hint = (typeof hints)[number]
 
 const hints = ['prompt', 'login_hint', 'domain_hint'] as const
 const prompts = ['none', 'login', 'consent', 'select_account']
-/** They travel together in a cookie. */
-const longestReturn = 2048
 
 /**
  * The client and where to send its answers: as long as these are not known good there is no redirecting.
@@ -116,13 +114,7 @@ export function readAuthorizationRequest(
   redirectUri: string,
 ): AuthorizationRequest {
   checkResponse(params)
-  const state = params.state
-  if (redirectUri.length + (state ?? '').length > longestReturn) {
-    throw new OAuthError(
-      'invalid_request',
-      `'state' and 'redirect_uri' are longer than ${longestReturn} characters together.`,
-    )
-  }
+  const { state } = params
   return {
     clientId: client.id,
     redirectUri,

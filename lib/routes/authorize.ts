@@ -1,21 +1,22 @@
 /** `GET /authorize`: checks the request and shows the consent page. Nothing is stored, nothing redirected to Entra yet. */
 import type { ServerResponse } from 'node:http'
-import { randomId, randomSecret } from '../crypto/hashing.js'
+import { randomId, randomSecret, sha256 } from '../crypto/hashing.js'
 import { sealJson } from '../crypto/sealing.js'
 import { redirect, sendPage } from '../http/respond.js'
 import { senderOf } from '../http/sender.js'
 import { OAuthError } from '../oauth/errors.js'
-import { singleParams } from '../oauth/params.js'
+import { longestParam, singleParams } from '../oauth/params.js'
 import type { Client } from '../tokens/clients.js'
 import {
   type AuthorizationRequest,
   knownClient,
   readAuthorizationRequest,
 } from './authorization-request.js'
-import { errorAnswer } from './client-answer.js'
+import { errorAnswer, mayRedirectUnasked } from './client-answer.js'
 import { consentPage } from './consent-page.js'
 import type { EndpointRequest, ProxyContext } from './context.js'
-import { contentSecurityPolicy } from './page.js'
+import { contentSecurityPolicy, returnPage } from './page.js'
+import { checkLoginFits } from './upstream-login.js'
 
 /** What the consent form carries, sealed and bound to the browser's cookie. */
 export interface ConsentForm {
@@ -37,6 +38,7 @@ export function authorize(context: ProxyContext) {
     const { client, redirectUri } = await knownClient(context, params, senderOf(req))
     try {
       const request = readAuthorizationRequest(context, params, client, redirectUri)
+      checkLoginFits(context, { ...request, client: sha256(client.id) })
       const { form, fields } = sealedForm(context, request)
       context.consentCookies.write(req, res, fields.form, form)
       sendConsentPage(context, res, client, request, fields)
@@ -47,7 +49,9 @@ export function authorize(context: ProxyContext) {
         reason: error.code,
         detail: error.description,
       })
-      redirect(res, 302, errorAnswer({ redirectUri, state: params.state }, error, context.baseUrl))
+      const answer = errorAnswer({ redirectUri, state: params.state }, error, context.baseUrl)
+      if (mayRedirectUnasked(client, redirectUri)) return redirect(res, 302, answer)
+      sendPage(res, error.status, returnPage(error, answer), contentSecurityPolicy)
     }
   }
 }
@@ -57,6 +61,12 @@ function sealedForm(context: ProxyContext, request: AuthorizationRequest) {
   const expiresAt = context.now() + context.lifetimes.login * 1000
   const form: ConsentForm = { request, expiresAt }
   const fields = { form: randomId(), request: sealJson(context.ring, consentSeal(cookie), form) }
+  if (fields.request.length > longestParam) {
+    throw new OAuthError(
+      'invalid_request',
+      "The request is too long to be carried in a form: shorten 'state', 'redirect_uri' or the hints.",
+    )
+  }
   return { form: cookie, fields }
 }
 

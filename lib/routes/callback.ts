@@ -21,8 +21,12 @@ import { checkPolicy } from './login-policy.js'
 import { beginLogin, endLogin, type PendingLogin } from './upstream-login.js'
 import { loginOutcome, reportUpstream } from './upstream-outcome.js'
 
+/** AADSTS numbers of one answer that are reported. */
+const mostCodes = 8
 /** AADSTS54005: somebody redeemed this code before us. */
 const alreadyRedeemed = 54005
+/** AADSTS9002313: what was sent as a code is none, and says nothing about how this server is set up. */
+const malformed = 9002313
 
 /** @see RFC 6749 section 4.1.2, RFC 9700 section 4.7 (binding to the browser) */
 export function callback(context: ProxyContext) {
@@ -39,7 +43,7 @@ export function callback(context: ProxyContext) {
       context.report('login', { outcome: 'success', milliseconds: context.now() - arrivedAt })
       redirect(res, 302, codeAnswer(login, code, context.baseUrl))
     } catch (error) {
-      const outcome = clientOutcome(context, error)
+      const outcome = clientOutcome(context, error, params.error !== undefined)
       if (refusals.includes(outcome.code)) await giveUp(context, login)
       redirect(res, 302, errorAnswer(login, outcome, context.baseUrl))
     }
@@ -265,23 +269,34 @@ function upstreamRefusal(
   error: string,
   description: string | undefined,
 ): OAuthError {
-  const codes = [...(description ?? '').matchAll(/AADSTS(\d{4,8})/g)].map(([, code]) =>
-    Number(code),
-  )
+  const codes = [...(description ?? '').matchAll(/AADSTS(\d{4,8})/g)]
+    .slice(0, mostCodes)
+    .map(([, code]) => Number(code))
   const code = passedOn.find((known) => known === error) ?? 'server_error'
-  context.report(code === 'server_error' ? 'failure' : 'refusal', {
+  const refusal = new OAuthError(code, 'Microsoft Entra did not complete the sign-in.', {
+    cause: { codes },
+  })
+  context.report(refusal.status >= 500 ? 'failure' : 'refusal', {
     endpoint: 'callback',
     reason: 'entra_error',
     error: code,
     codes,
+    // The browser brings it, and nothing proves that Entra wrote it.
+    origin: 'stranger',
   })
-  return new OAuthError(code, 'Microsoft Entra did not complete the sign-in.', { cause: { codes } })
+  return refusal
 }
 
-/** Everything that can go wrong after the cookie was good, as the client hears it. */
-function clientOutcome(context: ProxyContext, error: unknown): OAuthError {
+/**
+ * Everything that can go wrong after the cookie was good, as the client hears it.
+ *
+ * @param reported whether an error that is the client's to hear has been reported as a failure already
+ */
+function clientOutcome(context: ProxyContext, error: unknown, reported: boolean): OAuthError {
   if (error instanceof EntraError) {
-    reportUpstream(context.report, 'callback', error)
+    // The browser brings the code as well: it may be none.
+    const origin = error.codes.includes(malformed) ? 'stranger' : undefined
+    reportUpstream(context.report, 'callback', error, origin)
     // The first redemption won, and its answer is on the way: an error now would overtake it.
     if (error.codes.includes(alreadyRedeemed)) {
       throw new OAuthError('access_denied', 'This sign-in has been completed already.', {
@@ -293,6 +308,7 @@ function clientOutcome(context: ProxyContext, error: unknown): OAuthError {
   if (error instanceof OAuthError) {
     const { code, description, status } = error
     const failed = status >= 500
+    if (failed && reported) return error
     context.report(failed ? 'failure' : 'login', {
       ...(failed ? { endpoint: 'callback', reason: code } : { outcome: code }),
       detail: description,

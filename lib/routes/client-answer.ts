@@ -1,6 +1,7 @@
 /** Answers to a client through the user's browser: its redirect URI with `state` and `iss`. */
 import type { OAuthError } from '../oauth/errors.js'
-import { withParams } from '../oauth/redirect-uri.js'
+import { staysOnDevice, withParams } from '../oauth/redirect-uri.js'
+import type { Client } from '../tokens/clients.js'
 
 /** Where an answer goes. */
 export interface ClientAddress {
@@ -25,4 +26,16 @@ export function errorAnswer(
 ): string {
   const { error: code, error_description } = error.toBody()
   return withParams(redirectUri, { error: code, error_description, state, iss })
+}
+
+/**
+ * Whether a browser may be sent there before its user has done anything. Everybody can register a client or
+ * publish a document, so on the web only what the operator set up or listed is trusted. An answer that stays
+ * on the device goes at once: a program waits for it there, and no other site gains a visitor.
+ *
+ * @see RFC 9700 section 4.11.2
+ */
+export function mayRedirectUnasked({ identity }: Client, redirectUri: string): boolean {
+  if (staysOnDevice(redirectUri) || identity?.by === 'operator') return true
+  return identity?.by === 'document' && identity.listed
 }

@@ -1,7 +1,7 @@
 /** The consent page: who asks, where the answer goes, what it will be allowed to do. */
 
 import type { ScopeStrategy } from '../entra/scopes.js'
-import { isLoopbackHost, isLoopbackOnly } from '../oauth/redirect-uri.js'
+import { isLoopbackHost, staysOnDevice } from '../oauth/redirect-uri.js'
 import type { Client } from '../tokens/clients.js'
 import type { AuthorizationRequest } from './authorization-request.js'
 import type { ProxyContext } from './context.js'
@@ -32,7 +32,7 @@ export function consentPage(
 ${publisher(client)}<dt>Your sign-in will be sent to</dt>
 <dd><strong>${escapeHtml(destination(request.redirectUri))}</strong><br><code>${escapeHtml(request.redirectUri)}</code></dd>
 </dl>
-${warning(client)}
+${warning(request.redirectUri)}
 <h2>It will be able to</h2>
 <ul>
 ${request.scopes.map((scope) => scopeItem(context.scopes, scope)).join('\n')}
@@ -78,8 +78,9 @@ function destination(redirectUri: string): string {
   return isLoopbackHost(url.hostname) ? `${url.host} (this device)` : url.host
 }
 
-function warning({ metadata }: Client): string {
-  if (!isLoopbackOnly(metadata.redirect_uris.filter((uri) => /^https?:/i.test(uri)))) return ''
+/** By the address of this request: what else the client has registered protects nobody now. */
+function warning(redirectUri: string): string {
+  if (!staysOnDevice(redirectUri)) return ''
   return `<p class="warning" role="note"><strong>Runs on this device.</strong> Any program on this device could ask under this name: nothing proves which one it is.</p>`
 }
 

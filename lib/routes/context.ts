@@ -28,7 +28,17 @@ export interface Resource {
 }
 
 /** Tells the operator what happened: reason codes, durations and correlation ids, never a secret. */
-export type Report = (name: EventName, event: Readonly<Record<string, unknown>>) => void
+export type Report = (name: EventName, event: ReportedEvent) => void
+
+/** What happened, in fields. */
+export interface ReportedEvent {
+  /**
+   * Anybody can bring this about without having logged in. Such a failure is a warning in the log, and there
+   * are so many and no more; the operator's own failures are errors, and each one is there.
+   */
+  readonly origin?: 'stranger' | undefined
+  readonly [field: string]: unknown
+}
 
 /** Names of the `diagnostics_channel` events, after `mcp-entra:`. */
 export type EventName = 'login' | 'token' | 'refusal' | 'exchange' | 'revocation' | 'failure'

@@ -1,5 +1,6 @@
 /** The look of our pages: one stylesheet, no script, nothing from anywhere else. */
 import { createHash } from 'node:crypto'
+import type { OAuthError, OAuthErrorCode } from '../oauth/errors.js'
 
 const style = `
 :root { color-scheme: light dark; --ink: #1b1b1f; --soft: #5b5b66; --paper: #fff; --ground: #f3f3f6; --line: #d5d5de; --brand: #0b5cad; --warn: #7a4b00; --warn-ground: #fff4dc }
@@ -19,6 +20,8 @@ code { font-family: ui-monospace, monospace; font-size: .875rem; overflow-wrap: 
 .warning { padding: .75rem 1rem; border-left: .25rem solid var(--warn); background: var(--warn-ground); color: var(--warn) }
 .actions { display: flex; flex-wrap: wrap; gap: .75rem; margin-top: 1.25rem }
 button { flex: 1 1 8rem; min-height: 2.75rem; padding: .5rem 1rem; border: 1px solid var(--brand); border-radius: .5rem; background: transparent; color: var(--brand); font: inherit; font-weight: 600; cursor: pointer }
+a { color: var(--brand); overflow-wrap: anywhere }
+a:focus-visible { outline: .1875rem solid var(--ink); outline-offset: .125rem }
 button.primary { background: var(--brand); color: var(--paper) }
 button:focus-visible { outline: .1875rem solid var(--ink); outline-offset: .125rem }
 `
@@ -54,6 +57,33 @@ ${body}
 /** A page that says what went wrong and what to do. */
 export function problemPage(title: string, explanation: string): string {
   return page(title, `<h1>${escapeHtml(title)}</h1>\n<p>${escapeHtml(explanation)}</p>`)
+}
+
+/**
+ * A page that names the error, and leaves it to the user whether to go on to an application that nobody
+ * vouches for. The description of the error is for the application alone: it may repeat words of a stranger.
+ *
+ * @param answer where the link goes: an https URL
+ * @see RFC 9700 section 4.11.2
+ */
+export function returnPage({ code }: OAuthError, answer: string): string {
+  const title = 'This sign-in cannot go on'
+  return page(
+    title,
+    `<h1>${title}</h1>
+<p>${explanations[code] ?? 'The application sent a request that this server cannot answer.'} (<code>${escapeHtml(code)}</code>)</p>
+<dl>
+<dt>The application is at an address that nobody has checked</dt>
+<dd><strong>${escapeHtml(new URL(answer).host)}</strong></dd>
+</dl>
+<p><a href="${escapeHtml(answer)}" rel="noreferrer noopener nofollow">Return to the application</a></p>
+<p class="soft">Go on only if you started this sign-in and know the address.</p>`,
+  )
+}
+
+const explanations: Readonly<Partial<Record<OAuthErrorCode, string>>> = {
+  invalid_scope: 'The application asked for access that this server does not have.',
+  invalid_target: 'The application asked for access to another server.',
 }
 
 const entities: Readonly<Record<string, string>> = {

@@ -3,8 +3,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { randomSecret, sha256 } from '../crypto/hashing.js'
 import { openJson, sealJson } from '../crypto/sealing.js'
 import { OAuthError } from '../oauth/errors.js'
-import { codeChallenge } from '../oauth/pkce.js'
-import type { Challenge } from '../tokens/challenges.js'
+import { codeChallenge as challengeOf } from '../oauth/pkce.js'
+import { answersAtMost, type Challenge } from '../tokens/challenges.js'
 import type { ProxyContext } from './context.js'
 
 /** What a client asked for, as long as its user is away at Entra. */
@@ -40,8 +40,32 @@ export interface LoginExtras {
   readonly carries?: NonNullable<PendingLogin['carries']>
 }
 
+/** What the second way to Entra adds to a login: as many challenges as one login carries, of one user. */
+const longestCarries: NonNullable<PendingLogin['carries']> = {
+  ids: Array.from({ length: answersAtMost }, () => sha256('')),
+  tid: '0'.repeat(36),
+  oid: '0'.repeat(36),
+}
+
 const loginSeal = (state: string) => ({ purpose: 'pending login', boundTo: state })
 const cookieId = (state: string) => sha256(`login\0${state}`).slice(0, 16)
+
+/**
+ * Checks that a request can be remembered while its user is away, with all that may come to it on the way:
+ * after Approve it would be too late to say so.
+ *
+ * @throws OAuthError `invalid_request`
+ */
+export function checkLoginFits(context: ProxyContext, request: ClientRequest): void {
+  const state = randomSecret()
+  const longest = pendingLogin(context, request, longestCarries)
+  const sealed = sealJson(context.ring, loginSeal(state), longest)
+  if (context.loginCookies.fits(cookieId(state), sealed)) return
+  throw new OAuthError(
+    'invalid_request',
+    "The request is too long to be carried in a cookie: shorten 'state', 'redirect_uri' or 'scope'.",
+  )
+}
 
 /**
  * Sets the login cookie.
@@ -57,21 +81,29 @@ export function beginLogin(
   extras: LoginExtras = {},
 ): string {
   const state = randomSecret()
-  const login: PendingLogin = {
-    redirectUri: request.redirectUri,
-    ...(request.state !== undefined && { state: request.state }),
-    codeChallenge: request.codeChallenge,
-    scopes: request.scopes,
-    resource: request.resource,
-    client: request.client,
-    verifier: randomSecret(),
-    nonce: randomSecret(),
-    expiresAt: context.now() + context.lifetimes.login * 1000,
-    ...(extras.carries && { carries: extras.carries }),
-  }
+  const login = pendingLogin(context, request, extras.carries)
   const sealed = sealJson(context.ring, loginSeal(state), login)
   context.loginCookies.write(req, res, cookieId(state), sealed)
   return upstreamUrl(context, login, state, extras)
+}
+
+function pendingLogin(
+  { now, lifetimes }: ProxyContext,
+  { redirectUri, state, codeChallenge, scopes, resource, client }: ClientRequest,
+  carries: PendingLogin['carries'],
+): PendingLogin {
+  return {
+    redirectUri,
+    ...(state !== undefined && { state }),
+    codeChallenge,
+    scopes,
+    resource,
+    client,
+    verifier: randomSecret(),
+    nonce: randomSecret(),
+    expiresAt: now() + lifetimes.login * 1000,
+    ...(carries && { carries }),
+  }
 }
 
 /**
@@ -114,7 +146,7 @@ function upstreamUrl(
     scope: upstreamScopes(context, scopes, challenge?.scopes).join(' '),
     state,
     nonce,
-    code_challenge: codeChallenge(verifier),
+    code_challenge: challengeOf(verifier),
     code_challenge_method: 'S256',
     ...hints,
     ...(challenge && challengeParams(challenge)),

@@ -1,7 +1,7 @@
 /** What a client is told when Entra says no, or says nothing. Entra's own words stay with the operator. */
 import type { EntraError } from '../entra/errors.js'
 import { OAuthError } from '../oauth/errors.js'
-import type { Report } from './context.js'
+import type { Report, ReportedEvent } from './context.js'
 
 /** What the operator gets to see of a failure at Entra. */
 export function upstreamDetail(error: EntraError): Record<string, unknown> {
@@ -10,10 +10,15 @@ export function upstreamDetail(error: EntraError): Record<string, unknown> {
 }
 
 /** Reports a failure at Entra: loudly when it is our own configuration. */
-export function reportUpstream(report: Report, where: string, error: EntraError): void {
+export function reportUpstream(
+  report: Report,
+  where: string,
+  error: EntraError,
+  origin?: ReportedEvent['origin'],
+): void {
   const name =
     error.kind === 'misconfigured' || error.kind === 'unavailable' ? 'failure' : 'refusal'
-  report(name, { endpoint: where, ...upstreamDetail(error) })
+  report(name, { endpoint: where, ...upstreamDetail(error), origin })
 }
 
 /** For the callback: goes to the client by redirect. @see RFC 6749 section 4.1.2.1 */

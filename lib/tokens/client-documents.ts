@@ -72,7 +72,9 @@ export function clientDocuments(options: ClientDocumentsOptions): ClientDocument
         "The client's document",
         documents.get(id, { sender }),
       )
-      return { id, metadata, issuedAt: 0, identity: { by: 'document', host: url.host } as const }
+      const listed = allowedHosts !== undefined
+      const identity = { by: 'document', host: url.host, listed } as const
+      return { id, metadata, issuedAt: 0, identity }
     },
   })
 }

@@ -20,10 +20,10 @@ export interface Client {
   readonly identity?: ClientIdentity
 }
 
-/** The operator set the client up, or it is the document at this host. */
+/** The operator set the client up, or it is the document at this host; which the operator may have listed. */
 export type ClientIdentity =
   | { readonly by: 'operator' }
-  | { readonly by: 'document'; readonly host: string }
+  | { readonly by: 'document'; readonly host: string; readonly listed: boolean }
 
 /** All clients there are. */
 export interface Clients {
