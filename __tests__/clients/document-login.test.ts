@@ -329,6 +329,7 @@ describe('a document that has been good', () => {
         message: 'mcp-entra: failure',
         endpoint: 'client document',
         reason: 'last_good_copy_used',
+        origin: 'stranger',
         cause: `FetchFailure: client.example:${documents.port}: the host answered with HTTP 403`,
       },
     ])
@@ -382,6 +383,7 @@ describe('a document that cannot be reached', () => {
           message: 'mcp-entra: failure',
           endpoint: '/authorize',
           reason: 'temporarily_unavailable',
+          origin: 'stranger',
           detail: expect.stringContaining("The client's document cannot be fetched"),
           cause: expect.stringMatching(new RegExp(`^FetchFailure: ${host}: .*${cause}`)),
         },
