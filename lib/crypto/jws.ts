@@ -21,7 +21,8 @@ const compactForm = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*$/
 /**
  * Takes a compact JWS with a JSON payload apart.
  *
- * @returns undefined for anything that is not three base64url parts, the first two JSON objects
+ * @returns undefined for anything that is not three base64url parts, the first two JSON objects, and for a signature
+ *   in another spelling than an encoder's (RFC 4648 section 3.5): a token is to have one text only
  * @see RFC 7515 section 5.2
  */
 export function parseJws(token: string): ParsedJws | undefined {
@@ -30,12 +31,13 @@ export function parseJws(token: string): ParsedJws | undefined {
   const second = token.indexOf('.', first + 1)
   const header = jsonObject(token.slice(0, first))
   const claims = header && jsonObject(token.slice(first + 1, second))
-  if (!header || !claims) return undefined
+  const signature = Buffer.from(token.slice(second + 1), 'base64url')
+  if (!header || !claims || !token.endsWith(`.${signature.toString('base64url')}`)) return undefined
   return {
     header,
     claims,
     signingInput: Buffer.from(token.slice(0, second), 'latin1'),
-    signature: Buffer.from(token.slice(second + 1), 'base64url'),
+    signature,
   }
 }
 
