@@ -385,10 +385,9 @@ describe('closing', () => {
       fetch(`${other.url}/common/v2.0/.well-known/openid-configuration`),
     ].map((request) => request.catch((error: unknown) => error))
     while (other.requests.length < 3) await new Promise(setImmediate)
-    const start = performance.now()
+    // Long before the minute of the delay is over: the test's own time would be.
     await other.close()
     await Promise.all(open)
-    expect(performance.now() - start).toBeLessThan(1000)
     await expect(other.close()).resolves.toBeUndefined()
   })
 
