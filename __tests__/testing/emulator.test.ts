@@ -1,5 +1,6 @@
+import { createPublicKey, generateKeyPairSync } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
-import { createLocalJWKSet, createRemoteJWKSet, importSPKI, jwtVerify } from 'jose'
+import { createLocalJWKSet, createRemoteJWKSet, importJWK, importSPKI, jwtVerify } from 'jose'
 import { type EntraEmulator, type EntraOptions, startEntra } from 'mcp-entra/testing'
 import { Agent, fetch as undiciFetch } from 'undici'
 import {
@@ -266,6 +267,39 @@ describe('key rotation', () => {
     await entra.rotateKeys({ keepOld: false })
     const keys = createLocalJWKSet(await publishedKeys())
     await expect(jwtVerify(before, keys)).rejects.toThrow('no applicable key')
+  })
+})
+
+describe('keys that are handed in', () => {
+  const pemOf = (type: 'rsa' | 'ec') => {
+    const { privateKey } =
+      type === 'rsa'
+        ? generateKeyPairSync('rsa', { modulusLength: 2048 })
+        : generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    return privateKey.export({ type: 'pkcs8', format: 'pem' }) as string
+  }
+
+  it('sign, stand by and stay unpublished in their order; new ones are made when they run out', async () => {
+    const pems = [pemOf('rsa'), pemOf('rsa'), pemOf('rsa'), pemOf('rsa')]
+    const other = await startAnother({ signingKeys: pems })
+    const handedIn = pems.map((pem) => createPublicKey(pem).export({ format: 'jwk' }).n)
+    const published = async () => (await publishedKeys(other)).keys.map(({ n }) => n)
+    expect(await published()).toEqual(handedIn.slice(0, 2))
+    const foreign = await importJWK({ kty: 'RSA', e: 'AQAB', n: handedIn[2] ?? '' }, 'RS256')
+    await jwtVerify(await other.mintAccessToken({ key: 'foreign' }), foreign)
+    await other.rotateKeys()
+    expect(await published()).toEqual([handedIn[3], handedIn[0], handedIn[1]])
+    await other.rotateKeys()
+    expect(handedIn).not.toContain((await published())[0])
+  })
+
+  it.each([
+    ['of another kind', pemOf('ec')],
+    ['public', createPublicKey(pemOf('rsa')).export({ type: 'spki', format: 'pem' }) as string],
+    ['no PEM', 'key'],
+  ])('must be RSA private keys, not %s', async (_what, pem) => {
+    const refusal = 'startEntra: signingKeys must be RSA private keys in PEM'
+    await expect(startEntra({ signingKeys: [pem] })).rejects.toThrow(new TypeError(refusal))
   })
 })
 
