@@ -1,8 +1,14 @@
+import { availableParallelism } from 'node:os'
+
 /** Tests run as ES modules; TypeScript is stripped by swc and checked by `npm run check`. */
 export default {
+  globalSetup: '<rootDir>/__tests__/support/prepare.mjs',
+  // One more than there are cores: most suites wait for a network, a clock or a program now and then.
+  maxWorkers: availableParallelism() + 1,
+  testSequencer: '<rootDir>/__tests__/support/slow-first.mjs',
   testEnvironment: 'node',
   testMatch: ['<rootDir>/__tests__/**/*.test.ts'],
-  setupFilesAfterEnv: ['<rootDir>/__tests__/support/shared-machine.ts'],
+  reporters: ['default', '<rootDir>/__tests__/support/skip-reporter.mjs'],
   extensionsToTreatAsEsm: ['.ts'],
   transform: {
     '^.+\\.ts$': [
@@ -19,7 +25,7 @@ export default {
     '^mcp-entra$': '<rootDir>/lib/index.ts',
     '^mcp-entra/redis$': '<rootDir>/lib/storage/redis.ts',
     '^mcp-entra/file$': '<rootDir>/lib/storage/file.ts',
-    '^mcp-entra/testing$': '<rootDir>/lib/testing/index.ts',
+    '^mcp-entra/testing$': '<rootDir>/__tests__/support/testing.ts',
   },
   collectCoverageFrom: ['lib/**/*.ts'],
   coverageReporters: ['text', 'json'],

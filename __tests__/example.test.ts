@@ -1,13 +1,12 @@
 /** The reference host as a program: configured by environment alone, as its contract says. */
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
-import { afterEach, beforeAll, describe, expect, it } from '@jest/globals'
+import { afterEach, describe, expect, it } from '@jest/globals'
 import { startEntra } from 'mcp-entra/testing'
 import { Agent, fetch as undiciFetch } from 'undici'
 import type { Entra } from './support/host.js'
@@ -23,7 +22,6 @@ import {
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const program = join(root, 'build/examples/server.js')
-const compiler = join(root, 'node_modules/typescript/bin/tsc')
 
 type Environment = Readonly<Record<string, string>>
 
@@ -39,9 +37,6 @@ interface Running {
 let running: Running[] = []
 let emulators: Entra[] = []
 
-beforeAll(async () => {
-  await promisify(execFile)(process.execPath, [compiler, '-b', 'lib', 'examples'], { cwd: root })
-}, 180_000)
 afterEach(async () => {
   for (const { child } of running) child.kill('SIGKILL')
   await Promise.all([...running.map(({ ended }) => ended), ...emulators.map((one) => one.close())])

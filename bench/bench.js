@@ -6,7 +6,7 @@ import { cpus } from 'node:os'
 import { passing, refusing } from './cells.js'
 import { measureGates } from './gates.js'
 import { compare } from './measure.js'
-import { measureOnBehalfOf } from './on-behalf-of/measure.js'
+import { measureOnBehalfOf, measureOnBehalfOfMemory } from './on-behalf-of/measure.js'
 import { readOptions } from './options.js'
 import { quantile } from './statistics.js'
 import { table } from './table.js'
@@ -22,7 +22,8 @@ async function run(options) {
   printGates('Requests that are refused', refusing, gates)
   const onBehalfOf = await measureOnBehalfOf(options, progress)
   printOnBehalfOf(onBehalfOf)
-  print('Targets', table(['', 'measured', ''], targets(gates.samples, onBehalfOf)))
+  const grown = await measureOnBehalfOfMemory(progress)
+  print('Targets', table(['', 'measured', ''], targets(gates.samples, onBehalfOf, grown)))
   progress(`took ${((performance.now() - startedAt) / 1000).toFixed(0)} s`)
 }
 

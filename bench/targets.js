@@ -6,15 +6,18 @@ import { quantile } from './statistics.js'
 const onBehalfOfBudget = 50
 /** A scan would cost 50,000 times as much for 50,000 users; memory caches that no longer hold them all, this. */
 const flat = 10
+/** Megabytes that 80,000 more users may add to a full cache. Kept without a bound, their tokens would add 120. */
+const mostGrown = 10
 
 /** @returns rows of what was wanted, what was measured, and PASS or MISS */
-export function targets(samples, onBehalfOf) {
+export function targets(samples, onBehalfOf, grown) {
   return [
     ...againstBare(samples, 'mcp-entra, Entra token, seen', 'bare route (Entra token)', 0.86, 30),
     ...againstBare(samples, 'mcp-entra, own token, seen', 'bare route (own token)', 0.92, 20),
     againstJose(samples, 'mcp-entra, Entra token, new', 'jose by hand'),
     againstJose(samples, 'mcp-entra, own token, new', 'jose by hand, own token'),
     ...downstream(onBehalfOf),
+    memory(grown),
   ]
 }
 
@@ -50,6 +53,16 @@ function downstream(samples) {
       growth <= flat,
     ),
   ]
+}
+
+/** @param bytes by which a full cache has grown */
+function memory(bytes) {
+  const megabytes = bytes / 1024 / 1024
+  return row(
+    `on behalf of, 80,000 users more than it holds: at most ${mostGrown} MB added`,
+    `${megabytes.toFixed(1)} MB`,
+    megabytes <= mostGrown,
+  )
 }
 
 function row(wanted, measured, reached) {

@@ -1,16 +1,13 @@
 /** The reference host as a program: `npm run example`, configured by environment variables alone. */
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import { redisStorage } from 'mcp-entra/redis'
-import { createHost } from './host.js'
-import { redisCounts } from './redis-counts.js'
 import { readSettings, SettingsError } from './settings.js'
 
 try {
   const settings = readSettings(process.env)
-  const { redisUrl } = settings
-  const storage = redisUrl === undefined ? undefined : redisStorage({ url: redisUrl })
-  const counts = redisUrl === undefined ? undefined : redisCounts(redisUrl)
+  // Loaded once the settings are good: what is wrong with them is said at once.
+  const { createHost } = await import('./host.js')
+  const { storage, counts } = await connections(settings.redisUrl)
   const server = createServer(
     createHost(settings, {
       ...(storage && { storage }),
@@ -34,4 +31,12 @@ try {
   const lines = error instanceof SettingsError ? error.lines : [(error as Error).message]
   for (const line of lines) console.error(line)
   process.exit(1)
+}
+
+/** To Redis, when there is one. */
+async function connections(redisUrl: string | undefined) {
+  if (redisUrl === undefined) return {}
+  const { redisStorage } = await import('mcp-entra/redis')
+  const { redisCounts } = await import('./redis-counts.js')
+  return { storage: redisStorage({ url: redisUrl }), counts: redisCounts(redisUrl) }
 }

@@ -1,7 +1,6 @@
 /** A real browser for tests: Debian's Chromium without a screen, and what it reports about a page. */
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { describe } from '@jest/globals'
 import {
   type Browser,
   type BrowserContext,
@@ -9,18 +8,13 @@ import {
   chromium,
   type Page,
 } from 'playwright-core'
+import { describeNeeding } from '../support/needs.js'
 
 const executable = process.env.CHROMIUM ?? '/usr/bin/chromium'
 const hasChromium = existsSync(executable)
 
-if (!hasChromium) {
-  process.stderr.write(
-    `\n*** SKIPPED: tests in a real browser. There is no ${executable} (apt-get install chromium, or set CHROMIUM).\n\n`,
-  )
-}
-
 /** `describe` for tests that want a browser. */
-export const describeWithChromium = hasChromium ? describe : describe.skip
+export const describeWithChromium = describeNeeding('chromium', hasChromium)
 
 /** Pages as pictures, kept for whoever reviews a change. */
 export const screenshots = fileURLToPath(new URL('../../build/screenshots/', import.meta.url))

@@ -1,13 +1,13 @@
 /** The official conformance runner against the reference host. It needs Node 22, and brings it from npm. */
-import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { afterAll, beforeAll, expect, it } from '@jest/globals'
 import { startWorld } from '../support/host.js'
+import { describeNeeding } from '../support/needs.js'
 
 /** What came of one check. */
 interface Check {
@@ -33,18 +33,14 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 const runScript = join(root, '__tests__/conformance/run.mjs')
 
 const installation = spawnSync(process.execPath, [runScript, '--install'], { encoding: 'utf8' })
-if (installation.status !== 0) {
-  console.warn(`SKIPPED: the official MCP conformance runner.\n${installation.stderr}`)
-}
-const describeIfInstalled = installation.status === 0 ? describe : describe.skip
+const isInstalled = installation.status === 0
+const describeIfInstalled = describeNeeding('conformance runner', isInstalled)
 
 let program: ChildProcess | undefined
 let report: readonly Run[] = []
 
 beforeAll(async () => {
-  if (installation.status !== 0) return
-  const compiler = join(root, 'node_modules/typescript/bin/tsc')
-  await promisify(execFile)(process.execPath, [compiler, '-b', 'lib', 'examples'], { cwd: root })
+  if (!isInstalled) return
   const folder = await mkdtemp(join(tmpdir(), 'mcp-entra-conformance-'))
   const file = join(folder, 'report.json')
   program = spawn(process.execPath, [runScript, '--json', file], { stdio: 'ignore' })

@@ -92,6 +92,26 @@ describe('a JWS of jose', () => {
   )
 })
 
+describe('a signature', () => {
+  it.each([
+    ['RS256', rsa.privateKey],
+    ['ES256', ec.privateKey],
+  ] as const)(
+    'has one spelling: with unused bits set at its end it is none (%s)',
+    async (alg, key) => {
+      const token = await new SignJWT({}).setProtectedHeader({ alg }).sign(key)
+      const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+      const bytes = (text: string) => Buffer.from(text.split('.')[2] ?? '', 'base64url')
+      const same = [...alphabet]
+        .map((last) => token.slice(0, -1) + last)
+        .filter((spelling) => bytes(spelling).equals(bytes(token)))
+      // Six bits a character: four of the last are left over.
+      expect(same).toHaveLength(16)
+      expect(same.filter((spelling) => parseJws(spelling))).toEqual([token])
+    },
+  )
+})
+
 describe('junk', () => {
   const part = (value: unknown) => base64url.encode(JSON.stringify(value))
 

@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { workloadIdentity } from '../../lib/entra/credential-workload-identity.js'
 import type { EntraEmulator } from '../../lib/testing/index.js'
 import { allLegs, assertionsAt, leg, legs, startApp } from './legs.js'
-import { outcome, type TestKey, testKey } from './support.js'
+import { outcome, settled, type TestKey, testKey } from './support.js'
 
 const issuer = 'https://aks.example/oidc/'
 const subject = 'system:serviceaccount:mcp:notes'
@@ -69,7 +69,7 @@ describe('workloadIdentity', () => {
     const fresh = await serviceAccountToken()
     entra.fault({ at: 'token', delay: 0.3, times: 1 })
     const asked = ask()
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    await settled(() => entra.requestsTo('token').length > 0)
     await put(fresh)
     await asked
     expect(assertionsAt(entra).map(({ status, error }) => error ?? status)).toEqual([700024, 200])

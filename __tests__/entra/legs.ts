@@ -1,10 +1,10 @@
 /** An app at the emulated Entra, and the three requests it makes there: code, refresh, on-behalf-of. */
 import { createHash, createPrivateKey, randomBytes, X509Certificate } from 'node:crypto'
+import { type EntraEmulator, type EntraOptions, startEntra } from 'mcp-entra/testing'
 import { generate } from 'selfsigned'
 import { entraAuthority } from '../../lib/entra/authority.js'
 import type { ClientCredential } from '../../lib/entra/credentials.js'
 import { type TokenEndpoint, tokenEndpoint } from '../../lib/entra/token-endpoint.js'
-import { type EntraEmulator, type EntraOptions, startEntra } from '../../lib/testing/index.js'
 import type { EntraAppOptions } from '../../lib/testing/options.js'
 
 export const tenant = 'c0a70500-0000-4000-8000-00000000c050'

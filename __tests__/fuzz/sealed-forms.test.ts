@@ -1,10 +1,11 @@
 /** What travels through other hands, changed by one bit, over HTTP: nothing of it is taken. */
-import { beforeAll, describe, expect, it } from '@jest/globals'
+import { Agent } from 'node:http'
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { formRequest } from '../../examples/browser.js'
 import {
   approve,
   openConsent,
-  send,
+  send as sendOnce,
   startProxy,
   startTestEntra,
   type TestProxy,
@@ -16,6 +17,11 @@ let proxy: TestProxy
 beforeAll(async () => {
   proxy = await startProxy(await startTestEntra())
 })
+
+/** Connections for thousands of requests. */
+const agent = new Agent({ keepAlive: true })
+afterAll(() => agent.destroy())
+const send: typeof sendOnce = (url, options) => sendOnce(url, { agent, ...options })
 
 /** The one cookie of a family in a browser. */
 async function cookieOf(

@@ -2,7 +2,7 @@
 import { beforeAll } from '@jest/globals'
 
 const seed = Number(process.env.FUZZ_SEED ?? Date.now() % 2 ** 31)
-const milliseconds = Number(process.env.FUZZ_MILLISECONDS ?? 2000)
+const milliseconds = Number(process.env.FUZZ_MILLISECONDS ?? 500)
 
 /** For `fc.assert`: as many runs as fit into the time. `FUZZ_SEED` repeats them. */
 export const bounded = {

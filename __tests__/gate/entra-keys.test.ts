@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import { type EntraFault, startEntra } from 'mcp-entra/testing'
 import type { Entra } from '../support/host.js'
+import { withShortDeadlines } from '../support/short-deadlines.js'
 import { ask, startGate, type TestGate } from './support.js'
 
 let entra: Entra
@@ -61,15 +62,14 @@ describe('a gate that never had keys', () => {
   it('answers within seconds while the key endpoint hangs, all callers together', async () => {
     entra.fault({ at: 'keys', hang: true })
     const token = await entra.mintAccessToken()
-    const startedAt = Date.now()
-    const responses = await Promise.all(Array.from({ length: 20 }, () => call(token)))
-    expect(Date.now() - startedAt).toBeLessThan(7_000)
+    const { result: responses, deadlines } = await withShortDeadlines(() =>
+      Promise.all(Array.from({ length: 20 }, () => call(token))),
+    )
+    expect(deadlines).toEqual([5])
     const waits = await Promise.all(responses.map(expectOutage))
     expect(entra.requestsTo('keys')).toHaveLength(1)
     // During the back-off nobody waits: neither for Entra, nor does Entra hear of it.
-    const again = Date.now()
     await expectOutage(await call(token))
-    expect(Date.now() - again).toBeLessThan(1_000)
     expect(entra.requestsTo('keys')).toHaveLength(1)
     entra.clearFaults()
     gate.clock.advance(Math.max(...waits))
@@ -131,10 +131,13 @@ describe('a gate that has keys', () => {
   it('has nobody wait for more than one fetch when Entra hangs after an hour', async () => {
     entra.fault({ at: 'keys', hang: true })
     gate.clock.advance(2 * 3600)
-    const startedAt = Date.now()
-    expect((await call(await lasting())).status).toBe(200)
-    expect((await call(await lasting())).status).toBe(200)
-    expect(Date.now() - startedAt).toBeLessThan(7_000)
+    const tokens = [await lasting(), await lasting()]
+    const { result, deadlines } = await withShortDeadlines(async () => [
+      await call(tokens[0] ?? ''),
+      await call(tokens[1] ?? ''),
+    ])
+    expect(result.map(({ status }) => status)).toEqual([200, 200])
+    expect(deadlines).toEqual([5])
   })
 
   it('takes tokens under a new key, and still those under the old one', async () => {

@@ -141,7 +141,7 @@ describe('an expired assertion', () => {
     expired(1)
     entra.fault({ at: 'token', grant: 'refresh_token', delay: 0.3 })
     const pending = call(tokens)
-    await new Promise((resolve) => setTimeout(resolve, 100))
+    await until(() => asked('refresh_token').length > 0)
     const body = new URLSearchParams({ token: tokens.refresh_token, client_id: tokens.clientId })
     expect((await fetch(`${host.url}/revoke`, { method: 'POST', body })).status).toBe(200)
     expect((await pending).status).toBe(401)

@@ -11,6 +11,7 @@ import {
 import { startEntra } from 'mcp-entra/testing'
 import { EntraError } from '../../lib/entra/errors.js'
 import { onBehalfOf, type SharedToken } from '../../lib/entra/on-behalf-of.js'
+import { settled } from '../entra/support.js'
 import { type DownstreamHost, get, startDownstreamHost } from '../support/downstream-host.js'
 import type { Entra } from '../support/host.js'
 import { ada, bob } from '../support/oauth-client.js'
@@ -102,10 +103,10 @@ describe('shareDownstreamTokens', () => {
     }
     const one = await start(broken)
     await exchanged(one, await entra.mintAccessToken({ user: ada }))
-    await new Promise((resolve) => setTimeout(resolve, 20))
-    const failures = one.logs.filter(({ reason }) => reason === 'sharing')
-    expect(failures).toHaveLength(2)
-    expect(failures[0]).toMatchObject({ message: 'mcp-entra: failure', endpoint: 'on-behalf-of' })
+    const failures = () => one.logs.filter(({ reason }) => reason === 'sharing')
+    await settled(() => failures().length >= 2)
+    expect(failures()).toHaveLength(2)
+    expect(failures()[0]).toMatchObject({ message: 'mcp-entra: failure', endpoint: 'on-behalf-of' })
   })
 
   it('needs keys, and says so at creation', () => {

@@ -14,6 +14,7 @@ import {
   type Tokens,
   toolText,
 } from '../support/oauth-client.js'
+import { withShortDeadlines } from '../support/short-deadlines.js'
 import {
   clientAnswer,
   entraWords,
@@ -120,12 +121,18 @@ describe('Entra hangs', () => {
     const { entra, url } = world
     const [coming, session] = await Promise.all([signInAtEntra(url), login(url)])
     const remove = entra.fault({ at: 'token', hang: true })
-    const [page, refreshing, exchanging] = await Promise.all([
-      bounded(coming.browser.fetchOnce(coming.callback)),
-      bounded(refresh(url, session)),
-      bounded(profile(session.access_token)),
-    ])
+    const { result, deadlines } = await withShortDeadlines(() =>
+      Promise.all([
+        coming.browser.fetchOnce(coming.callback),
+        refresh(url, session),
+        profile(session.access_token),
+      ]),
+    )
+    const [page, refreshing, exchanging] = result
     remove()
+    // Three requests, two of which may be tried again within the same time.
+    expect(deadlines.length).toBeGreaterThanOrEqual(3)
+    expect(Math.max(...deadlines)).toBeLessThanOrEqual(8)
     expect(clientAnswer(page)).toMatchObject({ error: 'temporarily_unavailable', iss: url })
     await expect503(refreshing)
     await expect503(exchanging)
@@ -146,7 +153,10 @@ describe('the keys of a host that has just started', () => {
     const cold = await startProxy(world.entra, { now: clock.now })
     const token = await world.entra.mintAccessToken()
     const remove = world.entra.fault({ at: 'keys', ...fault })
-    await expect503(await bounded(getNotes(cold.url, token)))
+    const asked = () => bounded(getNotes(cold.url, token))
+    await expect503(
+      await (fault.hang ? withShortDeadlines(asked).then(({ result }) => result) : asked()),
+    )
     const { browser, callback } = await signInAtEntra(cold.url)
     const page = await bounded(browser.fetchOnce(callback))
     remove()

@@ -1,6 +1,6 @@
 /** Proxies with options of their own beside one emulated Entra, and a login step by step. */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
-import { type IncomingHttpHeaders, request } from 'node:http'
+import { type Agent, type IncomingHttpHeaders, request } from 'node:http'
 import { afterAll } from '@jest/globals'
 import express, { type Express } from 'express'
 import {
@@ -173,11 +173,13 @@ export function send(
     readonly method?: string
     readonly headers?: Readonly<Record<string, string>>
     readonly body?: string | Buffer | readonly string[]
+    /** Default: a connection of its own. */
+    readonly agent?: Agent
   } = {},
 ): Promise<Answer> {
-  const { method = 'GET', headers = {}, body } = options
+  const { method = 'GET', headers = {}, body, agent = false } = options
   return new Promise((resolve, reject) => {
-    const req = request(url, { method, headers, agent: false }, (res) => {
+    const req = request(url, { method, headers, agent }, (res) => {
       const chunks: Buffer[] = []
       res.on('data', (chunk: Buffer) => chunks.push(chunk))
       const finish = () =>

@@ -10,6 +10,7 @@ import { describeStorage } from 'mcp-entra/testing'
 import { type FileStorage, fileStorage } from '../../lib/storage/file.js'
 import { networkFileSystem } from '../../lib/storage/file-directory.js'
 import { counts, temporaryDirectories } from '../support/file-store.js'
+import { describeNeeding } from '../support/needs.js'
 
 const directories = temporaryDirectories()
 const open: FileStorage[] = []
@@ -155,9 +156,8 @@ describe('the file storage after kill -9', () => {
 const traceable = spawnSync('strace', ['-o', '/dev/null', 'true']).status === 0
 
 /** What only a power cut could show otherwise: killed processes leave their writes to the kernel. */
-describe('the file storage and the disk', () => {
-  const traced = traceable ? it : it.skip
-  traced('acknowledges a write after it has been flushed (seen by strace)', async () => {
+describeNeeding('strace', traceable)('the file storage and the disk', () => {
+  it('acknowledges a write after it has been flushed (seen by strace)', async () => {
     const code = `
       import { writeSync } from 'node:fs'
       import create from ${JSON.stringify(here('./file-store.mjs'))}

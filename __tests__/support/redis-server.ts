@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { describe } from '@jest/globals'
+import { describeNeeding } from './needs.js'
 
 const run = promisify(execFile)
 
@@ -15,20 +15,13 @@ const run = promisify(execFile)
 export const hasRedisBinary = spawnSync('redis-server', ['--version']).status === 0
 
 /** `describe` for tests that want a Redis: `REDIS_URL`, or one of their own. */
-export const describeWithRedis = choose(hasRedisBinary || process.env.REDIS_URL !== undefined)
+export const describeWithRedis = describeNeeding(
+  'redis-server',
+  hasRedisBinary || process.env.REDIS_URL !== undefined,
+)
 
 /** `describe` for tests that kill, stop and rebuild their servers. */
-export const describeWithOwnRedis = choose(hasRedisBinary)
-
-function choose(available: boolean): typeof describe | typeof describe.skip {
-  return available ? describe : describe.skip
-}
-
-if (!hasRedisBinary) {
-  process.stderr.write(
-    '\n*** SKIPPED: tests that need redis-server. Install redis-server (apt-get install redis-server, brew install redis) (REDIS_URL alone runs those that break nothing).\n\n',
-  )
-}
+export const describeWithOwnRedis = describeNeeding('redis-server', hasRedisBinary)
 
 /** A Redis to use: it may be shared, so tests bring a key prefix of their own. */
 export interface TestRedis {

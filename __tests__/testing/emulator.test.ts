@@ -1,5 +1,6 @@
+import { createPublicKey, generateKeyPairSync } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
-import { createLocalJWKSet, createRemoteJWKSet, importSPKI, jwtVerify } from 'jose'
+import { createLocalJWKSet, createRemoteJWKSet, importJWK, importSPKI, jwtVerify } from 'jose'
 import { type EntraEmulator, type EntraOptions, startEntra } from 'mcp-entra/testing'
 import { Agent, fetch as undiciFetch } from 'undici'
 import {
@@ -269,6 +270,39 @@ describe('key rotation', () => {
   })
 })
 
+describe('keys that are handed in', () => {
+  const pemOf = (type: 'rsa' | 'ec') => {
+    const { privateKey } =
+      type === 'rsa'
+        ? generateKeyPairSync('rsa', { modulusLength: 2048 })
+        : generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    return privateKey.export({ type: 'pkcs8', format: 'pem' }) as string
+  }
+
+  it('sign, stand by and stay unpublished in their order; new ones are made when they run out', async () => {
+    const pems = [pemOf('rsa'), pemOf('rsa'), pemOf('rsa'), pemOf('rsa')]
+    const other = await startAnother({ signingKeys: pems })
+    const handedIn = pems.map((pem) => createPublicKey(pem).export({ format: 'jwk' }).n)
+    const published = async () => (await publishedKeys(other)).keys.map(({ n }) => n)
+    expect(await published()).toEqual(handedIn.slice(0, 2))
+    const foreign = await importJWK({ kty: 'RSA', e: 'AQAB', n: handedIn[2] ?? '' }, 'RS256')
+    await jwtVerify(await other.mintAccessToken({ key: 'foreign' }), foreign)
+    await other.rotateKeys()
+    expect(await published()).toEqual([handedIn[3], handedIn[0], handedIn[1]])
+    await other.rotateKeys()
+    expect(handedIn).not.toContain((await published())[0])
+  })
+
+  it.each([
+    ['of another kind', pemOf('ec')],
+    ['public', createPublicKey(pemOf('rsa')).export({ type: 'spki', format: 'pem' }) as string],
+    ['no PEM', 'key'],
+  ])('must be RSA private keys, not %s', async (_what, pem) => {
+    const refusal = 'startEntra: signingKeys must be RSA private keys in PEM'
+    await expect(startEntra({ signingKeys: [pem] })).rejects.toThrow(new TypeError(refusal))
+  })
+})
+
 describe('the clock', () => {
   it('moves on, and can be set', async () => {
     const other = await startAnother()
@@ -385,10 +419,9 @@ describe('closing', () => {
       fetch(`${other.url}/common/v2.0/.well-known/openid-configuration`),
     ].map((request) => request.catch((error: unknown) => error))
     while (other.requests.length < 3) await new Promise(setImmediate)
-    const start = performance.now()
+    // Long before the minute of the delay is over: the test's own time would be.
     await other.close()
     await Promise.all(open)
-    expect(performance.now() - start).toBeLessThan(1000)
     await expect(other.close()).resolves.toBeUndefined()
   })
 

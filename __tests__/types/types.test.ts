@@ -5,7 +5,7 @@
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { beforeAll, expect, it } from '@jest/globals'
+import { expect, it } from '@jest/globals'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const compiler = fileURLToPath(new URL('../../node_modules/typescript/bin/tsc', import.meta.url))
@@ -18,10 +18,6 @@ async function tsc(...args: readonly string[]): Promise<{ code: number; output: 
     ({ code, stdout }: { code: number; stdout: string }) => ({ code, output: stdout }),
   )
 }
-
-beforeAll(async () => {
-  expect(await tsc('-b', 'lib')).toEqual({ code: 0, output: '' })
-}, 120_000)
 
 it.each(['v1', 'v2'])(
   'compiles beside SDK %s with skipLibCheck false',

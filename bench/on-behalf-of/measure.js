@@ -4,6 +4,17 @@ import { shuffled } from '../statistics.js'
 
 const seconds = 0.1
 
+/** @returns bytes that the cache has grown by once 80,000 more users have come than it can hold */
+export async function measureOnBehalfOfMemory(progress) {
+  progress('100,000 users who each come once')
+  const { ask, stop } = startChild('on-behalf-of/memory.js')
+  try {
+    return await ask('grown')
+  } finally {
+    stop()
+  }
+}
+
 /** @returns microseconds of CPU per call, by case: one sample for each round */
 export async function measureOnBehalfOf({ rounds }, progress) {
   progress('filling on-behalf-of caches')

@@ -171,10 +171,10 @@ const contracts: Record<string, Contract> = {
   },
 
   async 'does not lengthen a lifetime by reading or by an add that is refused'(under, key) {
-    await under.storage.set(key('a'), bytes('1'), 2)
+    await under.storage.set(key('a'), bytes('1'), 1)
     same(await under.storage.get(key('a')), bytes('1'))
     equal(await under.storage.add(key('a'), bytes('2'), minute), false)
-    await pass(under, 2)
+    await pass(under, 1)
     same(await under.storage.get(key('a')), undefined)
   },
 

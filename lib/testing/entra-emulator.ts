@@ -118,7 +118,7 @@ export interface EntraEmulator {
  * Starts an emulator of Microsoft Entra ID on loopback: a real HTTP server that refuses what Entra
  * refuses, with a small Microsoft Graph behind it.
  *
- * @throws TypeError when the directory in the options makes no sense
+ * @throws TypeError when the directory in the options makes no sense, or a signing key is no RSA private key
  * @throws Error when `https` is asked for and the package `selfsigned` is missing
  *
  * @example
@@ -134,7 +134,7 @@ export async function startEntra(options: EntraOptions = {}): Promise<EntraEmula
   const { tenants = defaultTenants, apps = defaultApps, host = 'localhost', port = 0 } = options
   const directory = createDirectory(tenants, apps)
   const certificate = options.https ? await createCertificate(host) : undefined
-  const keys = await createSigningKeys()
+  const keys = await createSigningKeys(options.signingKeys)
   const server = await listen(port, certificate)
   const url = `${certificate ? 'https' : 'http'}://${host}:${server.port}`
   const emulation = createEmulation(url, directory, keys, options)

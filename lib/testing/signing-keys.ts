@@ -1,5 +1,11 @@
 /** The keys tokens are signed with: which one signs, which are published, and how they are replaced. */
-import { createHash, generateKeyPair, type KeyObject } from 'node:crypto'
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPair,
+  type KeyObject,
+} from 'node:crypto'
 import { promisify } from 'node:util'
 
 /** An RSA key pair and its id. */
@@ -31,9 +37,16 @@ export interface SigningKeys {
   rotate(options?: { readonly keepOld?: boolean }): Promise<void>
 }
 
-/** Makes two published keys, as Entra has at any time, and a foreign one. */
-export async function createSigningKeys(): Promise<SigningKeys> {
-  const [first, spare, foreign] = await Promise.all([newKey(), newKey(), newKey()])
+/**
+ * Makes two published keys, as Entra has at any time, and a foreign one.
+ *
+ * @param pems keys to take before new ones are made
+ * @throws TypeError for what is no RSA private key
+ */
+export async function createSigningKeys(pems: readonly string[] = []): Promise<SigningKeys> {
+  const given = pems.map(readKey)
+  const nextKey = async () => given.shift() ?? newKey()
+  const [first, spare, foreign] = await Promise.all([nextKey(), nextKey(), nextKey()])
   let current = first
   let others = [spare]
   return {
@@ -45,7 +58,7 @@ export async function createSigningKeys(): Promise<SigningKeys> {
     },
     foreign,
     async rotate({ keepOld = true } = {}) {
-      const next = await newKey()
+      const next = await nextKey()
       if (keepOld) others = [current, ...others]
       current = next
     },
@@ -62,6 +75,20 @@ const generate = promisify(generateKeyPair)
 
 async function newKey(): Promise<SigningKey> {
   const { privateKey, publicKey } = await generate('rsa', { modulusLength: 2048 })
+  return named(privateKey, publicKey)
+}
+
+function readKey(pem: string): SigningKey {
+  try {
+    const privateKey = createPrivateKey(pem)
+    if (privateKey.asymmetricKeyType === 'rsa') return named(privateKey, createPublicKey(pem))
+  } catch {
+    // What OpenSSL says of it may hold parts of the key.
+  }
+  throw new TypeError('startEntra: signingKeys must be RSA private keys in PEM')
+}
+
+function named(privateKey: KeyObject, publicKey: KeyObject): SigningKey {
   const der = publicKey.export({ type: 'spki', format: 'der' })
   return { kid: createHash('sha1').update(der).digest('base64url'), privateKey, publicKey }
 }
