@@ -156,7 +156,9 @@ const callMembers = byFoldedName(['name', 'arguments'])
 
 /** Go's parser, for one, takes `Method` and `paramſ` for `method` and `params`. */
 function checkSpelling(value: unknown, names: ReadonlyMap<string, string>, message: object): void {
-  for (const key of Object.keys(Object(value) as object)) {
+  // The keys of a text would be the places of its characters: millions of them.
+  if (typeof value !== 'object' || value === null) return
+  for (const key of Object.keys(value)) {
     const meant = names.get(folded(key))
     if (meant !== undefined && meant !== key) throw invalid(`Write \`${meant}\` so.`, message)
   }
