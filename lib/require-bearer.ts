@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http'
 import { type AuthInfo, type AuthInternals, type RefuseScopes, withInternals } from './auth-info.js'
 import { advertisedScopes } from './entra/scopes.js'
 import type { EntraAuth, GateContext } from './entra-auth.js'
+import type { VerifiedToken } from './gate/verified-tokens.js'
 import { allowAnyOrigin, exposeChallenge } from './http/cors.js'
 import { noStore, sendOAuthError } from './http/respond.js'
 import { asError, isAnswered, runAsync } from './http/run-async.js'
@@ -10,7 +11,6 @@ import { bearerChallenge } from './oauth/challenge.js'
 import { OAuthError } from './oauth/errors.js'
 import type { Middleware, MiddlewareRequest } from './oauth-routes.js'
 import type { Resource } from './routes/context.js'
-import type { VerifiedToken } from './verified-tokens.js'
 
 /** Options of {@link requireBearer}. */
 export interface RequireBearerOptions {

@@ -5,6 +5,8 @@ import { EntraError } from '../entra/errors.js'
 import type { UpstreamTokens } from '../entra/token-endpoint.js'
 import { type EntraClaims, isAppOnly } from '../entra/verify.js'
 import { redirect } from '../http/respond.js'
+import { checkPolicy } from '../login/policy.js'
+import { loginOutcome, reportUpstream } from '../login/upstream-outcome.js'
 import { OAuthError, type OAuthErrorCode } from '../oauth/errors.js'
 import { type Params, required, singleParams } from '../oauth/params.js'
 import { keepTrying } from '../storage/keep-trying.js'
@@ -17,9 +19,7 @@ import {
 import type { Grant, User } from '../tokens/records.js'
 import { codeAnswer, errorAnswer } from './client-answer.js'
 import type { EndpointRequest, ProxyContext } from './context.js'
-import { checkPolicy } from './login-policy.js'
 import { beginLogin, endLogin, type PendingLogin } from './upstream-login.js'
-import { loginOutcome, reportUpstream } from './upstream-outcome.js'
 
 /** AADSTS numbers of one answer that are reported. */
 const mostCodes = 8

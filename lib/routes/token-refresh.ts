@@ -2,6 +2,8 @@
 import { sha256 } from '../crypto/hashing.js'
 import { EntraError } from '../entra/errors.js'
 import { withRequired } from '../entra/scopes.js'
+import { isPolicyRefusal, recheckPolicy } from '../login/policy.js'
+import { refreshOutcome, reportUpstream } from '../login/upstream-outcome.js'
 import { OAuthError, unavailable } from '../oauth/errors.js'
 import { required } from '../oauth/params.js'
 import { blocks, challengedUser } from '../tokens/challenges.js'
@@ -10,10 +12,8 @@ import type { RefreshToken, Renewal, Rotation } from '../tokens/refresh-token.js
 import { requestedResource } from './authorization-request.js'
 import { accessClaims } from './callback.js'
 import type { ProxyContext } from './context.js'
-import { isPolicyRefusal, recheckPolicy } from './login-policy.js'
 import { tokenAnswer } from './token-answer.js'
 import type { TokenRequest } from './token-request.js'
-import { refreshOutcome, reportUpstream } from './upstream-outcome.js'
 
 /**
  * @throws OAuthError `invalid_grant` when the login has ended; `interaction_required` when the client was just

@@ -1,10 +1,11 @@
 /** A new assertion for a login whose own has died: from Entra's refresh token, once for all who wait for it. */
-import { OAuthError } from './oauth/errors.js'
-import type { ProxyContext } from './routes/context.js'
-import { isPolicyRefusal } from './routes/login-policy.js'
-import { lockOut, type RenewalContext, renewed } from './routes/token-refresh.js'
-import type { Grants } from './tokens/grants.js'
-import type { Grant, UpstreamGrant } from './tokens/records.js'
+
+import { isPolicyRefusal } from '../login/policy.js'
+import { OAuthError } from '../oauth/errors.js'
+import type { ProxyContext } from '../routes/context.js'
+import { lockOut, type RenewalContext, renewed } from '../routes/token-refresh.js'
+import type { Grants } from '../tokens/grants.js'
+import type { Grant, UpstreamGrant } from '../tokens/records.js'
 import type { VerifiedToken } from './verified-tokens.js'
 
 /**

@@ -3,16 +3,16 @@
  * costs a look-up; one of ours is held against its grant in the store once a second, so that a
  * revocation reaches every replica within that second.
  */
-import { type ParsedJws, parseJws } from './crypto/jws.js'
-import type { ScopeStrategy } from './entra/scopes.js'
-import { type EntraClaims, type EntraVerifier, isAppOnly } from './entra/verify.js'
-import { OAuthError } from './oauth/errors.js'
-import type { LoginPolicy } from './routes/context.js'
-import { isPolicyRefusal, recheckPolicy } from './routes/login-policy.js'
-import type { VaultRecord } from './storage/vault.js'
-import { type AccessTokenClaims, type AccessTokens, scopesOf } from './tokens/access-token.js'
-import type { Grants } from './tokens/grants.js'
-import type { Grant, User } from './tokens/records.js'
+import { type ParsedJws, parseJws } from '../crypto/jws.js'
+import type { ScopeStrategy } from '../entra/scopes.js'
+import { type EntraClaims, type EntraVerifier, isAppOnly } from '../entra/verify.js'
+import { isPolicyRefusal, recheckPolicy } from '../login/policy.js'
+import { OAuthError } from '../oauth/errors.js'
+import type { LoginPolicy } from '../routes/context.js'
+import type { VaultRecord } from '../storage/vault.js'
+import { type AccessTokenClaims, type AccessTokens, scopesOf } from '../tokens/access-token.js'
+import type { Grants } from '../tokens/grants.js'
+import type { Grant, User } from '../tokens/records.js'
 
 /** A token that is good. */
 export interface VerifiedToken {

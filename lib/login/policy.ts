@@ -1,8 +1,8 @@
 /** Who may use this server: one question, asked at login, at every refresh and for a user's own Entra token. */
 import type { EntraClaims } from '../entra/verify.js'
 import { OAuthError, unavailable } from '../oauth/errors.js'
+import type { LoginPolicy } from '../routes/context.js'
 import type { User } from '../tokens/records.js'
-import type { LoginPolicy } from './context.js'
 
 /** Longest wait for `allow`, in milliseconds: less than the lock under which a login is renewed. */
 const patience = 10_000

@@ -1,7 +1,7 @@
 /** What the operator sees: `diagnostics_channel` events, and a line in the log for those that matter. */
 import { channel } from 'node:diagnostics_channel'
+import type { EventName, Report } from '../routes/context.js'
 import { logLimit } from './log-limit.js'
-import type { EventName, Report } from './routes/context.js'
 
 /** A logger in pino's shape. */
 export interface Logger {
