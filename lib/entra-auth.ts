@@ -9,14 +9,17 @@ import { signingKeys } from './entra/signing-keys.js'
 import { tokenEndpoint } from './entra/token-endpoint.js'
 import { entraVerifier } from './entra/verify.js'
 import { assertionRenewal } from './gate/assertion-renewal.js'
-import { downstreamExchange, type Exchange, exchangeReporter } from './gate/downstream-exchange.js'
+import type { GateContext } from './gate/context.js'
+import { downstreamExchange, exchangeReporter } from './gate/downstream-exchange.js'
 import { sharedTokens } from './gate/shared-tokens.js'
-import { type VerifiedToken, type VerifyToken, verifiedTokens } from './gate/verified-tokens.js'
+import { type VerifiedToken, verifiedTokens } from './gate/verified-tokens.js'
 import { cookieFamily } from './http/cookies.js'
+import type { Report } from './http/report.js'
 import { reporter } from './http/report.js'
 import { learnScopes } from './known-scopes.js'
+import type { LoginPolicy } from './login/policy.js'
 import { knownCustomSchemes } from './oauth/redirect-uri.js'
-import type { LoginPolicy, ProxyContext, Report, Resource } from './routes/context.js'
+import type { ProxyContext } from './routes/context.js'
 import { readClientOptions } from './setup/client-options.js'
 import {
   checkStorage,
@@ -42,25 +45,6 @@ import { stepUps } from './tokens/step-ups.js'
 
 /** Longest wait for Entra's token endpoint: well below what clients and proxies in front of us allow. */
 const upstreamSeconds = 8
-
-/** What the gates work with. */
-export interface GateContext {
-  readonly resources: readonly [Resource, ...Resource[]]
-  readonly resourceName: string | undefined
-  readonly scopes: ScopeStrategy
-  readonly verify: VerifyToken
-  readonly report: Report
-  /** Scopes as a client has to ask for them: ours, or in direct mode Entra's. Without those that are no more. */
-  challengeScopes(scopes: readonly string[]): string
-  /** Makes the client log in for those of `needed` that its login lacks, if there are any. */
-  askForStepUp(verified: VerifiedToken, needed: readonly string[]): Promise<void>
-  readonly exchange: Exchange
-  /** Where a client that understands a claims challenge takes it. */
-  authorizationUri(tid: string): string
-  /** @throws TypeError when tokens cannot be exchanged for want of a credential */
-  checkExchange(caller: string): void
-  useDirectMode(): { readonly issuer: string; readonly upstreamScopes: readonly string[] }
-}
 
 /** What `entraAuth` returns: hand it to the middlewares. */
 export interface EntraAuth {

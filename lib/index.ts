@@ -1,7 +1,6 @@
 /** mcp-entra: Microsoft Entra ID in front of an MCP server. */
+
 export {
-  type AuthInfo,
-  type AuthInfoLike,
   authOf,
   type DownstreamCredential,
   downstreamCredential,
@@ -33,9 +32,11 @@ export { EntraError, type EntraFailureKind } from './entra/errors.js'
 export { type EntraScopesOptions, entraScopes, type ScopeStrategy } from './entra/scopes.js'
 export type { EntraClaims } from './entra/verify.js'
 export { type EntraAuth, entraAuth } from './entra-auth.js'
+export type { AuthInfo, AuthInfoLike } from './gate/caller.js'
+export type { Middleware, MiddlewareRequest } from './http/middleware.js'
 export type { Logger } from './http/report.js'
 export { OAuthError, type OAuthErrorCode } from './oauth/errors.js'
-export { type Middleware, type MiddlewareRequest, oauthRoutes } from './oauth-routes.js'
+export { oauthRoutes } from './oauth-routes.js'
 export { type Downstream, oboToken } from './obo-token.js'
 export {
   type AuthenticatedRequest,

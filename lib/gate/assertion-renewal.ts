@@ -1,9 +1,10 @@
-/** A new assertion for a login whose own has died: from Entra's refresh token, once for all who wait for it. */
-
+/** A new assertion for a login whose own has expired: from Entra's refresh token, once for all who wait for it. */
+import { singleFlight } from '../async/single-flight.js'
+import type { TokenEndpoint } from '../entra/token-endpoint.js'
+import type { Report } from '../http/report.js'
 import { isPolicyRefusal } from '../login/policy.js'
+import { endRefusedGrant, renewGrant, type UpstreamContext } from '../login/upstream-grant.js'
 import { OAuthError } from '../oauth/errors.js'
-import type { ProxyContext } from '../routes/context.js'
-import { lockOut, type RenewalContext, renewed } from '../routes/token-refresh.js'
 import type { Grants } from '../tokens/grants.js'
 import type { Grant, UpstreamGrant } from '../tokens/records.js'
 import type { VerifiedToken } from './verified-tokens.js'
@@ -17,40 +18,44 @@ import type { VerifiedToken } from './verified-tokens.js'
  */
 export type RenewAssertion = (verified: VerifiedToken) => Promise<UpstreamGrant | undefined>
 
-/** Under the lock that the client's own refreshes take, so that they never race. */
-export function assertionRenewal(
-  context: RenewalContext & { readonly grants: Grants } & Pick<ProxyContext, 'report'>,
-): RenewAssertion {
-  const { grants, now } = context
-  const running = new Map<string, Promise<UpstreamGrant | undefined>>()
+/** What renewing needs. */
+export interface AssertionRenewalOptions extends UpstreamContext {
+  readonly tokenEndpoint: TokenEndpoint
+  readonly grants: Grants
+  readonly report: Report
+}
 
-  /** A gate answers, not the token endpoint. */
-  const refuse = async (sid: string, error: unknown): Promise<never> => {
-    if (!isPolicyRefusal(error)) throw error
-    const { description } = await lockOut(context, sid, error)
-    throw new OAuthError('invalid_token', description)
+/** Works under the lock that the client's own refreshes take, so that they never race. */
+export function assertionRenewal(options: AssertionRenewalOptions): RenewAssertion {
+  const { grants, now } = options
+  const renewals = singleFlight<UpstreamGrant | undefined>()
+
+  const live = (grant: Grant | undefined, expired: string) =>
+    grant && grant.upstream.accessToken !== expired && grant.upstream.expiresAt * 1000 > now()
+      ? grant.upstream
+      : undefined
+
+  const renew = async (sid: string, expired: string): Promise<UpstreamGrant | undefined> => {
+    const known = live((await grants.read(sid))?.value, expired)
+    return known ?? grants.exclusively(sid, () => renewLocked(sid, expired))
   }
 
-  const renew = async (sid: string, dead: string): Promise<UpstreamGrant | undefined> => {
-    const live = (grant: Grant | undefined) =>
-      grant && grant.upstream.accessToken !== dead && grant.upstream.expiresAt * 1000 > now()
-        ? grant.upstream
-        : undefined
-    const known = live((await grants.read(sid))?.value)
-    if (known) return known
-    return grants.exclusively(sid, async () => {
-      const grant = (await grants.read(sid))?.value
-      const meanwhile = live(grant)
-      if (meanwhile || grant?.upstream.refreshToken === undefined) return meanwhile
-      const next = await renewed(context, grant).catch((error) => refuse(sid, error))
-      return (await grants.keep(sid, next)) ? next.upstream : undefined
-    })
+  const renewLocked = async (sid: string, expired: string) => {
+    const grant = (await grants.read(sid))?.value
+    const meanwhile = live(grant, expired)
+    if (meanwhile || grant?.upstream.refreshToken === undefined) return meanwhile
+    const next = await renewGrant(options, grant).catch((error) => refuse(sid, error))
+    return (await grants.keep(sid, next)) ? next.upstream : undefined
+  }
+
+  /** The gate answers, not the token endpoint. */
+  const refuse = async (sid: string, error: unknown): Promise<never> => {
+    if (!isPolicyRefusal(error)) throw error
+    await endRefusedGrant(options, sid, error)
+    throw new OAuthError('invalid_token', 'The login has ended. Sign in again.')
   }
 
   return async function renewAssertion({ sid, assertion }) {
-    if (sid === undefined) return undefined
-    const renewal = running.get(sid) ?? renew(sid, assertion).finally(() => running.delete(sid))
-    running.set(sid, renewal)
-    return renewal
+    return sid === undefined ? undefined : renewals.run(sid, () => renew(sid, assertion))
   }
 }

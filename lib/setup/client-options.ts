@@ -1,4 +1,5 @@
 /** The options of `entraAuth` about clients: who may be one, and how their documents are fetched. */
+import type { Report } from '../http/report.js'
 import { type SafeFetchOptions, safeFetch } from '../http/safe-fetch.js'
 import { type ClientKeySet, readKeySet } from '../oauth/client-keys.js'
 import {
@@ -7,7 +8,6 @@ import {
   type TokenEndpointAuthMethod,
 } from '../oauth/client-metadata.js'
 import { OAuthError } from '../oauth/errors.js'
-import type { Report } from '../routes/context.js'
 import type { Vault } from '../storage/vault.js'
 import { clientAssertions } from '../tokens/client-assertions.js'
 import { clientDocuments, clientKeySets } from '../tokens/client-documents.js'
