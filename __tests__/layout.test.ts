@@ -9,7 +9,9 @@ const lib = join(dirname(fileURLToPath(import.meta.url)), '..', 'lib')
 /** Top to bottom; rooms of one floor do not see each other. The root files are the room ''. */
 const floors = [
   [''],
-  ['routes'],
+  ['setup'],
+  ['gate', 'routes'],
+  ['login'],
   ['entra', 'tokens'],
   ['http', 'storage'],
   ['oauth'],

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from '@jest/globals'
-import { type LogLimit, logLimit } from '../lib/log-limit.js'
+import { type LogLimit, logLimit } from '../lib/http/log-limit.js'
 
 const minute = 60_000
 let time = 0

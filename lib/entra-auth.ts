@@ -1,16 +1,26 @@
 /** `entraAuth`: options become the frozen context that all middlewares share. Everything is checked here, once. */
-import { assertionRenewal } from './assertion-renewal.js'
+
 import { monotonicNow } from './async/monotonic-now.js'
-import { readClientOptions } from './client-options.js'
 import { keyRing } from './crypto/key-ring.js'
-import { reporter } from './diagnostics.js'
-import { downstreamExchange, type Exchange, exchangeReporter } from './downstream-exchange.js'
 import { entraAuthority } from './entra/authority.js'
 import { onBehalfOf } from './entra/on-behalf-of.js'
 import { advertisedScopes, type ScopeStrategy } from './entra/scopes.js'
 import { signingKeys } from './entra/signing-keys.js'
 import { tokenEndpoint } from './entra/token-endpoint.js'
 import { entraVerifier } from './entra/verify.js'
+import { assertionRenewal } from './gate/assertion-renewal.js'
+import type { GateContext } from './gate/context.js'
+import { downstreamExchange, exchangeReporter } from './gate/downstream-exchange.js'
+import { sharedTokens } from './gate/shared-tokens.js'
+import { type VerifiedToken, verifiedTokens } from './gate/verified-tokens.js'
+import { cookieFamily } from './http/cookies.js'
+import type { Report } from './http/report.js'
+import { reporter } from './http/report.js'
+import { learnScopes } from './known-scopes.js'
+import type { LoginPolicy } from './login/policy.js'
+import { knownCustomSchemes } from './oauth/redirect-uri.js'
+import type { ProxyContext } from './routes/context.js'
+import { readClientOptions } from './setup/client-options.js'
 import {
   checkStorage,
   checkStrategy,
@@ -20,12 +30,7 @@ import {
   readPath,
   readResources,
   readSchemes,
-} from './entra-auth-options.js'
-import { cookieFamily } from './http/cookies.js'
-import { learnScopes } from './known-scopes.js'
-import { knownCustomSchemes } from './oauth/redirect-uri.js'
-import type { LoginPolicy, ProxyContext, Report, Resource } from './routes/context.js'
-import { sharedTokens } from './shared-tokens.js'
+} from './setup/options.js'
 import { memoryStorage } from './storage/memory.js'
 import type { Storage } from './storage/storage.js'
 import { type Vault, vault } from './storage/vault.js'
@@ -37,29 +42,9 @@ import { grants } from './tokens/grants.js'
 import { type Lifetimes, lifetimes as readLifetimes } from './tokens/lifetimes.js'
 import { refreshTokens } from './tokens/refresh-token.js'
 import { stepUps } from './tokens/step-ups.js'
-import { type VerifiedToken, type VerifyToken, verifiedTokens } from './verified-tokens.js'
 
 /** Longest wait for Entra's token endpoint: well below what clients and proxies in front of us allow. */
 const upstreamSeconds = 8
-
-/** What the gates work with. */
-export interface GateContext {
-  readonly resources: readonly [Resource, ...Resource[]]
-  readonly resourceName: string | undefined
-  readonly scopes: ScopeStrategy
-  readonly verify: VerifyToken
-  readonly report: Report
-  /** Scopes as a client has to ask for them: ours, or in direct mode Entra's. Without those that are no more. */
-  challengeScopes(scopes: readonly string[]): string
-  /** Makes the client log in for those of `needed` that its login lacks, if there are any. */
-  askForStepUp(verified: VerifiedToken, needed: readonly string[]): Promise<void>
-  readonly exchange: Exchange
-  /** Where a client that understands a claims challenge takes it. */
-  authorizationUri(tid: string): string
-  /** @throws TypeError when tokens cannot be exchanged for want of a credential */
-  checkExchange(caller: string): void
-  useDirectMode(): { readonly issuer: string; readonly upstreamScopes: readonly string[] }
-}
 
 /** What `entraAuth` returns: hand it to the middlewares. */
 export interface EntraAuth {

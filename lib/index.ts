@@ -1,7 +1,6 @@
 /** mcp-entra: Microsoft Entra ID in front of an MCP server. */
+
 export {
-  type AuthInfo,
-  type AuthInfoLike,
   authOf,
   type DownstreamCredential,
   downstreamCredential,
@@ -12,12 +11,6 @@ export {
   type User,
   userOf,
 } from './auth-info.js'
-export type {
-  ClientMetadataOptions,
-  ClientOptions,
-  PreRegisteredClient,
-} from './client-options.js'
-export type { Logger } from './diagnostics.js'
 export type { Cloud } from './entra/clouds.js'
 export { clientAssertion } from './entra/credential-assertion.js'
 export { type ClientCertificateOptions, clientCertificate } from './entra/credential-certificate.js'
@@ -39,9 +32,11 @@ export { EntraError, type EntraFailureKind } from './entra/errors.js'
 export { type EntraScopesOptions, entraScopes, type ScopeStrategy } from './entra/scopes.js'
 export type { EntraClaims } from './entra/verify.js'
 export { type EntraAuth, entraAuth } from './entra-auth.js'
-export type { EntraAuthOptions } from './entra-auth-options.js'
+export type { AuthInfo, AuthInfoLike } from './gate/caller.js'
+export type { Middleware, MiddlewareRequest } from './http/middleware.js'
+export type { Logger } from './http/report.js'
 export { OAuthError, type OAuthErrorCode } from './oauth/errors.js'
-export { type Middleware, type MiddlewareRequest, oauthRoutes } from './oauth-routes.js'
+export { oauthRoutes } from './oauth-routes.js'
 export { type Downstream, oboToken } from './obo-token.js'
 export {
   type AuthenticatedRequest,
@@ -50,6 +45,12 @@ export {
 } from './require-bearer.js'
 export { resourceMetadata } from './resource-metadata.js'
 export { type Requirement, type ScopeGuardOptions, scopeGuard } from './scope-guard.js'
+export type {
+  ClientMetadataOptions,
+  ClientOptions,
+  PreRegisteredClient,
+} from './setup/client-options.js'
+export type { EntraAuthOptions } from './setup/options.js'
 export { type MemoryStorage, type MemoryStorageOptions, memoryStorage } from './storage/memory.js'
 export type { Storage } from './storage/storage.js'
 export type { Lifetimes } from './tokens/lifetimes.js'

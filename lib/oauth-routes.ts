@@ -1,39 +1,25 @@
 /** The OAuth proxy: its endpoints, their methods, CORS, and one error boundary around them. */
+
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { advertisedScopes } from './entra/scopes.js'
 import type { EntraAuth } from './entra-auth.js'
 import { allowAnyOrigin, answerPreflight } from './http/cors.js'
+import type { Middleware, Next } from './http/middleware.js'
 import { closeIfUnread, retryAfter, sendJson, sendOAuthError, sendPage } from './http/respond.js'
-import { asError, isAbandoned, isAnswered, type Next, runAsync } from './http/run-async.js'
+import { asError, isAbandoned, isAnswered, runAsync } from './http/run-async.js'
 import { FetchFailure } from './http/safe-fetch.js'
 import { OAuthError } from './oauth/errors.js'
+import { protectedResourceMetadata, wellKnownPath } from './oauth/resource.js'
 import { authorize } from './routes/authorize.js'
 import { callback } from './routes/callback.js'
 import { consent } from './routes/consent.js'
 import type { EndpointRequest, ProxyContext } from './routes/context.js'
 import { jwks } from './routes/jwks.js'
-import {
-  authorizationServerMetadata,
-  protectedResourceMetadata,
-  wellKnownPath,
-} from './routes/metadata.js'
+import { authorizationServerMetadata } from './routes/metadata.js'
 import { contentSecurityPolicy, problemPage } from './routes/page.js'
 import { register } from './routes/register.js'
 import { revoke } from './routes/revoke.js'
 import { token } from './routes/token.js'
-
-/** A request as Express and Connect hand it over. */
-export type MiddlewareRequest = IncomingMessage & {
-  originalUrl?: string | undefined
-  body?: unknown
-}
-
-/** A middleware for Express 4.18+, Express 5 and Connect. */
-export type Middleware = (
-  req: MiddlewareRequest,
-  res: ServerResponse,
-  next: (error?: unknown) => void,
-) => void
 
 type Endpoint = (request: EndpointRequest, res: ServerResponse) => void | Promise<void>
 

@@ -1,15 +1,17 @@
 /** Tokens for downstream APIs, exchanged on behalf of the user before a route or a tool runs. */
+
 import type { ServerResponse } from 'node:http'
-import { type AuthInfo, type AuthInternals, internalsOf, withInternals } from './auth-info.js'
 import { EntraError } from './entra/errors.js'
-import type { EntraAuth, GateContext } from './entra-auth.js'
+import type { EntraAuth } from './entra-auth.js'
+import { type AuthInfo, type AuthInternals, internalsOf, withInternals } from './gate/caller.js'
+import type { GateContext } from './gate/context.js'
+import { calledTools, McpRequestError, sendMcpRequestError } from './gate/mcp-request.js'
 import { allowAnyOrigin } from './http/cors.js'
+import type { Middleware, Next } from './http/middleware.js'
 import { sendOAuthError } from './http/respond.js'
-import { isAnswered, type Next, runAsync } from './http/run-async.js'
-import { calledTools, McpRequestError, sendMcpRequestError } from './mcp-request.js'
+import { isAnswered, runAsync } from './http/run-async.js'
 import { bearerChallenge } from './oauth/challenge.js'
 import { OAuthError } from './oauth/errors.js'
-import type { Middleware } from './oauth-routes.js'
 import type { AuthenticatedRequest } from './require-bearer.js'
 
 /** One downstream API. */

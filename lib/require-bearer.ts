@@ -1,16 +1,23 @@
 /** The gate: a good token becomes `req.auth`, everything else a challenge that tells a client how to get one. */
+
 import type { ServerResponse } from 'node:http'
-import { type AuthInfo, type AuthInternals, type RefuseScopes, withInternals } from './auth-info.js'
 import { advertisedScopes } from './entra/scopes.js'
-import type { EntraAuth, GateContext } from './entra-auth.js'
+import type { EntraAuth } from './entra-auth.js'
+import {
+  type AuthInfo,
+  type AuthInternals,
+  type RefuseScopes,
+  withInternals,
+} from './gate/caller.js'
+import type { GateContext } from './gate/context.js'
+import type { VerifiedToken } from './gate/verified-tokens.js'
 import { allowAnyOrigin, exposeChallenge } from './http/cors.js'
+import type { Middleware, MiddlewareRequest } from './http/middleware.js'
 import { noStore, sendOAuthError } from './http/respond.js'
 import { asError, isAnswered, runAsync } from './http/run-async.js'
 import { bearerChallenge } from './oauth/challenge.js'
 import { OAuthError } from './oauth/errors.js'
-import type { Middleware, MiddlewareRequest } from './oauth-routes.js'
-import type { Resource } from './routes/context.js'
-import type { VerifiedToken } from './verified-tokens.js'
+import type { Resource } from './oauth/resource.js'
 
 /** Options of {@link requireBearer}. */
 export interface RequireBearerOptions {

@@ -1,11 +1,12 @@
 /** Direct mode: tells clients that Entra itself is the authorization server. */
+
 import type { EntraAuth } from './entra-auth.js'
 import { allowAnyOrigin, answerPreflight } from './http/cors.js'
+import type { Middleware } from './http/middleware.js'
 import { sendJson, sendOAuthError } from './http/respond.js'
 import { isAnswered } from './http/run-async.js'
 import { OAuthError } from './oauth/errors.js'
-import type { Middleware } from './oauth-routes.js'
-import { protectedResourceMetadata } from './routes/metadata.js'
+import { protectedResourceMetadata } from './oauth/resource.js'
 
 const methods = ['GET', 'HEAD', 'OPTIONS']
 

@@ -1,13 +1,14 @@
 /** Scopes and roles, per route and per MCP tool. */
+
 import type { ServerResponse } from 'node:http'
-import { type AuthInfo, type AuthInternals, internalsOf } from './auth-info.js'
+import { type AuthInfo, type AuthInternals, internalsOf } from './gate/caller.js'
+import { calledTools, McpRequestError, sendMcpRequestError } from './gate/mcp-request.js'
 import { allowAnyOrigin } from './http/cors.js'
+import type { Middleware, Next } from './http/middleware.js'
 import { sendOAuthError } from './http/respond.js'
-import { isAnswered, type Next, runAsync } from './http/run-async.js'
+import { isAnswered, runAsync } from './http/run-async.js'
 import { checkScopes } from './known-scopes.js'
-import { calledTools, McpRequestError, sendMcpRequestError } from './mcp-request.js'
 import { OAuthError } from './oauth/errors.js'
-import type { Middleware } from './oauth-routes.js'
 import type { AuthenticatedRequest } from './require-bearer.js'
 
 /** What a caller must hold: all of the scopes, or, where roles are named, one of the roles instead. */

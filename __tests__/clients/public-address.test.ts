@@ -2,7 +2,7 @@
 import { BlockList, isIPv4, isIPv6 } from 'node:net'
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
-import { isLoopbackAddress, isPublicAddress } from '../../lib/oauth/public-address.js'
+import { isLoopbackAddress, isPublicAddress } from '../../lib/http/public-address.js'
 
 const specialV4: [string, number][] = [
   ['0.0.0.0', 8],

@@ -6,7 +6,7 @@ import {
   entraFailure,
   UpstreamOutage,
 } from '../../lib/entra/errors.js'
-import { retryAfterSeconds } from '../../lib/entra/retry-after.js'
+import { retryAfterSeconds } from '../../lib/http/retry-after.js'
 
 interface Body {
   [member: string]: unknown

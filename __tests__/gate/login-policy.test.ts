@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { entraScopes, OAuthError } from 'mcp-entra'
 import { startEntra } from 'mcp-entra/testing'
 import type { EntraClaims } from '../../lib/entra/verify.js'
-import { verifiedTokens } from '../../lib/verified-tokens.js'
+import { verifiedTokens } from '../../lib/gate/verified-tokens.js'
 import type { Entra } from '../support/host.js'
 import { login } from '../support/oauth-client.js'
 import { ada, ask, bob, encode, startGate, type TestGate } from './support.js'

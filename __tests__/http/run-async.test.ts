@@ -1,6 +1,7 @@
 import type { RequestListener } from 'node:http'
 import { describe, expect, it } from '@jest/globals'
-import { isAnswered, type Next, runAsync } from '../../lib/http/run-async.js'
+import type { Next } from '../../lib/http/middleware.js'
+import { isAnswered, runAsync } from '../../lib/http/run-async.js'
 import { send, serve } from './server.js'
 
 /** How often `next` was called, and with what, when `work` was the work of a middleware. */

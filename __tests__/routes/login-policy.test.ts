@@ -12,7 +12,7 @@ import {
 import { memoryStorage, type User } from 'mcp-entra'
 import type { MintAccessTokenOptions } from 'mcp-entra/testing'
 import type { EntraClaims } from '../../lib/entra/verify.js'
-import { checkPolicy, recheckPolicy } from '../../lib/routes/login-policy.js'
+import { checkPolicy, recheckPolicy } from '../../lib/login/policy.js'
 import { type DownstreamHost, get, startDownstreamHost } from '../support/downstream-host.js'
 import type { Entra } from '../support/host.js'
 import { ada, getNotes, login, refresh, type Tokens } from '../support/oauth-client.js'

@@ -1,6 +1,7 @@
 /** What Entra's refusals mean for us. Their texts are never parsed: they change, and they leak names. */
+
+import { retryAfterSeconds } from '../http/retry-after.js'
 import { outcomeByCode, outcomeByError, outcomeBySuberror } from './error-codes.js'
-import { retryAfterSeconds } from './retry-after.js'
 
 /**
  * What to do about a failure.

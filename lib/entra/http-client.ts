@@ -3,8 +3,8 @@
  * `request` costs half the CPU of the global `fetch`.
  */
 import { Agent, request } from 'undici'
+import { retryAfterSeconds } from '../http/retry-after.js'
 import { UpstreamOutage } from './errors.js'
-import { retryAfterSeconds } from './retry-after.js'
 
 /** What to ask. */
 export interface UpstreamRequest {

@@ -1,8 +1,7 @@
 /** What keeps the asynchronous part of a middleware from ending the process: no framework waits for its promise. */
-import type { IncomingMessage, ServerResponse } from 'node:http'
 
-/** As Express and Connect hand it over. */
-export type Next = (error?: unknown) => void
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Next } from './middleware.js'
 
 /** Whether somebody has answered, a timeout of the application's, say: no header can be set any more. */
 export function isAnswered(res: ServerResponse): boolean {

@@ -8,9 +8,9 @@ import { isIP, type LookupFunction } from 'node:net'
 import { Client, type Dispatcher, ProxyAgent } from 'undici'
 import { boundedMap } from '../async/bounded-map.js'
 import { monotonicNow } from '../async/monotonic-now.js'
-import { isLoopbackAddress, isPublicAddress } from '../oauth/public-address.js'
 import { isLoopbackHost } from '../oauth/redirect-uri.js'
 import { type FetchLimits, type FetchSlot, fetchSlots } from './fetch-slots.js'
+import { isLoopbackAddress, isPublicAddress } from './public-address.js'
 
 /**
  * Why there is nothing. `gone`: its host says that there is none. `refused`: it will not change by asking again

@@ -6,8 +6,9 @@ import { OAuthError } from '../oauth/errors.js'
 import { type Params, required } from '../oauth/params.js'
 import { isCodeChallenge } from '../oauth/pkce.js'
 import { checkRedirectUri, matchesRegistration } from '../oauth/redirect-uri.js'
+import { requestedResource } from '../oauth/resource.js'
 import type { Client } from '../tokens/clients.js'
-import type { ProxyContext, Resource } from './context.js'
+import type { ProxyContext } from './context.js'
 
 /** A request known to be good. */
 export interface AuthorizationRequest {
@@ -168,29 +169,4 @@ function readHints(params: Params): AuthorizationRequest['hints'] {
     return value === undefined ? [] : [[name, value] as const]
   })
   return Object.fromEntries(given)
-}
-
-/**
- * The resource a request names; the first of ours when it names none.
- *
- * @throws OAuthError `invalid_target`
- * @see RFC 8707 section 2, RFC 3986 section 6.2.2.1 (scheme and host in any case); one trailing slash is
- *   forgiven, and a query: ours have none, and clients send the address of the server as the user typed it
- */
-export function requestedResource(
-  { resources }: Pick<ProxyContext, 'resources'>,
-  named: string | undefined,
-): Resource {
-  if (named === undefined) return resources[0]
-  const wanted = normalResource(named)
-  const found = resources.find(({ url }) => wanted !== undefined && normalResource(url) === wanted)
-  if (!found) throw new OAuthError('invalid_target', "The 'resource' is not one of this server.")
-  return found
-}
-
-function normalResource(uri: string): string | undefined {
-  if (uri.includes('#') || !URL.canParse(uri)) return undefined
-  const url = new URL(uri)
-  url.search = ''
-  return url.href.endsWith('/') ? url.href.slice(0, -1) : url.href
 }

@@ -1,7 +1,8 @@
 /** The two documents of discovery, rendered once. */
+
 import { assertionAlgorithms } from '../oauth/client-keys.js'
 import { authMethods, grantTypes } from '../oauth/client-metadata.js'
-import type { ProxyContext, Resource } from './context.js'
+import type { ProxyContext } from './context.js'
 
 /** @see RFC 8414 section 2, RFC 9207 section 3, draft-ietf-oauth-client-id-metadata-document-00 section 5 */
 export function authorizationServerMetadata({ baseUrl, scopes, features }: ProxyContext) {
@@ -30,30 +31,4 @@ export function authorizationServerMetadata({ baseUrl, scopes, features }: Proxy
     code_challenge_methods_supported: ['S256'],
     authorization_response_iss_parameter_supported: true,
   }
-}
-
-/** What a protected resource says about itself. */
-export interface ProtectedResource {
-  readonly resource: Pick<Resource, 'url'>
-  readonly resourceName: string | undefined
-  readonly authorizationServers: readonly string[]
-  /** The least a client needs, and what is offered beside it; more comes by step-up. */
-  readonly scopes: readonly string[]
-}
-
-/** @see RFC 9728 section 2 */
-export function protectedResourceMetadata(protectedResource: ProtectedResource) {
-  const { resource, resourceName, authorizationServers, scopes } = protectedResource
-  return {
-    resource: resource.url,
-    authorization_servers: authorizationServers,
-    scopes_supported: scopes,
-    bearer_methods_supported: ['header'],
-    ...(resourceName !== undefined && { resource_name: resourceName }),
-  }
-}
-
-/** The path of a well-known document, inserted before the path of what it describes. @see RFC 8414 section 3.1 */
-export function wellKnownPath(name: string, path: string): string {
-  return `/.well-known/${name}${path === '/' ? '' : path}`
 }

@@ -1,11 +1,12 @@
 /** `grant_type=authorization_code`: a code of ours becomes tokens of ours, once. */
+
 import { sha256 } from '../crypto/hashing.js'
 import { OAuthError } from '../oauth/errors.js'
 import { required } from '../oauth/params.js'
 import { verifierMatches } from '../oauth/pkce.js'
+import { requestedResource } from '../oauth/resource.js'
 import { keepTrying } from '../storage/keep-trying.js'
 import type { CodeRecord, TokenAnswer } from '../tokens/records.js'
-import { requestedResource } from './authorization-request.js'
 import type { ProxyContext } from './context.js'
 import { tokenAnswer } from './token-answer.js'
 import type { TokenRequest } from './token-request.js'

@@ -1,19 +1,20 @@
 /** `grant_type=refresh_token`: one caller asks Entra, all get the same answer. */
+
 import { sha256 } from '../crypto/hashing.js'
 import { EntraError } from '../entra/errors.js'
 import { withRequired } from '../entra/scopes.js'
-import { OAuthError, unavailable } from '../oauth/errors.js'
+import { isPolicyRefusal } from '../login/policy.js'
+import { endRefusedGrant, loginEnded, renewGrant } from '../login/upstream-grant.js'
+import { refreshOutcome, reportUpstream } from '../login/upstream-outcome.js'
+import { OAuthError } from '../oauth/errors.js'
 import { required } from '../oauth/params.js'
+import { requestedResource } from '../oauth/resource.js'
 import { blocks, challengedUser } from '../tokens/challenges.js'
 import type { Grant, TokenAnswer } from '../tokens/records.js'
 import type { RefreshToken, Renewal, Rotation } from '../tokens/refresh-token.js'
-import { requestedResource } from './authorization-request.js'
-import { accessClaims } from './callback.js'
 import type { ProxyContext } from './context.js'
-import { isPolicyRefusal, recheckPolicy } from './login-policy.js'
 import { tokenAnswer } from './token-answer.js'
 import type { TokenRequest } from './token-request.js'
-import { refreshOutcome, reportUpstream } from './upstream-outcome.js'
 
 /**
  * @throws OAuthError `invalid_grant` when the login has ended; `interaction_required` when the client was just
@@ -27,7 +28,7 @@ export async function refreshTokenGrant(
 ): Promise<TokenAnswer> {
   const presented = context.refreshTokens.read(required(params, 'refresh_token'))
   const grant = presented && (await context.grants.read(presented.sid))?.value
-  if (!grant || grant.client !== sha256(client.id)) throw ended()
+  if (!grant || grant.client !== sha256(client.id)) throw loginEnded()
   const named = namedScopes(context, params.scope)
   await checkRequest(context, params, presented, grant)
   await checkScopes(context, named, presented.sid, grant)
@@ -89,9 +90,12 @@ function renewal(context: ProxyContext, clientId: string, { sid }: RefreshToken)
   return {
     renew: async (grant) => {
       try {
-        return await renewed(context, grant)
+        return await renewGrant(context, grant)
       } catch (error) {
-        if (isPolicyRefusal(error)) throw await lockOut(context, sid, error)
+        if (isPolicyRefusal(error)) {
+          await endRefusedGrant(context, sid, error)
+          throw new OAuthError('invalid_grant', 'The login has ended. Sign in again.')
+        }
         if (!(error instanceof EntraError)) throw error
         reportUpstream(context.report, 'token', error)
         const outcome = refreshOutcome(error)
@@ -104,70 +108,11 @@ function renewal(context: ProxyContext, clientId: string, { sid }: RefreshToken)
   }
 }
 
-/** The login policy has turned against a user: their grant ends, on every replica. */
-export async function lockOut(
-  { grants, report }: Pick<ProxyContext, 'grants' | 'report'>,
-  sid: string,
-  { description }: OAuthError,
-): Promise<OAuthError> {
-  await grants.revoke(sid)
-  report('revocation', { reason: 'login_policy', detail: description })
-  return new OAuthError('invalid_grant', 'The login has ended. Sign in again.')
-}
-
-/** What a grant is renewed with. */
-export type RenewalContext = Pick<
-  ProxyContext,
-  'tokenEndpoint' | 'scopes' | 'verifier' | 'policy' | 'now'
->
-
-/**
- * A grant with new tokens of Entra's. What was requested at login is asked again, never what was granted: so
- * nothing grows and nothing is lost. The login policy is asked again, about the claims that Entra sends now.
- *
- * @throws EntraError
- * @throws OAuthError `invalid_grant` when there is nothing to renew it with, `access_denied` when the user may
- *   not come in any more, 503 when nobody knows
- */
-export async function renewed(context: RenewalContext, grant: Grant): Promise<Grant> {
-  const { refreshToken } = grant.upstream
-  if (refreshToken === undefined) throw ended()
-  const tokens = await context.tokenEndpoint.refresh({
-    refreshToken,
-    scopes: context.scopes.toUpstreamRefresh(grant.requested),
-    tenant: grant.user.tid,
-  })
-  const claims = await accessClaims(context, tokens.accessToken).catch(unusable)
-  if (claims.oid !== grant.user.oid || claims.tid !== grant.user.tid) throw ended()
-  const user = { ...grant.user, roles: claims.roles ?? [] }
-  await recheckPolicy(context.policy, user, claims)
-  const now = Math.floor(context.now() / 1000)
-  return {
-    ...grant,
-    user,
-    scopes: context.scopes.grant(
-      grant.requested,
-      context.scopes.fromUpstream(tokens.scope ?? claims.scp),
-    ),
-    upstream: {
-      accessToken: tokens.accessToken,
-      expiresAt: now + tokens.expiresIn,
-      refreshToken: tokens.refreshToken ?? refreshToken,
-    },
-  }
-}
-
-/** What a gate would answer to a bearer is here a matter between Entra and the operator: nothing is lost. */
-function unusable(cause: unknown): never {
-  if (cause instanceof OAuthError && cause.status === 503) throw cause
-  throw unavailable('The token cannot be refreshed right now. Try again shortly.', cause)
-}
-
 function concluded(context: ProxyContext, rotation: Rotation): TokenAnswer {
   if ('answer' in rotation) return rotation.answer
   if (rotation.outcome === 'reused')
     context.report('revocation', { reason: 'refresh_token_reused' })
-  throw ended()
+  throw loginEnded()
 }
 
 /** Fewer scopes for this one access token; the refresh token keeps them all (RFC 6749 section 6). */
@@ -179,15 +124,8 @@ async function narrowed(
   answer: TokenAnswer,
 ): Promise<TokenAnswer> {
   const grant = (await context.grants.read(sid))?.value
-  if (!grant) throw ended()
+  if (!grant) throw loginEnded()
   const scopes = context.scopes.grant(withRequired(context.scopes, named), grant.scopes)
   if (scopes.join(' ') === answer.scope) return answer
   return tokenAnswer(context, { sid, grant, clientId, scopes }, answer.refresh_token)
-}
-
-function ended(): OAuthError {
-  return new OAuthError(
-    'invalid_grant',
-    'The refresh token is unknown, expired, used or revoked. Sign in again.',
-  )
 }

@@ -1,18 +1,18 @@
 /** The options of `entraAuth` about clients: who may be one, and how their documents are fetched. */
-import { type SafeFetchOptions, safeFetch } from './http/safe-fetch.js'
-import { type ClientKeySet, readKeySet } from './oauth/client-keys.js'
+import type { Report } from '../http/report.js'
+import { type SafeFetchOptions, safeFetch } from '../http/safe-fetch.js'
+import { type ClientKeySet, readKeySet } from '../oauth/client-keys.js'
 import {
   type ClientMetadata,
   readClientMetadata,
   type TokenEndpointAuthMethod,
-} from './oauth/client-metadata.js'
-import { OAuthError } from './oauth/errors.js'
-import type { Report } from './routes/context.js'
-import type { Vault } from './storage/vault.js'
-import { clientAssertions } from './tokens/client-assertions.js'
-import { clientDocuments, clientKeySets } from './tokens/client-documents.js'
-import type { RegisteredClients } from './tokens/clients.js'
-import { knownClients, type OperatorClient } from './tokens/known-clients.js'
+} from '../oauth/client-metadata.js'
+import { OAuthError } from '../oauth/errors.js'
+import type { Vault } from '../storage/vault.js'
+import { clientAssertions } from '../tokens/client-assertions.js'
+import { clientDocuments, clientKeySets } from '../tokens/client-documents.js'
+import type { RegisteredClients } from '../tokens/clients.js'
+import { knownClients, type OperatorClient } from '../tokens/known-clients.js'
 
 /**
  * Client ID Metadata Documents: which are accepted, and how they are fetched.

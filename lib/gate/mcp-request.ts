@@ -3,13 +3,14 @@
  * closed: what some parser behind it might read in another way (own members, inherited ones, the first of two,
  * in other letters) is refused, because a call that the guard does not see is a call that nobody checks.
  */
+
 import type { ServerResponse } from 'node:http'
-import { isParsed, isPlainUtf8, mediaType, readUtf8 } from './http/body.js'
-import { checkJson, JsonError, parseJson } from './http/json-text.js'
-import { sendJson } from './http/respond.js'
-import { isAnswered } from './http/run-async.js'
-import { OAuthError } from './oauth/errors.js'
-import type { MiddlewareRequest } from './oauth-routes.js'
+import { isParsed, isPlainUtf8, mediaType, readUtf8 } from '../http/body.js'
+import { checkJson, JsonError, parseJson } from '../http/json-text.js'
+import type { MiddlewareRequest } from '../http/middleware.js'
+import { sendJson } from '../http/respond.js'
+import { isAnswered } from '../http/run-async.js'
+import { OAuthError } from '../oauth/errors.js'
 
 /** Bytes: what the SDK's transports take. Who needs more parses in front of us, with a limit of his own. */
 const bodyLimit = 4 * 1024 * 1024

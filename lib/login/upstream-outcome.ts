@@ -1,7 +1,8 @@
 /** What a client is told when Entra says no, or says nothing. Entra's own words stay with the operator. */
+
 import type { EntraError } from '../entra/errors.js'
+import type { Report, ReportedEvent } from '../http/report.js'
 import { OAuthError } from '../oauth/errors.js'
-import type { Report, ReportedEvent } from './context.js'
 
 /** What the operator gets to see of a failure at Entra. */
 export function upstreamDetail(error: EntraError): Record<string, unknown> {

@@ -1,14 +1,16 @@
 /** The options of `entraAuth`: what they are, and what is wrong with them if something is. */
+
+import type { Cloud } from '../entra/clouds.js'
+import type { ClientCredential } from '../entra/credentials.js'
+import type { ScopeStrategy } from '../entra/scopes.js'
+import type { Logger } from '../http/report.js'
+import type { LoginPolicy } from '../login/policy.js'
+import { isLoopbackHost } from '../oauth/redirect-uri.js'
+import type { Resource } from '../oauth/resource.js'
+import { wellKnownPath } from '../oauth/resource.js'
+import type { Storage } from '../storage/storage.js'
+import type { Lifetimes } from '../tokens/lifetimes.js'
 import type { ClientOptions } from './client-options.js'
-import type { Logger } from './diagnostics.js'
-import type { Cloud } from './entra/clouds.js'
-import type { ClientCredential } from './entra/credentials.js'
-import type { ScopeStrategy } from './entra/scopes.js'
-import { isLoopbackHost } from './oauth/redirect-uri.js'
-import type { LoginPolicy, Resource } from './routes/context.js'
-import { wellKnownPath } from './routes/metadata.js'
-import type { Storage } from './storage/storage.js'
-import type { Lifetimes } from './tokens/lifetimes.js'
 
 /** Options of {@link entraAuth}. Times are in seconds. */
 export interface EntraAuthOptions extends ClientOptions {

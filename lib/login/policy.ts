@@ -2,7 +2,15 @@
 import type { EntraClaims } from '../entra/verify.js'
 import { OAuthError, unavailable } from '../oauth/errors.js'
 import type { User } from '../tokens/records.js'
-import type { LoginPolicy } from './context.js'
+
+/**
+ * Which users may come in: asked at login before a code is issued, at every refresh, and once for a user's own
+ * Entra token. Apps without a user are not asked about: an administrator gave them the roles they have.
+ */
+export interface LoginPolicy {
+  readonly requiredRoles: readonly string[]
+  readonly allow: (user: User, claims: EntraClaims) => boolean | Promise<boolean>
+}
 
 /** Longest wait for `allow`, in milliseconds: less than the lock under which a login is renewed. */
 const patience = 10_000

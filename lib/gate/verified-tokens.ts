@@ -3,16 +3,18 @@
  * costs a look-up; one of ours is held against its grant in the store once a second, so that a
  * revocation reaches every replica within that second.
  */
-import { type ParsedJws, parseJws } from './crypto/jws.js'
-import type { ScopeStrategy } from './entra/scopes.js'
-import { type EntraClaims, type EntraVerifier, isAppOnly } from './entra/verify.js'
-import { OAuthError } from './oauth/errors.js'
-import type { LoginPolicy } from './routes/context.js'
-import { isPolicyRefusal, recheckPolicy } from './routes/login-policy.js'
-import type { VaultRecord } from './storage/vault.js'
-import { type AccessTokenClaims, type AccessTokens, scopesOf } from './tokens/access-token.js'
-import type { Grants } from './tokens/grants.js'
-import type { Grant, User } from './tokens/records.js'
+
+import { type ParsedJws, parseJws } from '../crypto/jws.js'
+import type { ScopeStrategy } from '../entra/scopes.js'
+import { type EntraClaims, type EntraVerifier, isAppOnly } from '../entra/verify.js'
+import type { LoginPolicy } from '../login/policy.js'
+import { isPolicyRefusal, recheckPolicy } from '../login/policy.js'
+import { userFromClaims } from '../login/user.js'
+import { OAuthError } from '../oauth/errors.js'
+import type { VaultRecord } from '../storage/vault.js'
+import { type AccessTokenClaims, type AccessTokens, scopesOf } from '../tokens/access-token.js'
+import type { Grants } from '../tokens/grants.js'
+import type { Grant, User } from '../tokens/records.js'
 
 /** A token that is good. */
 export interface VerifiedToken {
@@ -241,21 +243,12 @@ function ofGrant(grant: Grant) {
 }
 
 function entraToken(token: string, claims: EntraClaims, scopes: ScopeStrategy): VerifiedToken {
-  const { oid, tid, sub, name, preferred_username, roles = [], azp } = claims
-  const user = {
-    oid,
-    tid,
-    sub,
-    ...(name !== undefined && { name }),
-    ...(preferred_username !== undefined && { username: preferred_username }),
-    roles,
-  }
   return {
     kind: 'entra',
-    clientId: azp ?? '',
+    clientId: claims.azp ?? '',
     scopes: scopes.fromToken(claims),
     expiresAt: claims.exp,
-    ...(!isAppOnly(claims) && { user }),
+    ...(!isAppOnly(claims) && { user: userFromClaims(claims) }),
     claims,
     assertion: token,
   }

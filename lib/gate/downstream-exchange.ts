@@ -3,22 +3,24 @@
  * challenge is remembered, so that the next login carries it to Entra; asking twice for what the user could not
  * give once would go round in circles.
  */
-import type { RenewAssertion } from './assertion-renewal.js'
-import type { DownstreamAccessToken, User } from './auth-info.js'
-import { sha256 } from './crypto/hashing.js'
-import type { EntraAuthority } from './entra/authority.js'
-import { EntraError } from './entra/errors.js'
-import type { ExchangeEvent, OnBehalfOf } from './entra/on-behalf-of.js'
-import { OAuthError } from './oauth/errors.js'
-import type { Report } from './routes/context.js'
-import { upstreamDetail } from './routes/upstream-outcome.js'
+
+import { sha256 } from '../crypto/hashing.js'
+import type { EntraAuthority } from '../entra/authority.js'
+import { EntraError } from '../entra/errors.js'
+import type { ExchangeEvent, OnBehalfOf } from '../entra/on-behalf-of.js'
+import type { Report } from '../http/report.js'
+import { upstreamDetail } from '../login/upstream-outcome.js'
+import { OAuthError } from '../oauth/errors.js'
 import {
   answersAtMost,
   type Challenge,
   type Challenges,
   challengedUser,
   challengeId,
-} from './tokens/challenges.js'
+} from '../tokens/challenges.js'
+import type { User } from '../tokens/records.js'
+import type { RenewAssertion } from './assertion-renewal.js'
+import type { DownstreamAccessToken } from './caller.js'
 import type { VerifiedToken } from './verified-tokens.js'
 
 /** What is wanted downstream. */

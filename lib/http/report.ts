@@ -1,7 +1,22 @@
 /** What the operator sees: `diagnostics_channel` events, and a line in the log for those that matter. */
 import { channel } from 'node:diagnostics_channel'
 import { logLimit } from './log-limit.js'
-import type { EventName, Report } from './routes/context.js'
+
+/** Tells the operator what happened: reason codes, durations and correlation ids, never a secret. */
+export type Report = (name: EventName, event: ReportedEvent) => void
+
+/** What happened, in fields. */
+export interface ReportedEvent {
+  /**
+   * Anybody can bring this about without having logged in. Such a failure is a warning in the log, and there
+   * are so many and no more; the operator's own failures are errors, and each one is there.
+   */
+  readonly origin?: 'stranger' | undefined
+  readonly [field: string]: unknown
+}
+
+/** Names of the `diagnostics_channel` events, after `mcp-entra:`. */
+export type EventName = 'login' | 'token' | 'refusal' | 'exchange' | 'revocation' | 'failure'
 
 /** A logger in pino's shape. */
 export interface Logger {

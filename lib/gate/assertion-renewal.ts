@@ -1,0 +1,61 @@
+/** A new assertion for a login whose own has expired: from Entra's refresh token, once for all who wait for it. */
+import { singleFlight } from '../async/single-flight.js'
+import type { TokenEndpoint } from '../entra/token-endpoint.js'
+import type { Report } from '../http/report.js'
+import { isPolicyRefusal } from '../login/policy.js'
+import { endRefusedGrant, renewGrant, type UpstreamContext } from '../login/upstream-grant.js'
+import { OAuthError } from '../oauth/errors.js'
+import type { Grants } from '../tokens/grants.js'
+import type { Grant, UpstreamGrant } from '../tokens/records.js'
+import type { VerifiedToken } from './verified-tokens.js'
+
+/**
+ * Gets an assertion that is not the one of `verified`; undefined when there is no way to have one.
+ *
+ * @throws EntraError when Entra does not refresh
+ * @throws OAuthError 503 when the store or the login policy is out of reach; `invalid_token` when the policy has
+ *   turned against the user: then the grant is revoked
+ */
+export type RenewAssertion = (verified: VerifiedToken) => Promise<UpstreamGrant | undefined>
+
+/** What renewing needs. */
+export interface AssertionRenewalOptions extends UpstreamContext {
+  readonly tokenEndpoint: TokenEndpoint
+  readonly grants: Grants
+  readonly report: Report
+}
+
+/** Works under the lock that the client's own refreshes take, so that they never race. */
+export function assertionRenewal(options: AssertionRenewalOptions): RenewAssertion {
+  const { grants, now } = options
+  const renewals = singleFlight<UpstreamGrant | undefined>()
+
+  const live = (grant: Grant | undefined, expired: string) =>
+    grant && grant.upstream.accessToken !== expired && grant.upstream.expiresAt * 1000 > now()
+      ? grant.upstream
+      : undefined
+
+  const renew = async (sid: string, expired: string): Promise<UpstreamGrant | undefined> => {
+    const known = live((await grants.read(sid))?.value, expired)
+    return known ?? grants.exclusively(sid, () => renewLocked(sid, expired))
+  }
+
+  const renewLocked = async (sid: string, expired: string) => {
+    const grant = (await grants.read(sid))?.value
+    const meanwhile = live(grant, expired)
+    if (meanwhile || grant?.upstream.refreshToken === undefined) return meanwhile
+    const next = await renewGrant(options, grant).catch((error) => refuse(sid, error))
+    return (await grants.keep(sid, next)) ? next.upstream : undefined
+  }
+
+  /** The gate answers, not the token endpoint. */
+  const refuse = async (sid: string, error: unknown): Promise<never> => {
+    if (!isPolicyRefusal(error)) throw error
+    await endRefusedGrant(options, sid, error)
+    throw new OAuthError('invalid_token', 'The login has ended. Sign in again.')
+  }
+
+  return async function renewAssertion({ sid, assertion }) {
+    return sid === undefined ? undefined : renewals.run(sid, () => renew(sid, assertion))
+  }
+}

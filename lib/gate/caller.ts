@@ -1,0 +1,84 @@
+/** The caller behind a request: what `req.auth` shows, and what the middlewares know beyond it. */
+
+import type { EntraClaims } from '../entra/verify.js'
+import type { User } from '../tokens/records.js'
+/** What {@link requireBearer} puts on `req.auth`. Own enumerable properties only: SDK v2 copies it. */
+export interface AuthInfo {
+  /** The bearer token as it came in. */
+  token: string
+  /** The MCP client: its registered `client_id`, or for Entra's own tokens the app's (`azp`). */
+  clientId: string
+  /** Short names. */
+  scopes: string[]
+  /** Seconds since the epoch. */
+  expiresAt: number
+  /** The MCP endpoint the token is for. */
+  resource: URL
+  /** Where that endpoint's metadata document is. */
+  resourceMetadataUrl: string
+  /** What is Entra's. Read it with {@link userOf}, {@link tokenClaim} and their neighbours. */
+  extra: Record<string, unknown> & {
+    /** `proxy`: a token of ours. `entra`: one that Entra issued to the caller directly. */
+    tokenKind: 'proxy' | 'entra'
+    /** The user, or undefined when an app calls on its own behalf. */
+    user?: User
+  }
+}
+
+/** Any object that carries our `extra`: our own type, and `AuthInfo` of both SDK generations. */
+export interface AuthInfoLike {
+  readonly extra?: Record<string, unknown> | undefined
+}
+
+/** A token for a downstream API. */
+export interface DownstreamAccessToken {
+  readonly token: string
+  /** Seconds since the epoch. */
+  readonly expiresAt: number
+}
+
+/** What the middlewares know beyond what they show. Behind a function, so that no log ever prints it. */
+export interface AuthInternals {
+  readonly claims: EntraClaims
+  /** Which of these scopes the caller lacks, hierarchy considered. */
+  missingScopes(needed: readonly string[]): readonly string[]
+  /** Exchanges the caller's token on behalf of the user. @throws OAuthError */
+  exchange(request: {
+    scopes: readonly string[]
+    claims?: string
+    tenantId?: string
+  }): Promise<DownstreamAccessToken>
+  /** Answers 403 `insufficient_scope` for these scopes. */
+  readonly refuseScopes: RefuseScopes
+  /** Tells the operator of a refusal that a middleware answers itself. */
+  report(error: import('../oauth/errors.js').OAuthError): void
+  /** Downstream APIs by the names that {@link oboToken} was given. */
+  readonly downstream: Readonly<Record<string, readonly string[]>>
+}
+
+/** Answers a request that lacks scopes. */
+export type RefuseScopes = (
+  res: import('node:http').ServerResponse,
+  needed: readonly string[],
+  description: string,
+) => Promise<void>
+
+/** A symbol and no string: JSON and structured clones pass it by. */
+const internalsKey = Symbol.for('mcp-entra.internals')
+
+/** Puts the internals into an `extra`: made when somebody asks for them, which most requests do not. */
+export function withInternals<T extends Record<string, unknown>>(
+  extra: T,
+  internals: () => AuthInternals,
+): T {
+  return Object.assign(extra, { [internalsKey]: internals })
+}
+
+/** @throws TypeError, naming `caller`, when the object did not come from {@link requireBearer} */
+export function internalsOf(auth: AuthInfoLike | undefined, caller: string): AuthInternals {
+  const read = (auth?.extra as Record<symbol, unknown> | undefined)?.[internalsKey]
+  if (typeof read === 'function') return read() as AuthInternals
+  throw new TypeError(
+    `${caller}: no auth of requireBearer here: mount requireBearer before, and pass req.auth, extra.authInfo (SDK v1) or ctx.http.authInfo (SDK v2)`,
+  )
+}

@@ -1,0 +1,25 @@
+/** What the gates work with: made once by `entraAuth`, shared by all of them, never changed. */
+
+import type { ScopeStrategy } from '../entra/scopes.js'
+import type { Report } from '../http/report.js'
+import type { Resource } from '../oauth/resource.js'
+import type { Exchange } from './downstream-exchange.js'
+import type { VerifiedToken, VerifyToken } from './verified-tokens.js'
+/** See the file's own comment. */
+export interface GateContext {
+  readonly resources: readonly [Resource, ...Resource[]]
+  readonly resourceName: string | undefined
+  readonly scopes: ScopeStrategy
+  readonly verify: VerifyToken
+  readonly report: Report
+  /** Scopes as a client has to ask for them: ours, or in direct mode Entra's. Without those that are no more. */
+  challengeScopes(scopes: readonly string[]): string
+  /** Makes the client log in for those of `needed` that its login lacks, if there are any. */
+  askForStepUp(verified: VerifiedToken, needed: readonly string[]): Promise<void>
+  readonly exchange: Exchange
+  /** Where a client that understands a claims challenge takes it. */
+  authorizationUri(tid: string): string
+  /** @throws TypeError when tokens cannot be exchanged for want of a credential */
+  checkExchange(caller: string): void
+  useDirectMode(): { readonly issuer: string; readonly upstreamScopes: readonly string[] }
+}

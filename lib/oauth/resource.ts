@@ -1,0 +1,66 @@
+/** Protected resources: the MCP endpoints, how they are named, and what each says about itself. */
+import { OAuthError } from './errors.js'
+
+/** One protected MCP endpoint. */
+export interface Resource {
+  /** As configured: `/mcp`. */
+  readonly path: string
+  /** The audience of its tokens. @see RFC 8707 */
+  readonly url: string
+  /** Where its metadata document is. @see RFC 9728 section 3.1 */
+  readonly metadataUrl: string
+}
+
+/** All that one server has; the first is meant where none is named. */
+export type Resources = readonly [Resource, ...Resource[]]
+
+/**
+ * The resource a request names; the first of ours when it names none.
+ *
+ * @throws OAuthError `invalid_target`
+ * @see RFC 8707 section 2, RFC 3986 section 6.2.2.1 (scheme and host in any case); one trailing slash is
+ *   forgiven, and a query: ours have none, and clients send the address of the server as the user typed it
+ */
+export function requestedResource(
+  { resources }: { readonly resources: Resources },
+  named: string | undefined,
+): Resource {
+  if (named === undefined) return resources[0]
+  const wanted = normalResource(named)
+  const found = resources.find(({ url }) => wanted !== undefined && normalResource(url) === wanted)
+  if (!found) throw new OAuthError('invalid_target', "The 'resource' is not one of this server.")
+  return found
+}
+
+/** What a protected resource says about itself. */
+export interface ProtectedResource {
+  readonly resource: Pick<Resource, 'url'>
+  readonly resourceName: string | undefined
+  readonly authorizationServers: readonly string[]
+  /** The least a client needs, and what is offered beside it; more comes by step-up. */
+  readonly scopes: readonly string[]
+}
+
+/** @see RFC 9728 section 2 */
+export function protectedResourceMetadata(protectedResource: ProtectedResource) {
+  const { resource, resourceName, authorizationServers, scopes } = protectedResource
+  return {
+    resource: resource.url,
+    authorization_servers: authorizationServers,
+    scopes_supported: scopes,
+    bearer_methods_supported: ['header'],
+    ...(resourceName !== undefined && { resource_name: resourceName }),
+  }
+}
+
+/** The path of a well-known document, inserted before the path of what it describes. @see RFC 8414 section 3.1 */
+export function wellKnownPath(name: string, path: string): string {
+  return `/.well-known/${name}${path === '/' ? '' : path}`
+}
+
+function normalResource(uri: string): string | undefined {
+  if (uri.includes('#') || !URL.canParse(uri)) return undefined
+  const url = new URL(uri)
+  url.search = ''
+  return url.href.endsWith('/') ? url.href.slice(0, -1) : url.href
+}
