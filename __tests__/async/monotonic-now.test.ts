@@ -5,10 +5,10 @@ import { monotonicNow } from '../../lib/async/monotonic-now.js'
 import { UpstreamOutage } from '../../lib/entra/errors.js'
 import { onBehalfOf } from '../../lib/entra/on-behalf-of.js'
 import { signingKeys } from '../../lib/entra/signing-keys.js'
-import { startUpstream, testKey } from '../entra/support.js'
-import { startProxy, startTestEntra } from '../routes/support.js'
+import { startUpstream, testKey } from '../support/entra.js'
 import type { Entra } from '../support/host.js'
 import { getNotes, login, postForm } from '../support/oauth-client.js'
+import { startProxy, startTestEntra } from '../support/proxy.js'
 
 const hours = 3600
 const realDate = Date.now

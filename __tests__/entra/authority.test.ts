@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import { entraAuthority } from '../../lib/entra/authority.js'
-import { tenantId } from './support.js'
+import { tenantId } from '../support/entra.js'
 
 describe('entraAuthority', () => {
   it('names the endpoints of a tenant in the public cloud', () => {

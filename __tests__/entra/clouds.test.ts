@@ -23,7 +23,7 @@ import {
   tenantId,
   testKey,
   type Upstream,
-} from './support.js'
+} from '../support/entra.js'
 
 const personal = '9188040d-6c67-4c5b-b112-36a304b66dad'
 const oid = '11111111-2222-4333-8444-555555555555'

@@ -2,8 +2,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { clientAssertion } from '../../lib/entra/credential-assertion.js'
 import type { CredentialContext } from '../../lib/entra/credentials.js'
 import type { EntraEmulator } from '../../lib/testing/index.js'
-import { allLegs, assertionsAt, identity, leg, legs, startApp, tenant } from './legs.js'
-import { clock, outcome } from './support.js'
+import { clock, outcome } from '../support/entra.js'
+import { allLegs, assertionsAt, identity, leg, legs, startApp, tenant } from '../support/legs.js'
 
 let entra: EntraEmulator
 let asked: CredentialContext[]

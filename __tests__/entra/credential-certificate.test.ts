@@ -9,6 +9,7 @@ import { generate } from 'selfsigned'
 import { clientCertificate } from '../../lib/entra/credential-certificate.js'
 import type { ClientCredential, CredentialContext } from '../../lib/entra/credentials.js'
 import type { EntraEmulator } from '../../lib/testing/index.js'
+import { clock, outcome } from '../support/entra.js'
 import {
   allLegs,
   assertionsAt,
@@ -18,8 +19,7 @@ import {
   legs,
   startApp,
   tenant,
-} from './legs.js'
-import { clock, outcome } from './support.js'
+} from '../support/legs.js'
 
 type Certificate = Awaited<ReturnType<typeof certificate>>
 

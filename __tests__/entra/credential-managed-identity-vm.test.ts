@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import { managedIdentity } from '../../lib/entra/credential-managed-identity.js'
 import type { EntraEmulator } from '../../lib/testing/index.js'
-import { allLegs, assertionsAt, identity, legs, startApp } from './legs.js'
+import { allLegs, assertionsAt, identity, legs, startApp } from '../support/legs.js'
 
 let entra: EntraEmulator
 const { clientId, principalId, resourceId } = identity

@@ -9,8 +9,8 @@ import {
   managedIdentity,
 } from '../../lib/entra/credential-managed-identity.js'
 import type { EntraEmulator } from '../../lib/testing/index.js'
-import { allLegs, assertionsAt, identity, leg, legs, startApp, tenant } from './legs.js'
-import { clock, outcome } from './support.js'
+import { clock, outcome } from '../support/entra.js'
+import { allLegs, assertionsAt, identity, leg, legs, startApp, tenant } from '../support/legs.js'
 
 let entra: EntraEmulator
 const other = {

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { describe, expect, it } from '@jest/globals'
 import { clientSecret } from '../../lib/entra/credentials.js'
-import { allLegs, assertionsAt, legs, startApp } from './legs.js'
+import { allLegs, assertionsAt, legs, startApp } from '../support/legs.js'
 
 const context = {
   clientId: 'c',

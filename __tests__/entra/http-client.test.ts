@@ -10,7 +10,7 @@ import { transformSync } from '@swc/core'
 import { generate } from 'selfsigned'
 import { EntraError, UpstreamOutage } from '../../lib/entra/errors.js'
 import { fetchUpstream } from '../../lib/entra/http-client.js'
-import { clientId, outcome, startUpstream, tenantId, type Upstream } from './support.js'
+import { clientId, outcome, startUpstream, tenantId, type Upstream } from '../support/entra.js'
 
 let upstream: Upstream | undefined
 const start = async (answer: Upstream['answer']) => {

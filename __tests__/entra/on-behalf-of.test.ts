@@ -7,7 +7,7 @@ import {
   onBehalfOf,
 } from '../../lib/entra/on-behalf-of.js'
 import type { TokenEndpoint, UpstreamTokens } from '../../lib/entra/token-endpoint.js'
-import { type Clock, clock, otherTenantId, outcome, tenantId } from './support.js'
+import { type Clock, clock, otherTenantId, outcome, tenantId } from '../support/entra.js'
 
 type Asked = Parameters<TokenEndpoint['onBehalfOf']>[0]
 

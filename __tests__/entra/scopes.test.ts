@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import { type EntraScopesOptions, entraScopes } from '../../lib/entra/scopes.js'
 import { OAuthError } from '../../lib/oauth/errors.js'
-import { clientId } from './support.js'
+import { clientId } from '../support/entra.js'
 
 const graph = 'https://graph.microsoft.com/User.Read'
 const options: EntraScopesOptions = {

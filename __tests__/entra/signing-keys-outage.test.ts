@@ -15,7 +15,7 @@ import {
   tenantId,
   testKey,
   type Upstream,
-} from './support.js'
+} from '../support/entra.js'
 
 const second = 1
 const minute = 60

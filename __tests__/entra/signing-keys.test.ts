@@ -12,7 +12,7 @@ import {
   type TestKey,
   testKey,
   type Upstream,
-} from './support.js'
+} from '../support/entra.js'
 
 const minutes = 60
 const hours = 60 * minutes

@@ -3,7 +3,6 @@ import { entraAuthority } from '../../lib/entra/authority.js'
 import { type ClientCredential, clientSecret } from '../../lib/entra/credentials.js'
 import { EntraError, UpstreamOutage } from '../../lib/entra/errors.js'
 import { type TokenEndpoint, tokenEndpoint } from '../../lib/entra/token-endpoint.js'
-import { withShortDeadlines } from '../support/short-deadlines.js'
 import {
   type Answer,
   clientId,
@@ -12,7 +11,8 @@ import {
   startUpstream,
   tenantId,
   type Upstream,
-} from './support.js'
+} from '../support/entra.js'
+import { withShortDeadlines } from '../support/short-deadlines.js'
 
 const scopes = [`api://${clientId}/notes.read`, 'openid', 'profile', 'offline_access']
 const guid = /^[0-9a-f-]{36}$/

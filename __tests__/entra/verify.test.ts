@@ -26,7 +26,7 @@ import {
   tenantId,
   testKey,
   type Upstream,
-} from './support.js'
+} from '../support/entra.js'
 
 const oid = '11111111-2222-4333-8444-555555555555'
 const domainIssuer = { ok: true }

@@ -5,8 +5,8 @@ import { createServer } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import { createHost, type HostOptions } from '../../examples/host.js'
 import { redisCounts } from '../../examples/redis-counts.js'
-import { send, startTestEntra } from '../routes/support.js'
 import { type Entra, type Listening, listen, settingsFor } from '../support/host.js'
+import { send, startTestEntra } from '../support/proxy.js'
 import { describeWithOwnRedis } from '../support/redis-server.js'
 
 let entra: Entra

@@ -6,7 +6,7 @@ import express4 from 'express4'
 import { calledTools } from '../../lib/gate/mcp-request.js'
 import { mediaType, type ParsedRequest, readBody, readForm, readJson } from '../../lib/http/body.js'
 import { OAuthError } from '../../lib/oauth/errors.js'
-import { type Answer, send, serve } from './server.js'
+import { type Answer, send, serve } from '../support/http-server.js'
 
 const limit = 1000
 const formType = { 'content-type': 'application/x-www-form-urlencoded' }

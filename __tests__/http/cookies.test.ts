@@ -4,8 +4,8 @@ import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import { CookieJar } from 'tough-cookie'
 import { type CookieFamilyOptions, cookieFamily } from '../../lib/http/cookies.js'
-import { refusal } from '../oauth/refusal.js'
-import { send, serve } from './server.js'
+import { send, serve } from '../support/http-server.js'
+import { refusal } from '../support/refusal.js'
 
 const start = 1_800_000_000_000
 const stamp = start.toString(36)

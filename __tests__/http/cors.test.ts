@@ -1,7 +1,7 @@
 import type { RequestListener, ServerResponse } from 'node:http'
 import { describe, expect, it } from '@jest/globals'
 import { allowAnyOrigin, answerPreflight, exposeChallenge } from '../../lib/http/cors.js'
-import { send, serve } from './server.js'
+import { send, serve } from '../support/http-server.js'
 
 const answerOf = (act: (res: ServerResponse) => void) =>
   serve(

@@ -12,7 +12,7 @@ import {
   sendPage,
 } from '../../lib/http/respond.js'
 import { OAuthError, unavailable } from '../../lib/oauth/errors.js'
-import { send, serve } from './server.js'
+import { send, serve } from '../support/http-server.js'
 
 /** Every header but those of the connection and the clock. */
 async function answerOf(act: (res: ServerResponse) => void) {

@@ -2,7 +2,7 @@ import type { RequestListener } from 'node:http'
 import { describe, expect, it } from '@jest/globals'
 import type { Next } from '../../lib/http/middleware.js'
 import { isAnswered, runAsync } from '../../lib/http/run-async.js'
-import { send, serve } from './server.js'
+import { send, serve } from '../support/http-server.js'
 
 /** How often `next` was called, and with what, when `work` was the work of a middleware. */
 async function nextsOf(

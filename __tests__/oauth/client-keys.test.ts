@@ -1,7 +1,7 @@
 /** Key sets of strangers: what of them is kept. */
 import { describe, expect, it } from '@jest/globals'
 import { algorithmOf, readKeySet } from '../../lib/oauth/client-keys.js'
-import { refusal } from './refusal.js'
+import { refusal } from '../support/refusal.js'
 
 /** An RSA modulus of so many bits. */
 const modulus = (bits: number) => {

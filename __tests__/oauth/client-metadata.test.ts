@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import { readClientMetadata } from '../../lib/oauth/client-metadata.js'
 import { OAuthError } from '../../lib/oauth/errors.js'
-import { refusal } from './refusal.js'
+import { refusal } from '../support/refusal.js'
 
 const uri = 'http://localhost:33418/cb'
 const read = (body: unknown) => readClientMetadata(body, ['cursor:'])

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import { longestParam, required, singleParams } from '../../lib/oauth/params.js'
-import { refusal } from './refusal.js'
+import { refusal } from '../support/refusal.js'
 
 describe('request parameters', () => {
   it('are read by name', () => {

@@ -8,7 +8,7 @@ import {
   staysOnDevice,
   withParams,
 } from '../../lib/oauth/redirect-uri.js'
-import { refusal } from './refusal.js'
+import { refusal } from '../support/refusal.js'
 
 const native = (uri: string) => checkRedirectUri(uri, 'native', knownCustomSchemes)
 const web = (uri: string) => checkRedirectUri(uri, 'web', knownCustomSchemes)

@@ -10,7 +10,7 @@ import {
   startProxy,
   startTestEntra,
   type TestProxy,
-} from './support.js'
+} from '../support/proxy.js'
 
 let entra: Entra
 let proxy: TestProxy

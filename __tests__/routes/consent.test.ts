@@ -25,7 +25,7 @@ import {
   startTestEntra,
   type TestProxy,
   testClock,
-} from './support.js'
+} from '../support/proxy.js'
 
 let entra: Entra
 let proxy: TestProxy

@@ -2,7 +2,7 @@
 import { beforeAll, describe, expect, it } from '@jest/globals'
 import type { Entra } from '../support/host.js'
 import { login } from '../support/oauth-client.js'
-import { send, startProxy, startTestEntra, type TestProxy } from './support.js'
+import { send, startProxy, startTestEntra, type TestProxy } from '../support/proxy.js'
 
 let entra: Entra
 let proxy: TestProxy

@@ -12,7 +12,13 @@ import {
   redirectUri,
   register,
 } from '../support/oauth-client.js'
-import { countingStorage, jsonOf, startProxy, startTestEntra, type TestProxy } from './support.js'
+import {
+  countingStorage,
+  jsonOf,
+  startProxy,
+  startTestEntra,
+  type TestProxy,
+} from '../support/proxy.js'
 
 let entra: Entra
 let proxy: TestProxy

@@ -11,7 +11,14 @@ import {
   register,
   type Tokens,
 } from '../support/oauth-client.js'
-import { hear, jsonOf, startProxy, startTestEntra, type TestProxy, testClock } from './support.js'
+import {
+  hear,
+  jsonOf,
+  startProxy,
+  startTestEntra,
+  type TestProxy,
+  testClock,
+} from '../support/proxy.js'
 
 let entra: Entra
 let proxy: TestProxy

@@ -58,7 +58,7 @@ describe('the end of a run', () => {
   })
 
   it('has the last word, and the run fails with MCP_ENTRA_NO_SKIPS=1', async () => {
-    const suite = '__tests__/browser/browser.test.ts'
+    const suite = '__tests__/flows/browser.test.ts'
     const printed = async (setting: string) => {
       const env = { ...process.env, CHROMIUM: '/nowhere', MCP_ENTRA_NO_SKIPS: setting }
       const args = ['--experimental-vm-modules', jest, suite, '--json']

@@ -6,13 +6,14 @@ import Sequencer from '@jest/test-sequencer'
 
 /** Folders and files below `__tests__/`, the slowest first. */
 const slow = [
-  'redis/',
+  'storage/redis',
+  'flows/redis/',
   'conformance/',
-  'browser/',
-  'obo/load',
-  'example.',
-  'routes/outages',
-  'fuzz/',
+  'flows/browser',
+  'flows/on-behalf-of-load',
+  'examples/server',
+  'flows/outages',
+  'flows/fuzz/',
 ]
 
 export default class SlowFirst extends Sequencer {

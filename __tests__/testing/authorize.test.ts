@@ -10,7 +10,7 @@ import {
   graph,
   pkce,
   redirected,
-} from './sign-in.js'
+} from '../support/emulator-sign-in.js'
 
 const spa = 'https://spa.example/callback'
 const tenantId = '11111111-1111-4111-8111-111111111111'

@@ -12,7 +12,7 @@ import {
   refusal,
   startAnother,
   token,
-} from './sign-in.js'
+} from '../support/emulator-sign-in.js'
 
 const id = '11111111-1111-4111-8111-111111111111'
 const managedIdentity = 'abcdef00-0000-4000-8000-000000000001'

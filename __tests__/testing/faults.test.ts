@@ -12,7 +12,7 @@ import {
   refusal,
   signIn,
   token,
-} from './sign-in.js'
+} from '../support/emulator-sign-in.js'
 
 let entra: EntraEmulator
 

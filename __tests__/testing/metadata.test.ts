@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import { type EntraEmulator, startEntra } from 'mcp-entra/testing'
-import { closeOthers, startAnother } from './sign-in.js'
+import { closeOthers, startAnother } from '../support/emulator-sign-in.js'
 
 let entra: EntraEmulator
 

@@ -5,7 +5,7 @@ import {
 } from '@azure/msal-node'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { type EntraEmulator, startEntra } from 'mcp-entra/testing'
-import { callback, claimsOf, graph } from './sign-in.js'
+import { callback, claimsOf, graph } from '../support/emulator-sign-in.js'
 
 let entra: EntraEmulator
 

@@ -16,7 +16,7 @@ import {
   signIn,
   startAnother,
   token,
-} from './sign-in.js'
+} from '../support/emulator-sign-in.js'
 
 const tenantId = '11111111-1111-4111-8111-111111111111'
 const api = '22222222-2222-4222-8222-222222222222'

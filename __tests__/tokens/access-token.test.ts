@@ -3,8 +3,8 @@ import { importJWK, jwtVerify, SignJWT } from 'jose'
 import { type ParsedJws, parseJws, signEs256 } from '../../lib/crypto/jws.js'
 import { keyRing } from '../../lib/crypto/key-ring.js'
 import { accessTokens } from '../../lib/tokens/access-token.js'
-import { refusal } from '../oauth/refusal.js'
-import { loginGrant, ring, start } from './support.js'
+import { refusal } from '../support/refusal.js'
+import { loginGrant, ring, start } from '../support/replica.js'
 
 const issuer = 'https://mcp.contoso.com'
 const seconds = start / 1000

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import type { CodeRecord } from '../../lib/tokens/records.js'
-import { clientHash, loginGrant, type Replica, start, world } from './support.js'
+import { clientHash, loginGrant, type Replica, start, world } from '../support/replica.js'
 
 // RFC 7636 appendix B
 const verifier = 'dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk'

@@ -4,8 +4,8 @@ import { keyRing } from '../../lib/crypto/key-ring.js'
 import { sealJson } from '../../lib/crypto/sealing.js'
 import { authMethods, type ClientMetadata, grantTypes } from '../../lib/oauth/client-metadata.js'
 import { clients } from '../../lib/tokens/clients.js'
-import { refusal } from '../oauth/refusal.js'
-import { ring, start } from './support.js'
+import { refusal } from '../support/refusal.js'
+import { ring, start } from '../support/replica.js'
 
 const now = () => start + 999
 const registry = clients(ring, now)

@@ -1,7 +1,16 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals'
 import { OAuthError } from '../../lib/oauth/errors.js'
 import type { Storage } from '../../lib/storage/storage.js'
-import { around, fakeEntra, login, loginGrant, present, settled, start, world } from './support.js'
+import {
+  around,
+  fakeEntra,
+  login,
+  loginGrant,
+  present,
+  settled,
+  start,
+  world,
+} from '../support/replica.js'
 
 describe('a grant', () => {
   it('lives a little longer than its code until it is kept', async () => {

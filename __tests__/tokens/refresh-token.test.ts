@@ -3,7 +3,16 @@ import { unavailable } from '../../lib/oauth/errors.js'
 import { memoryStorage } from '../../lib/storage/memory.js'
 import type { Storage } from '../../lib/storage/storage.js'
 import type { Rotation } from '../../lib/tokens/refresh-token.js'
-import { around, fakeEntra, login, loginGrant, present, settled, start, world } from './support.js'
+import {
+  around,
+  fakeEntra,
+  login,
+  loginGrant,
+  present,
+  settled,
+  start,
+  world,
+} from '../support/replica.js'
 
 const seconds = (count: number) => count * 1000
 

@@ -2,7 +2,7 @@
 import { describe, expect, it } from '@jest/globals'
 import { vault } from '../../lib/storage/vault.js'
 import { stepUps } from '../../lib/tokens/step-ups.js'
-import { ring, start, world } from './support.js'
+import { ring, start, world } from '../support/replica.js'
 
 const exp = start / 1000 + 3600
 

@@ -1,0 +1,314 @@
+/** The reference host as a program: configured by environment alone, as its contract says. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterEach, describe, expect, it } from '@jest/globals'
+import { startEntra } from 'mcp-entra/testing'
+import { Agent, fetch as undiciFetch } from 'undici'
+import type { Entra } from '../support/host.js'
+import {
+  addNote,
+  callMcp,
+  getNotes,
+  login,
+  refresh,
+  type Tokens,
+  toolText,
+} from '../support/oauth-client.js'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const program = join(root, 'build/examples/server.js')
+
+type Environment = Readonly<Record<string, string>>
+
+/** A program that was started, with all it has printed. */
+interface Running {
+  readonly child: ChildProcess
+  readonly url: string
+  output(): string
+  /** The exit code. */
+  readonly ended: Promise<number | null>
+}
+
+let running: Running[] = []
+let emulators: Entra[] = []
+
+afterEach(async () => {
+  for (const { child } of running) child.kill('SIGKILL')
+  await Promise.all([...running.map(({ ended }) => ended), ...emulators.map((one) => one.close())])
+  running = []
+  emulators = []
+})
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0)
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  return typeof address === 'object' && address !== null ? address.port : 0
+}
+
+/** Nothing of this process's environment but what Node needs. */
+function run(env: Environment): Running {
+  const child = spawn(process.execPath, [program], {
+    env: { PATH: process.env.PATH ?? '', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let printed = ''
+  const keep = (chunk: Buffer) => {
+    printed += chunk.toString()
+  }
+  child.stdout.on('data', keep)
+  child.stderr.on('data', keep)
+  const ended = once(child, 'close').then(([code]) => code as number | null)
+  const started = { child, url: env.BASE_URL ?? '', output: () => printed, ended }
+  running.push(started)
+  return started
+}
+
+async function listening(program: Running): Promise<Running> {
+  const { child, output, ended } = program
+  const line = (async () => {
+    while (!output().includes('listening on port')) await once(child.stdout ?? child, 'data')
+  })()
+  const code = await Promise.race([line, ended])
+  if (typeof code === 'number') throw new Error(`exit code ${code}: ${output()}`)
+  return program
+}
+
+/** The variables of the contract that have no default. */
+async function contract(entra: Entra): Promise<Environment> {
+  const port = await freePort()
+  const url = `http://localhost:${port}`
+  entra.addRedirectUri(`${url}/auth/callback`)
+  return {
+    PORT: String(port),
+    BASE_URL: url,
+    AZURE_TENANT_ID: entra.tenant.id,
+    AZURE_CLIENT_ID: entra.app.clientId,
+    AZURE_CLIENT_SECRET: entra.app.secrets[0] ?? '',
+    AZURE_AUTHORITY_HOST: entra.url,
+    MCP_ENTRA_KEYS: 'example key one: 0123456789abcdef,example key two: fedcba9876543210',
+    GRAPH_URL: entra.graphUrl,
+  }
+}
+
+async function emulator(options: Parameters<typeof startEntra>[0] = {}): Promise<Entra> {
+  const entra = await startEntra(options)
+  emulators.push(entra)
+  return entra
+}
+
+/** Has `fetch` in this process trust a CA, as the browser of a developer would, until it is told to stop. */
+function trust(ca: string): () => Promise<void> {
+  const usual = globalThis.fetch
+  const dispatcher = new Agent({ connect: { ca } })
+  const trusting = (url: string, init: object) => undiciFetch(url, { ...init, dispatcher })
+  globalThis.fetch = trusting as unknown as typeof fetch
+  return async () => {
+    globalThis.fetch = usual
+    await dispatcher.destroy()
+  }
+}
+
+async function playThrough(entra: Entra, url: string): Promise<void> {
+  const [ada] = entra.users
+  expect(await (await fetch(`${url}/healthz`)).json()).toEqual({ status: 'ok' })
+  const challenge = await fetch(`${url}/mcp`, { method: 'POST' })
+  expect(challenge.status).toBe(401)
+  expect(challenge.headers.get('www-authenticate')).toBe(
+    `Bearer resource_metadata="${url}/.well-known/oauth-protected-resource/mcp", scope="notes.read"`,
+  )
+  const me = { user: ada?.username ?? '' }
+  const reader = await login(url, me)
+  const token = reader.access_token
+  expect(await toolText(await callMcp(url, token, 'tools/call', { name: 'whoami' }))).toMatchObject(
+    {
+      user: { oid: ada?.oid, tid: ada?.tid, username: ada?.username },
+      client: reader.clientId,
+      scopes: ['notes.read'],
+    },
+  )
+  const text = { name: 'add_note', arguments: { text: 'by tool' } }
+  expect((await callMcp(url, token, 'tools/call', text)).status).toBe(403)
+  expect((await addNote(url, token, 'by route')).status).toBe(403)
+
+  const writer = (await login(url, { ...me, scope: 'notes.read notes.write' })).access_token
+  expect((await addNote(url, writer, 'by route')).status).toBe(201)
+  expect(await toolText(await callMcp(url, writer, 'tools/call', text))).toEqual([
+    'by route',
+    'by tool',
+  ])
+  expect(await (await getNotes(url, token)).json()).toEqual({ notes: ['by route', 'by tool'] })
+  const list = await callMcp(url, token, 'tools/call', { name: 'list_notes' })
+  expect(await toolText(list)).toEqual(['by route', 'by tool'])
+  const profile = await callMcp(url, token, 'tools/call', { name: 'my_profile' })
+  expect(await toolText(profile)).toMatchObject({ userPrincipalName: ada?.username, id: ada?.oid })
+
+  // Its gate takes tokens of Entra as well.
+  const direct = await entra.mintAccessToken({ user: ada?.oid ?? '' })
+  expect((await getNotes(url, direct)).status).toBe(200)
+}
+
+describe('npm run example', () => {
+  it('plays the whole contract over http, and ends with 0 on SIGTERM', async () => {
+    const entra = await emulator()
+    const host = await listening(run(await contract(entra)))
+    await playThrough(entra, host.url)
+    host.child.kill('SIGTERM')
+    expect(await host.ended).toBe(0)
+    // Neither a secret nor a person in what it printed.
+    expect(host.output()).not.toMatch(/eyJ|notes-mcp-secret|contoso|Lovelace/)
+  }, 60_000)
+
+  it('plays it over https with a CA of its own (NODE_EXTRA_CA_CERTS)', async () => {
+    const entra = await emulator({ https: true })
+    const folder = await mkdtemp(join(tmpdir(), 'mcp-entra-'))
+    const ca = join(folder, 'ca.pem')
+    await writeFile(ca, entra.ca ?? '')
+    const env = { ...(await contract(entra)), NODE_EXTRA_CA_CERTS: ca }
+    const host = await listening(run(env))
+    const distrust = trust(entra.ca ?? '')
+    try {
+      await playThrough(entra, host.url)
+    } finally {
+      await distrust()
+      await rm(folder, { recursive: true })
+    }
+  }, 60_000)
+
+  it('answers 503, not 401, when it does not trust the certificate', async () => {
+    const entra = await emulator({ https: true })
+    const host = await listening(run(await contract(entra)))
+    const response = await getNotes(host.url, await entra.mintAccessToken())
+    expect(response.status).toBe(503)
+  }, 60_000)
+
+  it('goes by MCP_ENTRA_REFRESH_GRACE', async () => {
+    const entra = await emulator()
+    const statuses = async (more: Environment) => {
+      const host = await listening(run({ ...(await contract(entra)), ...more }))
+      const tokens = await login(host.url, { user: entra.users[0]?.username ?? '' })
+      const first = await refresh(host.url, tokens)
+      const { access_token } = (await first.json()) as Tokens
+      const second = await refresh(host.url, tokens)
+      const answer = (await second.json()) as Partial<Tokens>
+      return [first.status, second.status, answer.access_token === access_token]
+    }
+    expect(await statuses({ MCP_ENTRA_REFRESH_GRACE: '0' })).toEqual([200, 400, false])
+    expect(await statuses({ MCP_ENTRA_REFRESH_GRACE: '60' })).toEqual([200, 200, true])
+    expect(await statuses({})).toEqual([200, 200, true])
+  }, 60_000)
+
+  it('ends with 1 and says so when its port is taken', async () => {
+    const entra = await emulator()
+    const env = await contract(entra)
+    await listening(run(env))
+    const second = run(env)
+    expect(await second.ended).toBe(1)
+    expect(second.output()).toContain('EADDRINUSE')
+    expect(second.output()).not.toMatch(/^\s+at /m)
+  }, 60_000)
+})
+
+describe('npm run example with something wrong', () => {
+  const good: Environment = {
+    PORT: '0',
+    BASE_URL: 'http://localhost:3000',
+    AZURE_TENANT_ID: 'c0a70500-0000-4000-8000-00000000c050',
+    AZURE_CLIENT_ID: 'a9900001-0000-4000-8000-0000000000e5',
+    AZURE_CLIENT_SECRET: 'secret~value',
+    MCP_ENTRA_KEYS: 'example key one: 0123456789abcdef',
+  }
+  const portal = 'Microsoft Entra admin center (entra.microsoft.com) > App registrations > your app'
+
+  async function lines(env: Environment): Promise<readonly string[]> {
+    const host = run(env)
+    const started = listening(host).then(
+      () => 'started',
+      () => host.ended,
+    )
+    expect(await started).toBe(1)
+    return host.output().trim().split('\n')
+  }
+
+  it('starts with what all the others leave out', async () => {
+    const host = await listening(run(good))
+    expect(host.output()).toContain('http://localhost:3000/mcp')
+  })
+
+  it.each([
+    ['PORT', undefined, 'is missing', 'your choice'],
+    ['PORT', 'http', 'must be a port number', 'your choice'],
+    ['PORT', '65536', 'must be a port number', 'your choice'],
+    ['BASE_URL', undefined, 'is missing', 'your choice'],
+    ['BASE_URL', 'mcp.contoso.com', 'must be an https URL', 'Redirect URIs'],
+    ['BASE_URL', 'http://mcp.contoso.com', 'must be an https URL', 'Redirect URIs'],
+    [
+      'BASE_URL',
+      'https://MCP.contoso.com',
+      'must be spelt https://mcp.contoso.com',
+      'Redirect URIs',
+    ],
+    ['BASE_URL', 'https://mcp.contoso.com/?a=1', 'must be spelt', 'Redirect URIs'],
+    ['AZURE_TENANT_ID', undefined, 'is missing', `${portal} > Overview > Directory (tenant) ID`],
+    ['AZURE_TENANT_ID', 'common', 'must be the GUID', `${portal} > Overview`],
+    ['AZURE_TENANT_ID', 'my tenant', 'must be the GUID', `${portal} > Overview`],
+    ['AZURE_CLIENT_ID', undefined, 'is missing', `${portal} > Overview > Application (client) ID`],
+    [
+      'AZURE_CLIENT_ID',
+      'my-app',
+      'must be a GUID',
+      `${portal} > Overview > Application (client) ID`,
+    ],
+    ['AZURE_CLIENT_SECRET', undefined, 'is missing', `${portal} > Certificates & secrets`],
+    ['AZURE_CLIENT_SECRET', 'two words', 'has a blank', `${portal} > Certificates & secrets`],
+    ['AZURE_AUTHORITY_HOST', 'login.microsoftonline.com', 'must be an https URL', 'Endpoints'],
+    ['AZURE_AUTHORITY_HOST', 'http://login.example', 'must be an https URL', 'Endpoints'],
+    [
+      'AZURE_AUTHORITY_HOST',
+      'https://login.example/tenant',
+      'must end after the host',
+      'Endpoints',
+    ],
+    ['MCP_ENTRA_KEYS', undefined, 'is missing', 'openssl rand -base64 32'],
+    ['MCP_ENTRA_KEYS', 'short', 'must be random secrets', 'openssl rand -base64 32'],
+    ['MCP_ENTRA_KEYS', `${'k'.repeat(30)},`, 'must be random secrets', 'openssl rand -base64 32'],
+    ['MCP_ENTRA_KEYS', 'k'.repeat(30).concat(',', 'k'.repeat(30)), 'twice', 'openssl rand'],
+    ['MCP_ENTRA_REFRESH_GRACE', 'a minute', 'must be a number of seconds', '60 when unset'],
+    ['MCP_ENTRA_REFRESH_GRACE', '-1', 'must be a number of seconds', '60 when unset'],
+    ['REDIS_URL', 'localhost:6379', 'must start with redis:// or rediss://', 'Redis'],
+    ['GRAPH_URL', 'graph.microsoft.com', 'must be an https URL', 'unset'],
+  ])('ends with 1 and one line when %s is %j', async (name, value, problem, place) => {
+    const { [name]: _gone, ...rest } = good
+    const printed = await lines(value === undefined ? rest : { ...rest, [name]: value })
+    expect(printed).toEqual([expect.stringContaining(place)])
+    expect(printed[0]).toMatch(new RegExp(`^${name} `))
+    expect(printed[0]).toContain(problem)
+    // A secret in the wrong place is still a secret.
+    if (name === 'AZURE_CLIENT_SECRET' && value) expect(printed[0]).not.toContain(value)
+  })
+
+  it('takes an empty variable for a missing one', async () => {
+    expect(await lines({ ...good, AZURE_CLIENT_ID: ' ' })).toEqual([
+      expect.stringMatching(/^AZURE_CLIENT_ID is missing\. /),
+    ])
+  })
+
+  it('prints a line for each when all are missing', async () => {
+    const printed = await lines({})
+    expect(printed.map((line) => line.split(' ', 3).join(' '))).toEqual([
+      'PORT is missing.',
+      'BASE_URL is missing.',
+      'AZURE_TENANT_ID is missing.',
+      'AZURE_CLIENT_ID is missing.',
+      'AZURE_CLIENT_SECRET is missing.',
+      'MCP_ENTRA_KEYS is missing.',
+    ])
+  })
+})

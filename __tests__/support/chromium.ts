@@ -1,0 +1,60 @@
+/** A real browser for tests: Debian's Chromium without a screen, and what it reports about a page. */
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import {
+  type Browser,
+  type BrowserContext,
+  type BrowserContextOptions,
+  chromium,
+  type Page,
+} from 'playwright-core'
+import { describeNeeding } from './needs.js'
+
+const executable = process.env.CHROMIUM ?? '/usr/bin/chromium'
+const hasChromium = existsSync(executable)
+
+/** `describe` for tests that want a browser. */
+export const describeWithChromium = describeNeeding('chromium', hasChromium)
+
+/** Pages as pictures, kept for whoever reviews a change. */
+export const screenshots = fileURLToPath(new URL('../../build/screenshots/', import.meta.url))
+
+/** A browser that sends nothing anywhere by itself. */
+export function launchChromium(): Promise<Browser> {
+  return chromium.launch({
+    executablePath: executable,
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+  })
+}
+
+/** A tab, and all that was said and sent in it. */
+export interface Tab {
+  readonly context: BrowserContext
+  readonly page: Page
+  /** Errors in the console: a breach of the content security policy is one. */
+  readonly errors: readonly string[]
+  /** Every URL it asked for, in order. */
+  readonly requests: readonly string[]
+}
+
+/** A tab of a person who has not been here before. */
+export async function openTab(browser: Browser, options: BrowserContextOptions = {}): Promise<Tab> {
+  const context = await browser.newContext(options)
+  const page = await context.newPage()
+  const errors: string[] = []
+  const requests: string[] = []
+  page.on('console', (message) => {
+    if (message.type() === 'error') errors.push(message.text())
+  })
+  page.on('pageerror', (error) => errors.push(String(error)))
+  context.on('request', (request) => requests.push(request.url()))
+  return { context, page, errors, requests }
+}

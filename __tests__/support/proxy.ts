@@ -1,0 +1,275 @@
+/** Proxies with options of their own beside one emulated Entra, and a login step by step. */
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { type Agent, type IncomingHttpHeaders, request } from 'node:http'
+import { afterAll } from '@jest/globals'
+import express, { type Express } from 'express'
+import {
+  clientSecret,
+  type EntraAuthOptions,
+  entraAuth,
+  entraScopes,
+  memoryStorage,
+  oauthRoutes,
+  requireBearer,
+  type Storage,
+  scopeGuard,
+} from 'mcp-entra'
+import { type EntraOptions, startEntra } from 'mcp-entra/testing'
+import { type Browser, formRequest, type Page, unescapeHtml } from '../../examples/browser.js'
+import { type Entra, listen, testKeys } from './host.js'
+import { ada, authorizeUrl, newBrowser, pkce, redirectUri, register } from './oauth-client.js'
+
+/** A clock that tests move on. */
+export interface TestClock {
+  now(): number
+  advance(seconds: number): void
+}
+
+export function testClock(): TestClock {
+  let shift = 0
+  return {
+    now: () => Date.now() + shift,
+    advance(seconds) {
+      shift += seconds * 1000
+    },
+  }
+}
+
+/** A running proxy with a small API behind it. */
+export interface TestProxy {
+  /** Its baseUrl. */
+  readonly url: string
+  /** Where it listens: another address than `url` for a replica, or behind a pretended TLS. */
+  readonly address: string
+  readonly logs: Record<string, unknown>[]
+  /** The same server, restarted with other options. */
+  restart(options: ProxyOptions): void
+  close(): Promise<void>
+}
+
+/** Everything of `entraAuth`, and how the application is built around it. */
+export interface ProxyOptions extends Partial<EntraAuthOptions> {
+  readonly basePath?: string
+  /** Mounts what stands in front of `oauthRoutes`. */
+  readonly before?: (app: Express) => void
+}
+
+/** Servers of this test file, closed with it even when a test has failed half way. */
+const started: { close(): Promise<void> }[] = []
+afterAll(async () => void (await Promise.all(started.map((server) => server.close()))))
+
+/** An emulated Entra that ends with the test file. */
+export async function startTestEntra(options: EntraOptions = {}): Promise<Entra> {
+  const entra = await startEntra(options)
+  started.push(entra)
+  return entra
+}
+
+/** Starts a proxy that trusts this Entra, and ends with the test file. */
+export async function startProxy(entra: Entra, options: ProxyOptions = {}): Promise<TestProxy> {
+  const logs: Record<string, unknown>[] = []
+  const { basePath = '' } = options
+  let app: Express | undefined
+  let baseUrl = ''
+  const build = (more: ProxyOptions) => buildApp(authOptions(entra, baseUrl, logs, more), more)
+  const server = await listen((url) => {
+    baseUrl = options.baseUrl ?? url + basePath
+    entra.addRedirectUri(`${baseUrl}/auth/callback`)
+    app = build(options)
+    return (req, res) => app?.(req, res)
+  })
+  started.push(server)
+  return {
+    url: baseUrl,
+    address: server.url + basePath,
+    logs,
+    restart(more) {
+      app = build(more)
+    },
+    close: server.close,
+  }
+}
+
+/** What `entraAuth` needs beside this Entra. */
+export function authOptions(
+  entra: Entra,
+  baseUrl: string,
+  logs: Record<string, unknown>[],
+  { basePath: _path, before: _before, ...options }: ProxyOptions = {},
+): EntraAuthOptions {
+  const keep = (fields: object, message: string) => void logs.push({ message, ...fields })
+  return {
+    baseUrl,
+    tenantId: entra.tenant.id,
+    clientId: entra.app.clientId,
+    credential: clientSecret('notes-mcp-secret'),
+    authorityHost: entra.url,
+    scopes: entraScopes({
+      clientId: entra.app.clientId,
+      required: ['notes.read'],
+      optional: ['notes.write'],
+      implies: { 'notes.write': ['notes.read'] },
+      additional: ['https://graph.microsoft.com/User.Read'],
+      descriptions: { 'notes.read': 'Read your notes' },
+    }),
+    keys: testKeys,
+    logger: { info: keep, warn: keep, error: keep },
+    ...options,
+  }
+}
+
+function buildApp(options: EntraAuthOptions, { before }: ProxyOptions): Express {
+  const auth = entraAuth(options)
+  const basePath = new URL(options.baseUrl).pathname.replace(/\/$/, '')
+  const app = express().disable('x-powered-by')
+  before?.(app)
+  app.use(oauthRoutes(auth))
+  const gate = requireBearer(auth)
+  app.get(`${basePath}/api/notes`, gate, scopeGuard('notes.read'), (_req, res) => {
+    res.json({ notes: [] })
+  })
+  app.post(`${basePath}/api/notes`, gate, scopeGuard('notes.write'), (_req, res) => {
+    res.status(201).end()
+  })
+  app.use((req, res) => void res.status(404).json({ app: req.path }))
+  return app
+}
+
+/** A storage that counts, and a memory underneath it. */
+export function countingStorage(now?: () => number): {
+  readonly storage: Storage
+  readonly writes: string[]
+} {
+  const memory = memoryStorage(now ? { now } : {})
+  const writes: string[] = []
+  const count =
+    <A extends [string, ...unknown[]], T>(operation: (...args: A) => Promise<T>) =>
+    (...args: A) => {
+      writes.push(args[0])
+      return operation(...args)
+    }
+  const { get, set, add, take } = memory
+  return { storage: { get, set: count(set), add: count(add), take }, writes }
+}
+
+/** An HTTP answer. */
+export interface Answer {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  readonly body: string
+}
+
+/** A request as no `fetch` would send it. A list of parts is sent chunked, without a length. */
+export function send(
+  url: string,
+  options: {
+    readonly method?: string
+    readonly headers?: Readonly<Record<string, string>>
+    readonly body?: string | Buffer | readonly string[]
+    /** Default: a connection of its own. */
+    readonly agent?: Agent
+  } = {},
+): Promise<Answer> {
+  const { method = 'GET', headers = {}, body, agent = false } = options
+  return new Promise((resolve, reject) => {
+    const req = request(url, { method, headers, agent }, (res) => {
+      const chunks: Buffer[] = []
+      res.on('data', (chunk: Buffer) => chunks.push(chunk))
+      const finish = () =>
+        resolve({
+          status: res.statusCode ?? 0,
+          headers: res.headers,
+          body: Buffer.concat(chunks).toString(),
+        })
+      res.on('end', finish)
+      res.on('error', reject)
+    })
+    // A server that has answered need not read on: the answer counts.
+    req.on('error', (error) => setTimeout(() => reject(error), 200))
+    if (Array.isArray(body)) for (const part of body) req.write(part)
+    else if (body !== undefined && !Array.isArray(body)) req.write(body as string | Buffer)
+    req.end()
+  })
+}
+
+export async function jsonOf<T = Record<string, unknown>>(response: Response): Promise<T> {
+  return (await response.json()) as T
+}
+
+/** Options of the steps of a login. */
+export interface StepOptions {
+  readonly browser?: Browser
+  readonly clientId?: string
+  readonly params?: Readonly<Record<string, string | undefined>>
+}
+
+/** A login that has come to the consent page. */
+export interface AtConsent {
+  readonly browser: Browser
+  readonly clientId: string
+  readonly verifier: string
+  readonly page: Page
+}
+
+export async function openConsent(url: string, options: StepOptions = {}): Promise<AtConsent> {
+  const browser = options.browser ?? newBrowser()
+  const clientId = options.clientId ?? (await register(url))
+  const { verifier, challenge } = pkce()
+  const params = { login_hint: ada, ...options.params }
+  const page = await browser.fetchOnce(authorizeUrl(url, clientId, challenge, params))
+  return { browser, clientId, verifier, page }
+}
+
+/** A login that has been approved. */
+export interface AtEntra extends AtConsent {
+  /** Where the browser was sent: Entra's authorization endpoint. */
+  readonly upstream: URL
+  /** Our state at Entra. */
+  readonly state: string
+}
+
+export async function approve(url: string, options: StepOptions = {}): Promise<AtEntra> {
+  const consent = await openConsent(url, options)
+  const answer = await consent.browser.fetchOnce(...formRequest(consent.page, 'approve'))
+  const upstream = new URL(answer.headers.get('location') ?? 'about:blank')
+  return { ...consent, upstream, state: upstream.searchParams.get('state') ?? '' }
+}
+
+/** A login that has come back from Entra: the callback not yet opened. */
+export interface AtCallback extends AtEntra {
+  readonly callback: string
+}
+
+export async function signInAtEntra(url: string, options: StepOptions = {}): Promise<AtCallback> {
+  const login = await approve(url, options)
+  const answer = await login.browser.fetchOnce(login.upstream.href)
+  return { ...login, callback: answer.headers.get('location') ?? '' }
+}
+
+/** What the client was told through the browser. */
+export function clientAnswer({ headers, status }: Page): Record<string, string> {
+  const location = headers.get('location') ?? ''
+  if (!location.startsWith(redirectUri)) throw new Error(`not sent to the client: ${status}`)
+  return Object.fromEntries(new URL(location).searchParams)
+}
+
+/** Where the link of an error page leads: what a client nobody vouches for is told, when its user wants it. */
+export function returnLink(html: string): URL {
+  const [, href, rel] =
+    /<a href="([^"]*)" rel="([^"]*)">Return to the application<\/a>/.exec(html) ?? []
+  if (href === undefined) throw new Error(`no link back:\n${html}`)
+  if (rel !== 'noreferrer noopener nofollow') throw new Error(`a link with rel="${rel}"`)
+  return new URL(unescapeHtml(href))
+}
+
+/** Entra's wording, its numbers and its ids have no business outside. */
+export const entraWords = /AADSTS|Ordered by|Trace|Correlation|Timestamp|contoso/i
+
+/** What one of our diagnostics channels says from now on, until the test file ends. */
+export function hear(name: string): unknown[] {
+  const events: unknown[] = []
+  const listen = (event: unknown) => void events.push(event)
+  subscribe(name, listen)
+  started.push({ close: async () => void unsubscribe(name, listen) })
+  return events
+}
