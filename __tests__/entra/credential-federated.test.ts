@@ -214,12 +214,10 @@ describe('federatedCredential when a credential of @azure/identity fails', () =>
     expect(await ask()).toMatchObject({ accessToken: expect.any(String) })
   })
 
-  it('keeps the pipeline’s own token out of it, which AzurePipelinesCredential puts into its message', async () => {
+  it('keeps the pipeline’s own token out of it, which AzurePipelinesCredential of 4.13 puts into its message', async () => {
     const azure = credentials.AzurePipelinesCredential(anotherIdentity().clientId)
     const { answer } = platforms.azureDevOps
     platforms.azureDevOps.answer = () => ({ body: '' })
-    const scope = `${exchange}/.default`
-    expect(String(await outcome(() => azure.getToken(scope)))).toContain(systemAccessToken)
     const error = await outcome(await leg(entra, federatedCredential(azure), 'on_behalf_of'))
     expect((error as Error).message).toMatch(
       /^the token credential failed: AzurePipelinesCredential: Authentication Failed\. Received null token/,

@@ -10,8 +10,8 @@ const hidden = '[hidden]'
  * An error's own message in one line, shortened, and without what could be a secret: JWTs, what follows
  * `Bearer` or `Basic`, and runs of 40 characters or more that no word or id is as long as.
  *
- * Credentials of `@azure/identity` need it: `AzurePipelinesCredential` puts the pipeline's access token into the
- * message when the service answers without a token.
+ * Credentials of `@azure/identity` need it: `AzurePipelinesCredential` of 4.13 puts the pipeline's access token
+ * into the message when the service answers without a token.
  */
 export function causeText(cause: unknown): string {
   const message = typeof cause === 'string' ? cause : messageOf(cause)
