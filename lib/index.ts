@@ -15,6 +15,11 @@ export type { Cloud } from './entra/clouds.js'
 export { clientAssertion } from './entra/credential-assertion.js'
 export { type ClientCertificateOptions, clientCertificate } from './entra/credential-certificate.js'
 export {
+  type AccessTokenLike,
+  federatedCredential,
+  type TokenCredentialLike,
+} from './entra/credential-federated.js'
+export {
   type ManagedIdentityOptions,
   managedIdentity,
 } from './entra/credential-managed-identity.js'

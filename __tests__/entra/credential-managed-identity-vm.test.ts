@@ -1,5 +1,7 @@
 /** On a virtual machine: the instance metadata service, whose address tests put elsewhere. */
+import { ManagedIdentityCredential } from '@azure/identity'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
+import { federatedCredential } from '../../lib/entra/credential-federated.js'
 import { managedIdentity } from '../../lib/entra/credential-managed-identity.js'
 import type { EntraEmulator } from '../../lib/testing/index.js'
 import { allLegs, assertionsAt, identity, legs, startApp } from '../support/legs.js'
@@ -34,6 +36,19 @@ describe('managedIdentity on a virtual machine', () => {
         path: expect.stringMatching(/^\/metadata\/identity\/oauth2\/token\/?$/),
         params: { 'api-version': '2018-02-01', resource: 'api://AzureADTokenExchange' },
         headers: { metadata: 'true' },
+      },
+    ])
+  })
+})
+
+describe('federatedCredential on a virtual machine', () => {
+  it('proves on every leg with the token ManagedIdentityCredential gets at the metadata service', async () => {
+    await allLegs(entra, federatedCredential(new ManagedIdentityCredential({ clientId })))
+    expect(assertionsAt(entra).map(({ status }) => status)).toEqual([200, 200, 200])
+    expect(entra.requestsTo('identity')).toMatchObject([
+      {
+        path: expect.stringMatching(/^\/metadata\/identity\/oauth2\/token\/?$/),
+        params: { resource: 'api://AzureADTokenExchange', client_id: clientId },
       },
     ])
   })

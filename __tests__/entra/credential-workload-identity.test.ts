@@ -98,7 +98,7 @@ describe('workloadIdentity', () => {
     const ask = await leg(entra, workloadIdentity({ tokenFile }), 'on_behalf_of')
     expect(await outcome(ask)).toMatchObject({
       kind: 'misconfigured',
-      message: `no token can be read from ${tokenFile}`,
+      message: expect.stringMatching(`^no token can be read from ${tokenFile}: ENOENT`),
       hint: expect.stringContaining('azure.workload.identity/use'),
     })
     expect(entra.requestsTo('token')).toHaveLength(0)

@@ -1,6 +1,8 @@
 import { inspect } from 'node:util'
+import { ManagedIdentityCredential } from '@azure/identity'
 import { describe, expect, it } from '@jest/globals'
-import { clientSecret } from '../../lib/entra/credentials.js'
+import { entraAuth, entraScopes } from 'mcp-entra'
+import { type ClientCredential, clientSecret } from '../../lib/entra/credentials.js'
 import { allLegs, assertionsAt, legs, startApp } from '../support/legs.js'
 
 const context = {
@@ -50,5 +52,33 @@ describe('clientSecret', () => {
   it('takes a secret that looks like a GUID, as some do', async () => {
     const secret = '3fa85f64-5717-4562-b3fc-2c963f66afa6'
     expect(await clientSecret(secret)(context)).toEqual({ secret })
+  })
+})
+
+describe('a credential that is none', () => {
+  const make = (credential: unknown) => () =>
+    entraAuth({
+      baseUrl: 'https://mcp.contoso.com',
+      tenantId: 'contoso.com',
+      clientId: '6f1d0c3a-1111-4222-8333-444455556666',
+      credential: credential as ClientCredential,
+      scopes: entraScopes({
+        clientId: '6f1d0c3a-1111-4222-8333-444455556666',
+        required: ['notes.read'],
+      }),
+    })
+
+  it.each([
+    ['a bare secret', 's3cr~t', /^entraAuth: credential is not a ClientCredential: make one with/],
+    [
+      'a credential of @azure/identity',
+      new ManagedIdentityCredential(),
+      /^entraAuth: credential is not a ClientCredential: wrap .*: federatedCredential\(…\)$/,
+    ],
+    ['an object', {}, /clientSecret/],
+  ])('is refused at creation, with the remedy: %s', (_what, credential, words) => {
+    expect(make(credential)).toThrow(TypeError)
+    expect(make(credential)).toThrow(words)
+    expect(make(credential)).not.toThrow(/s3cr/)
   })
 })

@@ -155,7 +155,12 @@ export const aadstsRows: readonly AadstsRow[] = [
     kind: 'misconfigured',
     hint: /case-sensitive/,
   },
-  { codes: [700229], meaning: 'a federated user', kind: 'misconfigured', hint: /app-only token/ },
+  {
+    codes: [700222, 700229],
+    meaning: 'a federated user or app registration',
+    kind: 'misconfigured',
+    hint: /user-assigned managed identities/,
+  },
   {
     codes: [5002741],
     meaning: 'several audiences',

@@ -18,6 +18,7 @@ const id = '11111111-1111-4111-8111-111111111111'
 const managedIdentity = 'abcdef00-0000-4000-8000-000000000001'
 const jwtBearer = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 const kubernetes = 'https://aks.example/'
+const identityClient = 'abcdef00-0000-4000-8000-000000000002'
 
 let entra: EntraEmulator
 let pem: string
@@ -42,6 +43,13 @@ beforeAll(async () => {
         ],
       },
     ],
+    managedIdentities: [
+      {
+        clientId: identityClient,
+        principalId: managedIdentity,
+        federatedCredentials: [{ issuer: kubernetes, subject: 'system:serviceaccount:a:b' }],
+      },
+    ],
   })
 })
 afterAll(() => entra.close())
@@ -54,8 +62,8 @@ async function freePort(): Promise<number> {
   return Number(new URL(probe.url).port)
 }
 
-function authenticate(assertion: string, more: Params = {}): Promise<Answer> {
-  return token(entra, {
+function authenticate(assertion: string, more: Params = {}, at = entra): Promise<Answer> {
+  return token(at, {
     grant_type: 'client_credentials',
     scope: `api://${id}/.default`,
     client_secret: undefined,
@@ -200,5 +208,32 @@ describe('a federated identity', () => {
       claims: { sub: managedIdentity },
     })
     expect(refusal(await authenticate(token))).toMatchObject({ code: 700229 })
+  })
+
+  it('is refused when it is the token of an app registration (AADSTS700222)', async () => {
+    // An object id hangs on tenant and client alone, so it is the same in another emulator.
+    const { sub } = claimsOf(await entra.mintAccessToken({ user: null }))
+    const own = await startAnother({
+      tenants: entra.tenants,
+      apps: [{ clientId: id, tenantId: id, federatedCredentials: [{ subject: String(sub) }] }],
+    })
+    const assertion = await own.mintAccessToken({ user: null, audience: exchangeAudience })
+    expect(refusal(await authenticate(assertion, {}, own))).toMatchObject({ code: 700222 })
+  })
+
+  it('may be a managed identity as a client of its own, whose token is then accepted', async () => {
+    const claims = { iss: kubernetes, sub: 'system:serviceaccount:a:b' }
+    const own = await mint('', exchangeAudience, { claims, key: 'foreign' })
+    const first = await authenticate(own, {
+      client_id: identityClient,
+      scope: `${exchangeAudience}/.default`,
+    })
+    expect(claimsOf(first.body.access_token)).toMatchObject({
+      aud: exchangeAudience,
+      azp: identityClient,
+      oid: managedIdentity,
+      sub: managedIdentity,
+    })
+    expect((await authenticate(String(first.body.access_token))).status).toBe(200)
   })
 })

@@ -1,6 +1,9 @@
-/** Client assertions, kept inside their own life: minting one costs a signature or a request. */
+/** Client assertions, cached until shortly before they expire: each costs a signature or a request. */
+import { withinDeadline } from '../async/deadline.js'
+import { singleFlight } from '../async/single-flight.js'
 import { parseJws } from '../crypto/jws.js'
 import type { ClientCredential, CredentialContext } from './credentials.js'
+import { UpstreamOutage } from './errors.js'
 
 /** How assertions are kept. */
 export interface AssertionCacheOptions {
@@ -9,6 +12,21 @@ export interface AssertionCacheOptions {
   /** Milliseconds since the epoch. */
   readonly now?: (() => number) | undefined
 }
+
+/** An assertion with its times, in milliseconds since the epoch. */
+export interface TimedAssertion {
+  readonly assertion: string
+  /** Default: unknown, and the assertion is not cached. */
+  readonly expiresAt?: number | undefined
+  /** When a new one should be fetched. Default: shortly before `expiresAt`. */
+  readonly renewAt?: number | undefined
+}
+
+/** Makes an assertion; a mere text is a JWT that tells by itself when it expires. */
+export type MintAssertion = (
+  context: CredentialContext,
+  signal: AbortSignal,
+) => string | TimedAssertion | Promise<string | TimedAssertion>
 
 interface Kept {
   readonly assertion: string
@@ -21,55 +39,56 @@ interface Kept {
 const longestMargin = 60_000
 /** Tenants whose assertions are kept, where every tenant needs its own. */
 const mostKept = 1000
+/** Seconds after which nobody waits for a mint any longer: one that hangs must not block the next. */
+const longestMint = 30
 
 /**
- * A credential that mints an assertion when the one at hand nears its end or was rejected: once for all who
- * wait. What is no JWT with an `exp` is not kept.
+ * A credential that mints an assertion when the cached one nears its end or was rejected, once for all who
+ * wait. Until the cached one has expired nobody waits for the next. Without a known expiry nothing is cached.
  */
 export function cachedAssertion(
-  mint: (context: CredentialContext) => string | Promise<string>,
+  mint: MintAssertion,
   options: AssertionCacheOptions = {},
 ): ClientCredential {
   const { keyOf = ({ tokenEndpoint }) => tokenEndpoint, now = Date.now } = options
   const kept = new Map<string, Kept>()
-  const flights = new Map<string, Promise<string>>()
+  const flights = singleFlight<string>()
 
-  async function renewed(key: string, context: CredentialContext): Promise<string> {
-    const assertion = await mint(context)
-    keep(key, assertion)
+  function keep(key: string, minted: string | TimedAssertion): string {
+    const { assertion, expiresAt, renewAt } = typeof minted === 'string' ? readJwt(minted) : minted
+    kept.delete(key)
+    if (expiresAt === undefined) return assertion
+    const latest = expiresAt - Math.min(longestMargin, (expiresAt - now()) / 10)
+    kept.set(key, { assertion, expiresAt, renewAt: Math.min(renewAt ?? latest, latest) })
+    const oldest = kept.keys().next().value
+    if (kept.size > mostKept && oldest !== undefined) kept.delete(oldest)
     return assertion
   }
 
-  function keep(key: string, assertion: string): void {
-    kept.delete(key)
-    const exp = parseJws(assertion)?.claims.exp
-    if (typeof exp !== 'number') return
-    const expiresAt = exp * 1000
-    const margin = Math.min(longestMargin, (expiresAt - now()) / 10)
-    kept.set(key, { assertion, renewAt: expiresAt - margin, expiresAt })
-    const oldest = kept.keys().next().value
-    if (kept.size > mostKept && oldest !== undefined) kept.delete(oldest)
-  }
-
-  function flightOf(key: string, context: CredentialContext): Promise<string> {
-    const known = flights.get(key)
-    if (known) return known
-    const flight = renewed(key, context).finally(() => flights.delete(key))
-    flights.set(key, flight)
-    return flight
+  function renew(key: string, context: CredentialContext): Promise<string> {
+    // Whoever had an assertion rejected does not join a flight that may bring back the very same one.
+    const flight = `${key}\n${context.rejected ?? ''}`
+    return flights.run(flight, async () =>
+      keep(key, await withinDeadline(longestMint, late, async (signal) => mint(context, signal))),
+    )
   }
 
   return async function assertionCredential(context) {
     const key = keyOf(context)
     const entry = kept.get(key)
-    const usable = entry !== undefined && entry.assertion !== context.rejected
-    if (usable && now() < entry.renewAt) return { assertion: entry.assertion }
-    try {
-      return { assertion: await flightOf(key, context) }
-    } catch (error) {
-      // It could be had no earlier than it had to be: until its end the old one does.
-      if (usable && now() < entry.expiresAt) return { assertion: entry.assertion }
-      throw error
-    }
+    const usable = entry && entry.assertion !== context.rejected && now() < entry.expiresAt
+    if (!usable) return { assertion: await renew(key, context) }
+    // Nobody waits for this one, so its failure is nobody's: the next request tries again.
+    if (now() >= entry.renewAt) renew(key, context).catch(() => undefined)
+    return { assertion: entry.assertion }
   }
+}
+
+function readJwt(assertion: string): TimedAssertion {
+  const exp = parseJws(assertion)?.claims.exp
+  return { assertion, expiresAt: typeof exp === 'number' ? exp * 1000 : undefined }
+}
+
+function late(): UpstreamOutage {
+  return new UpstreamOutage(`no client assertion within ${longestMint} s`)
 }

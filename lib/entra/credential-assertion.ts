@@ -9,10 +9,12 @@ import type { ClientCredential, CredentialContext } from './credentials.js'
  * @throws TypeError when it is no function: a fixed assertion would be refused as soon as it has expired
  * @see RFC 7523 section 3
  * @example
- * // Any credential of @azure/identity, here with a managed identity
- * const identity = new ManagedIdentityCredential({ clientId })
- * const credential = clientAssertion(async ({ exchangeAudience }) =>
- *   (await identity.getToken(`${exchangeAudience}/.default`)).token)
+ * // On Google Cloud, the token of the machine's service account
+ * const identity = 'http://metadata.google.internal/computeMetadata/v1/instance/service-accounts/default/identity'
+ * const credential = clientAssertion(async ({ exchangeAudience }) => {
+ *   const url = `${identity}?${new URLSearchParams({ audience: exchangeAudience })}`
+ *   return (await fetch(url, { headers: { 'Metadata-Flavor': 'Google' } })).text()
+ * })
  */
 export function clientAssertion(
   assertion: (context: CredentialContext) => string | Promise<string>,

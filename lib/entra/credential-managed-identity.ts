@@ -12,6 +12,7 @@ import type {
 } from '@azure/msal-node'
 import { cachedAssertion } from './assertion-cache.js'
 import { isGuid } from './authority.js'
+import { causeText } from './cause-text.js'
 import type { ClientCredential } from './credentials.js'
 import { UpstreamOutage } from './errors.js'
 import { fetchUpstream } from './http-client.js'
@@ -63,7 +64,8 @@ export function managedIdentity(options: ManagedIdentityOptions = {}): ClientCre
   const credential = cachedAssertion(
     ({ exchangeAudience }) =>
       ask(exchangeAudience).catch((cause: unknown) => {
-        throw new UpstreamOutage('the managed identity gave no token', { cause, hint })
+        const message = `the managed identity gave no token: ${causeText(cause)}`
+        throw new UpstreamOutage(message, { cause, hint })
       }),
     { keyOf: ({ exchangeAudience }) => exchangeAudience, now: options.now },
   )

@@ -1,4 +1,5 @@
 /** A Kubernetes service account as the app's credential: AKS puts its token into a file and replaces it. */
+import { causeText } from './cause-text.js'
 import type { ClientCredential } from './credentials.js'
 import { EntraError } from './errors.js'
 import { freshFiles } from './fresh-files.js'
@@ -33,10 +34,14 @@ export function workloadIdentity(options: WorkloadIdentityOptions = {}): ClientC
     try {
       return { assertion: await current() }
     } catch (cause) {
-      throw new EntraError('misconfigured', `no token can be read from ${tokenFile}`, {
-        cause,
-        hint: 'In AKS, label the pod azure.workload.identity/use: "true" and its service account with the client id, and enable the workload identity of the cluster. The path is in AZURE_FEDERATED_TOKEN_FILE.',
-      })
+      throw new EntraError(
+        'misconfigured',
+        `no token can be read from ${tokenFile}: ${causeText(cause)}`,
+        {
+          cause,
+          hint: 'In AKS, label the pod azure.workload.identity/use: "true" and its service account with the client id, and enable the workload identity of the cluster. The path is in AZURE_FEDERATED_TOKEN_FILE.',
+        },
+      )
     }
   }
 }

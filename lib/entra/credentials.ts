@@ -16,9 +16,22 @@ export type ClientProof = { readonly secret: string } | { readonly assertion: st
 
 /**
  * Makes a proof, once for each request to Entra: it caches what is worth caching. `clientSecret`,
- * `clientCertificate`, `managedIdentity`, `workloadIdentity` and `clientAssertion` make one.
+ * `clientCertificate`, `managedIdentity`, `workloadIdentity`, `federatedCredential` and `clientAssertion` make one.
  */
 export type ClientCredential = (context: CredentialContext) => ClientProof | Promise<ClientProof>
+
+/** @throws TypeError for what is no credential, with what to do about a bare secret or a `TokenCredential` */
+export function checkCredential(credential: ClientCredential): void {
+  if (typeof credential === 'function') return
+  const remedy = isTokenCredential(credential)
+    ? 'wrap the one of @azure/identity: federatedCredential(…)'
+    : "make one with clientSecret('…'), clientCertificate({…}), managedIdentity() or their like"
+  throw new TypeError(`entraAuth: credential is not a ClientCredential: ${remedy}`)
+}
+
+function isTokenCredential(credential: unknown): boolean {
+  return typeof credential === 'object' && credential !== null && 'getToken' in credential
+}
 
 /**
  * A client secret. It lives in a closure: neither `JSON.stringify` nor `util.inspect` shows it.

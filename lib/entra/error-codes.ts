@@ -141,9 +141,9 @@ const rows: readonly Row[] = [
     `No federated credential matches the assertion: compare issuer, subject and audience (they are case-sensitive) with ${portal} > Certificates & secrets > Federated credentials.`,
   ],
   [
-    [700229],
+    [700222, 700229],
     'misconfigured',
-    'The assertion of a federated credential must be an app-only token, such as one of a managed identity.',
+    'Of its own tokens Entra takes only those of user-assigned managed identities for a federated credential: an app-only token, and not that of an app registration.',
   ],
   [[5002741], 'misconfigured', 'The client assertion must have exactly one audience.'],
   [

@@ -11,7 +11,8 @@ import type {
   NetworkRequestOptions,
 } from '@azure/msal-node'
 import type { EntraAuthority } from './authority.js'
-import type { ClientCredential, ClientProof } from './credentials.js'
+import { causeText } from './cause-text.js'
+import { type ClientCredential, type ClientProof, checkCredential } from './credentials.js'
 import { EntraError, entraFailure, UpstreamOutage } from './errors.js'
 import { fetchUpstream, type UpstreamResponse } from './http-client.js'
 import { loadMsal } from './msal.js'
@@ -65,9 +66,14 @@ export interface TokenEndpointOptions {
 /** Asks MSAL to make one request. */
 type Acquire = (msal: ConfidentialClientApplication, correlationId: string) => Promise<unknown>
 
-/** Makes the token endpoint of an app registration. */
+/**
+ * Makes the token endpoint of an app registration.
+ *
+ * @throws TypeError for a credential that is no function
+ */
 export function tokenEndpoint(options: TokenEndpointOptions): TokenEndpoint {
   const { authority, timeout = 10 } = options
+  checkCredential(options.credential)
   const once = (tenant: string, acquire: Acquire) => {
     const deadline = deadlineIn(timeout)
     return proven(options, tenant, deadline, (proof) =>
@@ -221,9 +227,9 @@ async function proofOf(
     return await deadline.limit(Promise.resolve(credential(context)))
   } catch (cause) {
     if (cause instanceof EntraError) throw cause
-    throw new UpstreamOutage('the client credential cannot be had', {
+    throw new UpstreamOutage(`the client credential cannot be had: ${causeText(cause)}`, {
       cause,
-      hint: 'The function given as `credential` failed: see the cause.',
+      hint: 'The function given as `credential` failed.',
     })
   }
 }

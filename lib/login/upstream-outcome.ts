@@ -6,8 +6,8 @@ import { OAuthError } from '../oauth/errors.js'
 
 /** What the operator gets to see of a failure at Entra. */
 export function upstreamDetail(error: EntraError): Record<string, unknown> {
-  const { kind, codes, suberror, status, correlationId, traceId, hint } = error
-  return { reason: kind, codes, suberror, status, correlationId, traceId, hint }
+  const { kind, message, codes, suberror, status, correlationId, traceId, hint } = error
+  return { reason: kind, detail: message, codes, suberror, status, correlationId, traceId, hint }
 }
 
 /** Reports a failure at Entra: loudly when it is our own configuration. */

@@ -1,6 +1,6 @@
 /** What stands in a token: the v1 and v2 access tokens, the ID token. */
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
-import { type EntraApp, type EntraUser, userKey } from './directory.js'
+import { type EntraApp, type EntraUser, exchangeId, userKey } from './directory.js'
 import type { Emulation } from './emulation.js'
 import type { JsonObject } from './jwt.js'
 
@@ -93,6 +93,7 @@ export function pairwise(key: string, app: EntraApp): string {
 
 /** The object id of an app's service principal in a tenant: not its client id. */
 export function servicePrincipalId(client: EntraApp, tid: string): string {
+  if (client.principalId !== undefined) return client.principalId
   const hex = createHash('sha256').update(`${client.clientId} ${tid}`).digest('hex')
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`
 }
@@ -121,7 +122,8 @@ function formOne(emulation: Emulation, subject: AccessTokenSubject): JsonObject 
 function formTwo(emulation: Emulation, subject: AccessTokenSubject): JsonObject {
   const { user, client, proof, resource, tid } = subject
   return {
-    aud: resource.clientId,
+    // Entra writes a GUID here as well, and knows its URI by heart; this way a federated credential just compares.
+    aud: resource.clientId === exchangeId ? subject.audience : resource.clientId,
     iss: issuerOf(emulation, tid, 2),
     azp: client.clientId,
     azpacr: proof,

@@ -1,7 +1,7 @@
 /** Clients that prove themselves with a signed JWT: a certificate of theirs, or somebody else's identity. */
 import { constants, createHash, verify, X509Certificate } from 'node:crypto'
 import type { Authority } from './authority.js'
-import { issuerOf } from './claims.js'
+import { issuerOf, servicePrincipalId } from './claims.js'
 import type { EntraApp } from './directory.js'
 import type { Emulation } from './emulation.js'
 import { refuse, required } from './errors.js'
@@ -111,9 +111,12 @@ function audienceOf({ audience = 'api://AzureADTokenExchange' }: EntraFederatedC
   return audience
 }
 
-/** The emulator knows its own keys; those of other issuers are taken on trust. */
+/**
+ * The emulator knows its own keys; those of other issuers are taken on trust. Of Entra's own tokens only those of
+ * managed identities will do, none of a user or of an app registration.
+ */
 function checkIssuerSignature(emulation: Emulation, jwt: ReadJwt): void {
-  const { iss, tid, idtyp } = jwt.claims
+  const { iss, tid, idtyp, azp, sub } = jwt.claims
   const own = [1, 2].some(
     (version) => iss === issuerOf(emulation, String(tid), version === 1 ? 1 : 2),
   )
@@ -121,8 +124,13 @@ function checkIssuerSignature(emulation: Emulation, jwt: ReadJwt): void {
   if (!hasValidSignature(jwt, emulation.keys.published)) {
     refuse(700027, 'Client assertion failed signature validation.')
   }
-  if (idtyp === 'app') return
-  refuse(700229, 'Only app-only tokens can be used as Federated Identity Credentials.')
+  if (idtyp !== 'app') {
+    refuse(700229, 'Only app-only tokens can be used as Federated Identity Credentials.')
+  }
+  const client = emulation.directory.app(String(azp))
+  if (!client || client.principalId !== undefined) return
+  if (sub !== servicePrincipalId(client, String(tid))) return
+  refuse(700222, 'AAD-issued tokens may not be used for federated identity flows.')
 }
 
 /** Clocks of clients differ: Entra allows five minutes either way. */

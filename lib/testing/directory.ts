@@ -1,5 +1,10 @@
 /** The directory: tenants, people and app registrations, looked up by any name Entra accepts. */
-import type { EntraAppOptions, EntraTenantOptions, EntraUserOptions } from './options.js'
+import type {
+  EntraAppOptions,
+  EntraManagedIdentityOptions,
+  EntraTenantOptions,
+  EntraUserOptions,
+} from './options.js'
 
 /** A user with every default filled in. Tests compare users by `tid` and `oid`. */
 export interface EntraUser {
@@ -22,7 +27,10 @@ export interface EntraTenant {
 }
 
 /** An app registration with every default filled in. */
-export interface EntraApp extends Required<EntraAppOptions> {}
+export interface EntraApp extends Required<EntraAppOptions> {
+  /** Of a managed identity, which is a client without a registration: the object id of its service principal. */
+  readonly principalId?: string
+}
 
 /** A user by object id, by username, or as the emulator lists them. */
 export type UserRef = string | Pick<EntraUser, 'oid' | 'tid'>
@@ -66,6 +74,21 @@ const graph: EntraApp = registration({
   requestedAccessTokenVersion: 1,
 })
 
+/** The client id of the resource whose tokens stand for a secret. */
+export const exchangeId = 'fb60f99c-7a34-4190-8149-302f77469936'
+
+const exchange: EntraApp = registration({
+  clientId: exchangeId,
+  name: 'AAD Token Exchange',
+  tenantId: 'f8cdef31-a31e-4b4a-93e4-5f571e91255a',
+  multiTenant: true,
+  identifierUris: [
+    'api://AzureADTokenExchange',
+    'api://AzureADTokenExchangeUSGov',
+    'api://AzureADTokenExchangeChina',
+  ],
+})
+
 /**
  * Makes a directory.
  *
@@ -74,12 +97,15 @@ const graph: EntraApp = registration({
 export function createDirectory(
   tenantOptions: readonly EntraTenantOptions[],
   appOptions: readonly EntraAppOptions[],
+  managedIdentities: readonly EntraManagedIdentityOptions[] = [],
 ): Directory {
   const tenants = tenantOptions.map(tenantOf)
   const apps = appOptions.map(registration)
   check(tenants, apps)
   const users = tenants.flatMap((tenant) => tenant.users)
-  const every = [...apps, graph]
+  const home = tenants[0]?.id ?? ''
+  const identities = managedIdentities.map((identity) => identityClient(identity, home))
+  const every = [...apps, ...identities, graph, exchange]
   return {
     tenants,
     apps,
@@ -133,6 +159,12 @@ function registration(app: EntraAppOptions): EntraApp {
     applicationPermissions: {},
     ...app,
   }
+}
+
+/** A managed identity as a client: it has no secret, and nobody signs in to it. */
+function identityClient(identity: EntraManagedIdentityOptions, home: string): EntraApp {
+  const { clientId, principalId, tenantId = home, federatedCredentials = [] } = identity
+  return { ...registration({ clientId, tenantId, federatedCredentials }), principalId }
 }
 
 function check(tenants: readonly EntraTenant[], apps: readonly EntraApp[]): void {

@@ -132,7 +132,7 @@ export interface EntraEmulator {
  */
 export async function startEntra(options: EntraOptions = {}): Promise<EntraEmulator> {
   const { tenants = defaultTenants, apps = defaultApps, host = 'localhost', port = 0 } = options
-  const directory = createDirectory(tenants, apps)
+  const directory = createDirectory(tenants, apps, options.managedIdentities)
   const certificate = options.https ? await createCertificate(host) : undefined
   const keys = await createSigningKeys(options.signingKeys)
   const server = await listen(port, certificate)

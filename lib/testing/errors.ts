@@ -100,6 +100,7 @@ const kinds: Readonly<Record<number, Kind>> = {
   700211: client,
   700212: client,
   700213: client,
+  700222: client,
   700229: client,
   900144: request,
   900439: request,

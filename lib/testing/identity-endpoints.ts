@@ -94,7 +94,7 @@ function chosen(
 }
 
 function isKnown({ directory }: Emulation, resource: string): boolean {
-  return resource.startsWith('api://AzureADTokenExchange') || !!directory.resource(resource)
+  return directory.resource(resource) !== undefined
 }
 
 function claimsOf(

@@ -50,6 +50,8 @@ export interface EntraManagedIdentityOptions {
   readonly resourceId?: string
   /** The tenant it lives in. Default: the first. */
   readonly tenantId?: string
+  /** Whose tokens the token endpoint takes for the identity: a Kubernetes service account's, a pipeline's. */
+  readonly federatedCredentials?: readonly EntraFederatedCredentialOptions[]
 }
 
 /** An app registration. */
