@@ -6,11 +6,11 @@ import { types } from 'node:util'
 import type { Storage } from '../storage/storage.js'
 import { raceProcesses } from './storage-race.js'
 
-/** A store to test. Every test asks for its own and closes it; what it holds from before does not matter. */
+/** A store to test, closed after use: one at a time is open. What it holds from before does not matter. */
 export interface StorageUnderTest {
   readonly storage: Storage
   close(): void | Promise<void>
-  /** Moves the store's clock on. Without it the tests of lifetimes wait for seconds of real time. */
+  /** Moves the store's clock on. Without it the tests of lifetimes wait for two seconds of real time. */
   advance?(seconds: number): void | Promise<void>
 }
 
@@ -60,19 +60,17 @@ export function describeStorage(
 ): void {
   const { processes } = options
   const { describe, it } = runner(options)
-  const test = (behaviour: string, contract: Contract) => {
-    defineTest(it, behaviour, async () => {
-      const under = await create()
-      const prefix = randomBytes(9).toString('hex')
-      try {
-        await contract(under, (own) => `${prefix}:${own}`)
-      } finally {
-        await under.close()
-      }
-    })
-  }
+  const checkLifetime = lifetimeChecks(create)
   describe(`the storage contract: ${name}`, () => {
-    for (const [behaviour, contract] of Object.entries(contracts)) test(behaviour, contract)
+    for (const [behaviour, contract] of Object.entries(contracts)) {
+      defineTest(it, behaviour, async () => {
+        const under = await create()
+        await closing(under, () => contract(under, freshKeys()))
+      })
+    }
+    for (const behaviour of Object.keys(lifetimes)) {
+      defineTest(it, behaviour, () => checkLifetime(behaviour))
+    }
     if (processes !== undefined) {
       defineTest(it, 'lets exactly one of four processes add, and one of four take', () =>
         raceProcesses(processes),
@@ -93,6 +91,50 @@ function runner(options: DescribeStorageOptions): { describe: DescribeSuite; it:
     'describeStorage: there is no global describe and it here; hand them in: ' +
       "import { describe, it } from 'node:test' and describeStorage(name, create, { describe, it })",
   )
+}
+
+/**
+ * Checks one contract of {@link lifetimes}. A store with a clock of its own is made for each; in real time all of
+ * them wait together, on one store, the first time that one of them is asked for.
+ */
+function lifetimeChecks(
+  create: () => StorageUnderTest | Promise<StorageUnderTest>,
+): (behaviour: string) => Promise<void> {
+  let outcomes: Promise<ReadonlyMap<string, PromiseSettledResult<void>>> | undefined
+  return async function checkLifetime(behaviour) {
+    if (!outcomes) {
+      const under = await create()
+      if (under.advance) {
+        return closing(under, async () => lifetimes[behaviour]?.(under, freshKeys()))
+      }
+      outcomes = closing(under, () => waitTogether(under))
+    }
+    const outcome = (await outcomes).get(behaviour)
+    if (outcome?.status === 'rejected') throw outcome.reason
+  }
+}
+
+async function waitTogether(under: StorageUnderTest) {
+  const names = Object.keys(lifetimes)
+  const settled = await Promise.allSettled(
+    Object.values(lifetimes).map((contract) => contract(under, freshKeys())),
+  )
+  return new Map(settled.map((outcome, index) => [names[index] ?? '', outcome]))
+}
+
+/** Runs `use`, and closes the store whichever way it ends. */
+async function closing<T>(under: StorageUnderTest, use: () => Promise<T>): Promise<T> {
+  try {
+    return await use()
+  } finally {
+    await under.close()
+  }
+}
+
+/** Names that nobody else uses, whatever the store holds from before. */
+function freshKeys(): (name: string) => string {
+  const prefix = randomBytes(9).toString('hex')
+  return (own) => `${prefix}:${own}`
 }
 
 /** Mocha takes a timeout from the test it has made, the others as an argument or not at all. */
@@ -132,50 +174,6 @@ const contracts: Record<string, Contract> = {
     equal(await storage.add(key('a'), bytes('2'), minute), true)
     same(await storage.take(key('a')), bytes('2'))
     same(await storage.take(key('never there')), undefined)
-  },
-
-  async 'ends a record with its lifetime: get and take'(under, key) {
-    await under.storage.set(key('set'), bytes('1'), 1)
-    await under.storage.add(key('added'), bytes('1'), 1)
-    await under.storage.set(key('longer'), bytes('1'), minute)
-    await pass(under, 1)
-    same(await under.storage.get(key('set')), undefined)
-    same(await under.storage.get(key('added')), undefined)
-    same(await under.storage.take(key('set')), undefined)
-    same(await under.storage.take(key('added')), undefined)
-    same(await under.storage.get(key('longer')), bytes('1'))
-  },
-
-  async 'takes nothing that has ended, though nobody looked before'(under, key) {
-    await under.storage.set(key('a'), bytes('1'), 1)
-    await pass(under, 1)
-    same(await under.storage.take(key('a')), undefined)
-  },
-
-  async 'adds again where a record has ended'(under, key) {
-    equal(await under.storage.add(key('a'), bytes('1'), 1), true)
-    await pass(under, 1)
-    equal(await under.storage.add(key('a'), bytes('2'), minute), true)
-    equal(await under.storage.add(key('a'), bytes('3'), minute), false)
-    same(await under.storage.get(key('a')), bytes('2'))
-  },
-
-  async 'counts a lifetime from the last set, longer or shorter'(under, key) {
-    await under.storage.set(key('longer'), bytes('1'), 1)
-    await under.storage.set(key('longer'), bytes('2'), minute)
-    await under.storage.set(key('shorter'), bytes('1'), minute)
-    await under.storage.set(key('shorter'), bytes('2'), 1)
-    await pass(under, 1)
-    same(await under.storage.get(key('longer')), bytes('2'))
-    same(await under.storage.get(key('shorter')), undefined)
-  },
-
-  async 'does not lengthen a lifetime by reading or by an add that is refused'(under, key) {
-    await under.storage.set(key('a'), bytes('1'), 1)
-    same(await under.storage.get(key('a')), bytes('1'))
-    equal(await under.storage.add(key('a'), bytes('2'), minute), false)
-    await pass(under, 1)
-    same(await under.storage.get(key('a')), undefined)
   },
 
   async 'keeps all 256 bytes, no bytes at all, and 256 kB'({ storage }, key) {
@@ -263,6 +261,53 @@ const contracts: Record<string, Contract> = {
     const got = await storage.get(key('a'))
     ok(got)
     same(got, value(got.length - 1000))
+  },
+}
+
+/** The contracts that let time pass. */
+const lifetimes: Record<string, Contract> = {
+  async 'ends a record with its lifetime: get and take'(under, key) {
+    await under.storage.set(key('set'), bytes('1'), 1)
+    await under.storage.add(key('added'), bytes('1'), 1)
+    await under.storage.set(key('longer'), bytes('1'), minute)
+    await pass(under, 1)
+    same(await under.storage.get(key('set')), undefined)
+    same(await under.storage.get(key('added')), undefined)
+    same(await under.storage.take(key('set')), undefined)
+    same(await under.storage.take(key('added')), undefined)
+    same(await under.storage.get(key('longer')), bytes('1'))
+  },
+
+  async 'takes nothing that has ended, though nobody looked before'(under, key) {
+    await under.storage.set(key('a'), bytes('1'), 1)
+    await pass(under, 1)
+    same(await under.storage.take(key('a')), undefined)
+  },
+
+  async 'adds again where a record has ended'(under, key) {
+    equal(await under.storage.add(key('a'), bytes('1'), 1), true)
+    await pass(under, 1)
+    equal(await under.storage.add(key('a'), bytes('2'), minute), true)
+    equal(await under.storage.add(key('a'), bytes('3'), minute), false)
+    same(await under.storage.get(key('a')), bytes('2'))
+  },
+
+  async 'counts a lifetime from the last set, longer or shorter'(under, key) {
+    await under.storage.set(key('longer'), bytes('1'), 1)
+    await under.storage.set(key('longer'), bytes('2'), minute)
+    await under.storage.set(key('shorter'), bytes('1'), minute)
+    await under.storage.set(key('shorter'), bytes('2'), 1)
+    await pass(under, 1)
+    same(await under.storage.get(key('longer')), bytes('2'))
+    same(await under.storage.get(key('shorter')), undefined)
+  },
+
+  async 'does not lengthen a lifetime by reading or by an add that is refused'(under, key) {
+    await under.storage.set(key('a'), bytes('1'), 2)
+    same(await under.storage.get(key('a')), bytes('1'))
+    equal(await under.storage.add(key('a'), bytes('2'), minute), false)
+    await pass(under, 2)
+    same(await under.storage.get(key('a')), undefined)
   },
 }
 

@@ -34,10 +34,10 @@ afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close()
 })
 
-async function start(options: RedisOptions = {}) {
+async function start(options: RedisOptions = {}, deadline = 1) {
   const redis = await startRedis(options)
   closing.push(() => redis.close())
-  const storage = redisStorage({ url: redis.url })
+  const storage = redisStorage({ url: redis.url }, { deadline })
   return { redis, ...(await startHost({ storage, close: () => storage.close() })) }
 }
 
@@ -138,7 +138,7 @@ describeWithOwnRedis('what trouble with Redis costs a user', () => {
     await redis.kill()
     await pastRecheck()
     await everythingIs503(url, tokens, code, 200)
-    await pastRecheck()
+    await until('they have noticed', async () => statuses.has(503))
     busy = false
     await Promise.all(users)
     expect([...statuses].sort()).toEqual([200, 503])
@@ -221,15 +221,15 @@ describeWithOwnRedis('what trouble with Redis costs a user', () => {
     expect((await getNotes(url, again.access_token)).status).toBe(200)
   })
 
-  it('a pause of 10 seconds: 503 within the deadline, then everything as before without a restart', async () => {
-    const { redis, url } = await start()
+  it('a pause of ten deadlines: 503 within each, then everything as before without a restart', async () => {
+    const { redis, url } = await start({}, 0.2)
     const tokens = await login(url)
     const code = await getCode(url, { clientId: tokens.clientId })
     await pastRecheck()
     redis.pause()
-    const end = Date.now() + 10_000
-    await expect503(() => getNotes(url, tokens.access_token), 1500)
-    while (Date.now() < end) await expect503(() => refresh(url, tokens), 1500)
+    const end = performance.now() + 2000
+    await expect503(() => getNotes(url, tokens.access_token), 700)
+    while (performance.now() < end) await expect503(() => refresh(url, tokens), 700)
     redis.resume()
     await works(url, tokens)
     expect((await redeem(url, code)).status).toBe(200)

@@ -107,7 +107,7 @@ describeWithRedis('two replicas on one Redis', () => {
     const startedAt = performance.now()
     let requests = 0
     const busy = async (url: string) => {
-      while (performance.now() - startedAt < 3000) {
+      while (performance.now() - startedAt < 1500) {
         expect((await getNotes(url, tokens.access_token)).status).toBe(200)
         requests += 1
       }
@@ -123,14 +123,14 @@ describeWithRedis('two replicas on one Redis', () => {
     })
   })
 
-  it('10,000 requests without a login leave the store as it was', async () => {
+  it('a thousand requests without a login leave the store as it was', async () => {
     const clientId = await register(world.url)
     const { challenge } = pkce()
     const before = await records()
     const counts = storages.map(({ count }) => ({ ...count }))
     const registration = { client_name: 'Flood', redirect_uris: [redirectUri] }
     const statuses = new Map<number, number>()
-    let left = 10_000
+    let left = 1000
     const flood = async () => {
       while (left > 0) {
         left -= 1
@@ -144,12 +144,12 @@ describeWithRedis('two replicas on one Redis', () => {
     }
     await Promise.all(Array.from({ length: 32 }, flood))
     expect([...statuses].sort()).toEqual([
-      [200, 5000],
-      [201, 5000],
+      [200, 500],
+      [201, 500],
     ])
     expect(await records()).toBeLessThanOrEqual(before)
     expect(storages.map(({ count }) => count)).toEqual(counts)
-  }, 120_000)
+  })
 
   it('fifty refreshes of one token over both replicas: Entra is asked once, all get one answer', async () => {
     const tokens = await login(world.url)
