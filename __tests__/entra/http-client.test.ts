@@ -1,12 +1,11 @@
 import { execFile } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
-import { transformSync } from '@swc/core'
 import { generate } from 'selfsigned'
 import { EntraError, UpstreamOutage } from '../../lib/entra/errors.js'
 import { fetchUpstream } from '../../lib/entra/http-client.js'
@@ -140,25 +139,12 @@ describe('fetchUpstream and the token endpoint, in a process of their own', () =
   const folder = join(root, 'build', `entra-process-${process.pid}`)
   const run = promisify(execFile)
 
-  beforeAll(() => {
-    for (const part of ['entra', 'oauth', 'crypto']) {
-      mkdirSync(join(folder, part), { recursive: true })
-      for (const file of readdirSync(join(root, 'lib', part))) {
-        const source = readFileSync(join(root, 'lib', part, file), 'utf8')
-        const options = { jsc: { parser: { syntax: 'typescript' }, target: 'es2022' } } as const
-        writeFileSync(
-          join(folder, part, file.replace('.ts', '.js')),
-          transformSync(source, options).code,
-        )
-      }
-    }
-    writeFileSync(join(folder, 'package.json'), '{"type":"module"}')
-  })
+  beforeAll(() => mkdirSync(folder, { recursive: true }))
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
   async function script(code: string, env: Record<string, string> = {}): Promise<string> {
-    const file = join(folder, `script-${Math.random().toString(36).slice(2)}.js`)
-    writeFileSync(file, code)
+    const file = join(folder, `script-${Math.random().toString(36).slice(2)}.mjs`)
+    writeFileSync(file, code.replaceAll("from './", `from '${root}dist/`))
     const { stdout } = await run(process.execPath, [file], {
       cwd: dirname(file),
       timeout: 15_000,
