@@ -139,7 +139,9 @@ describe('fetchUpstream and the token endpoint, in a process of their own', () =
   const folder = join(root, 'build', `entra-process-${process.pid}`)
   const run = promisify(execFile)
 
-  beforeAll(() => mkdirSync(folder, { recursive: true }))
+  beforeAll(() => {
+    mkdirSync(folder, { recursive: true })
+  })
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
   async function script(code: string, env: Record<string, string> = {}): Promise<string> {
