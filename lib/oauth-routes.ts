@@ -53,7 +53,7 @@ export function oauthRoutes(auth: EntraAuth): Middleware {
     if (isAnswered(res)) return
     const query = new URLSearchParams(question < 0 ? '' : url.slice(question + 1))
     const request = { req, query, arrivedAt: context.now() }
-    runAsync(req, res, next, async (goOn) => {
+    runAsync({ req, res, next }, async (goOn) => {
       try {
         await answer(route, request, res)
       } catch (error) {

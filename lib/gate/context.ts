@@ -21,5 +21,14 @@ export interface GateContext {
   authorizationUri(tid: string): string
   /** @throws TypeError when tokens cannot be exchanged for want of a credential */
   checkExchange(caller: string): void
-  useDirectMode(): { readonly issuer: string; readonly upstreamScopes: readonly string[] }
+  /** @throws TypeError when clients get their tokens from the proxy */
+  directMode(caller: string): DirectMode
+}
+
+/** What clients are told that get their tokens from Entra. */
+export interface DirectMode {
+  /** Entra, as an authorization server. */
+  readonly issuer: string
+  /** The scopes to ask for, as Entra wants them. */
+  readonly upstreamScopes: readonly string[]
 }

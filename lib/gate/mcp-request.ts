@@ -4,13 +4,11 @@
  * in other letters) is refused, because a call that the guard does not see is a call that nobody checks.
  */
 
-import type { ServerResponse } from 'node:http'
 import { isParsed, isPlainUtf8, mediaType, readUtf8 } from '../http/body.js'
 import { checkJson, JsonError, parseJson } from '../http/json-text.js'
 import type { MiddlewareRequest } from '../http/middleware.js'
-import { sendJson } from '../http/respond.js'
-import { isAnswered } from '../http/run-async.js'
 import { OAuthError } from '../oauth/errors.js'
+import type { Refusal } from './refuse.js'
 
 /** Bytes: what the SDK's transports take. Who needs more parses in front of us, with a limit of his own. */
 const bodyLimit = 4 * 1024 * 1024
@@ -57,17 +55,13 @@ function hasBody({ headers }: MiddlewareRequest): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 }
 
-/** Answers in JSON-RPC's own terms, unless somebody has answered, and tells the operator. */
-export function sendMcpRequestError(
-  res: ServerResponse,
+/** Answers in JSON-RPC's own terms, and tells the operator. */
+export function refuseMcpRequest(
+  { report }: { report(error: OAuthError): void },
   { status, rpcCode, message, id }: McpRequestError,
-  report: (error: OAuthError) => void,
-): void {
+): Refusal {
   report(new OAuthError('invalid_request', message, { status }))
-  if (isAnswered(res)) return
-  // Node drops by itself only what nobody has begun to read; the connection is of use again when all is gone.
-  res.req.resume()
-  sendJson(res, status, { jsonrpc: '2.0', error: { code: rpcCode, message }, id })
+  return { status, body: { jsonrpc: '2.0', error: { code: rpcCode, message }, id } }
 }
 
 async function jsonBody(req: MiddlewareRequest): Promise<object> {
