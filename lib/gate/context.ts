@@ -4,7 +4,8 @@ import type { ScopeStrategy } from '../entra/scopes.js'
 import type { Report } from '../http/report.js'
 import type { Resource } from '../oauth/resource.js'
 import type { Exchange } from './downstream-exchange.js'
-import type { VerifiedToken, VerifyToken } from './verified-tokens.js'
+import type { VerifiedToken } from './verified-token.js'
+import type { VerifyToken } from './verified-tokens.js'
 /** See the file's own comment. */
 export interface GateContext {
   readonly resources: readonly [Resource, ...Resource[]]

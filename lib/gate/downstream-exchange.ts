@@ -21,7 +21,7 @@ import {
 import type { User } from '../tokens/records.js'
 import type { RenewAssertion } from './assertion-renewal.js'
 import type { DownstreamAccessToken } from './caller.js'
-import type { VerifiedToken } from './verified-tokens.js'
+import type { VerifiedToken } from './verified-token.js'
 
 /** What is wanted downstream. */
 export interface ExchangeRequest {

@@ -1,10 +1,11 @@
 /** After a 403, a mark that makes the client's next refresh a login: clients of SDK v1 refresh, and get no more scopes. */
+
 import type { Clock } from '../async/clock.js'
 import type { ScopeStrategy } from '../entra/scopes.js'
 import type { Report } from '../http/report.js'
 import type { StepUps } from '../tokens/step-ups.js'
 import type { GateContext } from './context.js'
-import type { VerifiedToken } from './verified-tokens.js'
+import type { VerifiedToken } from './verified-token.js'
 
 /** What marking needs. Without `stepUps` (no `keys`) nothing is marked. */
 export interface StepUpMarksOptions {

@@ -1,4 +1,5 @@
 /** Whether a request may pass the gate: a function of its `Authorization` header, which touches no response. */
+
 import { advertisedScopes } from '../entra/scopes.js'
 import { bearerChallenge } from '../oauth/challenge.js'
 import { OAuthError } from '../oauth/errors.js'
@@ -6,7 +7,7 @@ import type { Resource } from '../oauth/resource.js'
 import { type AuthInfo, type AuthInternals, withInternals } from './caller.js'
 import type { GateContext } from './context.js'
 import { type Refusal, refusalFor, reportRefusal } from './refuse.js'
-import type { VerifiedToken } from './verified-tokens.js'
+import type { VerifiedToken } from './verified-token.js'
 
 /** A gate in front of one resource. */
 export interface Gate {
