@@ -468,7 +468,7 @@ describe('scopeGuard and bodies', () => {
           await post(gate.url + path, writer, body),
           400,
           -32600,
-          'Invalid Request: The body is no JSON-RPC message.',
+          'Invalid Request: The body is not a JSON-RPC message.',
         )
       }
     },

@@ -20,13 +20,13 @@ export interface Downstream {
   readonly tools?: readonly string[]
 }
 
-/** Downstream APIs by the names that tools ask for them by. */
+/** Downstream APIs, by the name under which tools ask for a token. */
 type Apis = Readonly<Record<string, Downstream>>
 
 /**
  * Exchanges the caller's token for tokens of other APIs, so that `downstreamToken(auth, name)` has them at
- * hand. What goes wrong is answered here, in HTTP, where an MCP client can act on it: 401 `insufficient_claims`
- * when Entra wants more of the user, 403 for missing consent and for apps, 503 for an outage.
+ * hand. Failures are answered here, in HTTP, where an MCP client can act on them: 401 `insufficient_claims` when
+ * Entra wants more of the user, 403 for missing consent and for apps, 503 for an outage.
  *
  * @throws TypeError for scopes without an API in front, of two APIs, or without a `credential` in `entraAuth`
  * @see https://learn.microsoft.com/entra/identity-platform/v2-oauth2-on-behalf-of-flow
@@ -54,7 +54,7 @@ export function oboToken(auth: EntraAuth, apis: Apis): Middleware {
 
 const oidcScopes = ['openid', 'profile', 'email', 'offline_access']
 
-/** Entra gives one token for one API (AADSTS28000), and takes a bare name for one of Graph's. */
+/** Entra issues a token for one API (AADSTS28000), and reads a name without an API as one of Graph's. */
 function checkDownstream(name: string, scopes: readonly string[]): void {
   const where = `oboToken: ${name}.scopes`
   if (!Array.isArray(scopes) || scopes.length === 0)
@@ -128,7 +128,7 @@ function challenge(context: GateContext, auth: AuthInfo, error: OAuthError): str
     error_description: error.description,
     claims: claims && Buffer.from(claims).toString('base64'),
     authorization_uri: claims && auth.extra.user && context.authorizationUri(auth.extra.user.tid),
-    // A client of the proxy logs in again for what it has: without this, for the required scopes alone.
+    // A client of the proxy should log in again for all it has, and not for the required scopes alone.
     scope: auth.extra.tokenKind === 'proxy' ? context.challengeScopes(auth.scopes) : undefined,
     resource_metadata: auth.resourceMetadataUrl,
   })

@@ -1,4 +1,4 @@
-/** The gate: a good token becomes `req.auth`, everything else a challenge that tells a client how to get one. */
+/** The gate: a good token becomes `req.auth`, anything else a challenge that tells the client how to get one. */
 import type { EntraAuth } from './entra-auth.js'
 import type { AuthInfo } from './gate/caller.js'
 import type { GateContext } from './gate/context.js'

@@ -20,7 +20,7 @@ export interface AuthInfo {
   resource: URL
   /** Where that endpoint's metadata document is. */
   resourceMetadataUrl: string
-  /** What is Entra's. Read it with {@link userOf}, {@link tokenClaim} and their neighbours. */
+  /** What Entra says about the caller. Read it with {@link userOf}, {@link tokenClaim} and their neighbours. */
   extra: Record<string, unknown> & {
     /** `proxy`: a token of ours. `entra`: one that Entra issued to the caller directly. */
     tokenKind: 'proxy' | 'entra'
@@ -62,10 +62,10 @@ export interface AuthInternals {
   readonly downstream: Readonly<Record<string, readonly string[]>>
 }
 
-/** A symbol and no string: JSON and structured clones pass it by. */
+/** A symbol, so that JSON and structured clones leave it out. */
 const internalsKey = Symbol.for('mcp-entra.internals')
 
-/** Puts the internals into an `extra`: made when somebody asks for them, which most requests do not. */
+/** Puts the internals into an `extra`. They are made when they are read, which most requests never do. */
 export function withInternals<T extends Record<string, unknown>>(
   extra: T,
   internals: () => AuthInternals,

@@ -13,12 +13,12 @@ export interface GateContext {
   readonly scopes: ScopeStrategy
   readonly verify: VerifyToken
   readonly report: Report
-  /** Scopes as a client has to ask for them: ours, or in direct mode Entra's. Without those that are no more. */
+  /** Scopes as a client has to ask for them: our names, or in direct mode Entra's. Scopes that no longer exist are left out. */
   challengeScopes(scopes: readonly string[]): string
   /** Makes the client log in for those of `needed` that its login lacks, if there are any. */
   askForStepUp(verified: VerifiedToken, needed: readonly string[]): Promise<void>
   readonly exchange: Exchange
-  /** Where a client that understands a claims challenge takes it. */
+  /** Where a client that understands claims challenges takes them. */
   authorizationUri(tid: string): string
   /** @throws TypeError when tokens cannot be exchanged for want of a credential */
   checkExchange(caller: string): void
@@ -26,7 +26,7 @@ export interface GateContext {
   directMode(caller: string): DirectMode
 }
 
-/** What clients are told that get their tokens from Entra. */
+/** What clients that get their tokens from Entra need to know. */
 export interface DirectMode {
   /** Entra, as an authorization server. */
   readonly issuer: string

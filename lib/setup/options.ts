@@ -1,5 +1,6 @@
 /** The options of `entraAuth`: what they are, and what is wrong with them if something is. */
 
+import type { Clock } from '../async/clock.js'
 import type { Cloud } from '../entra/clouds.js'
 import type { ClientCredential } from '../entra/credentials.js'
 import type { ScopeStrategy } from '../entra/scopes.js'
@@ -101,8 +102,8 @@ export interface EntraAuthOptions extends ClientOptions {
   readonly shareDownstreamTokens?: boolean
   /** In pino's shape (default: warnings and errors on the console). */
   readonly logger?: Logger
-  /** The clock, in milliseconds since the epoch. */
-  readonly now?: () => number
+  /** For tests. */
+  readonly now?: Clock
 }
 
 export function readBaseUrl(given: unknown): { baseUrl: string; basePath: string } {
