@@ -4,7 +4,7 @@
  * revocation reaches every replica within that second.
  */
 
-import { type ParsedJws, parseJws } from '../crypto/jws.js'
+import { type DecodedJwt, decodeJwt } from '../crypto/decode-jwt.js'
 import type { ScopeStrategy } from '../entra/scopes.js'
 import { type EntraClaims, type EntraVerifier, isAppOnly } from '../entra/verify.js'
 import type { LoginPolicy } from '../login/policy.js'
@@ -100,12 +100,12 @@ export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
 
   /** Throws at once what needs no signature to be refused. */
   const examine = (token: string): Promise<VerifiedToken> => {
-    const jws = token.length <= longestToken ? parseJws(token) : undefined
-    if (!jws)
+    const jwt = token.length <= longestToken ? decodeJwt(token) : undefined
+    if (!jwt)
       throw new OAuthError('invalid_token', 'The access token is not one this server knows.')
-    return proxy?.accessTokens.claimsToBeOurs(jws)
-      ? proxy.accessTokens.verify(jws).then((claims) => own(proxy, token, claims))
-      : options.verifier.accessToken(jws).then((claims) => entras(token, claims))
+    return proxy?.accessTokens.claimsToBeOurs(jwt)
+      ? proxy.accessTokens.verify(jwt).then((claims) => own(proxy, token, claims))
+      : options.verifier.accessToken(jwt).then((claims) => entras(token, claims))
   }
 
   /** One of ours: held against its grant in the store. */
@@ -238,7 +238,7 @@ function ownEntry(token: AccessTokenClaims, record: VaultRecord<Grant>) {
 /** What a token of ours owes to its grant. */
 function ofGrant(grant: Grant) {
   const { accessToken } = grant.upstream
-  const claims = (parseJws(accessToken) as ParsedJws).claims as EntraClaims
+  const claims = (decodeJwt(accessToken) as DecodedJwt).claims as EntraClaims
   return { user: grant.user, claims, assertion: accessToken, grant }
 }
 

@@ -19,7 +19,7 @@ export interface Renewal {
   /** Gets new tokens from Entra. Rejects when Entra says no or says nothing: then nothing has changed. */
   renew(grant: Grant): Promise<Grant>
   /** Makes the answer that every caller gets. */
-  answer(sid: string, grant: Grant, refreshToken: string): TokenAnswer
+  answer(sid: string, grant: Grant, refreshToken: string): Promise<TokenAnswer>
 }
 
 /** How a rotation went. */
@@ -75,7 +75,7 @@ export function refreshTokens(
     const renewed = await renewal.renew(before)
     // A store that lost its last writes may know an earlier generation than the client does.
     const grant = { ...renewed, generation: generation + 1, renewedAt: Math.floor(now() / 1000) }
-    const answer = renewal.answer(sid, grant, issue(sid, grant.generation))
+    const answer = await renewal.answer(sid, grant, issue(sid, grant.generation))
     // In this order a crash at any point leaves the client with a token that works: until the grant is written the
     // old one does, and from then on its repeated answer does.
     if (lifetimes.refreshGrace > 0) await answers.write(token, answer, lifetimes.refreshGrace)
