@@ -61,7 +61,7 @@ export function refreshTokens(
 
   /** A token that has been used: the same answer again, or the end of the grant. */
   const again = async ({ token, sid }: RefreshToken): Promise<Rotation> => {
-    const answer = lifetimes.refreshGrace > 0 ? (await answers.read(token))?.value : undefined
+    const answer = lifetimes.refreshGrace > 0 ? (await answers.get(token))?.value : undefined
     if (answer) return { outcome: 'repeated', answer }
     await grants.revoke(sid)
     return { outcome: 'reused' }
@@ -78,7 +78,7 @@ export function refreshTokens(
     const answer = renewal.answer(sid, grant, issue(sid, grant.generation))
     // In this order a crash at any point leaves the client with a token that works: until the grant is written the
     // old one does, and from then on its repeated answer does.
-    if (lifetimes.refreshGrace > 0) await answers.write(token, answer, lifetimes.refreshGrace)
+    if (lifetimes.refreshGrace > 0) await answers.set(token, answer, lifetimes.refreshGrace)
     return (await grants.keep(sid, grant)) ? { outcome: 'rotated', answer } : { outcome: 'gone' }
   }
 
