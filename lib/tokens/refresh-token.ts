@@ -7,6 +7,7 @@
  * earlier one has been used: reuse is detected for the life of the grant, and a rotation leaves nothing in the store
  * beyond the grace.
  */
+import { singleFlight } from '../async/single-flight.js'
 import type { KeyRing } from '../crypto/key-ring.js'
 import { openJson, sealJson } from '../crypto/sealing.js'
 import type { Vault } from '../storage/vault.js'
@@ -55,7 +56,7 @@ export function refreshTokens(
   now: () => number,
 ): RefreshTokens {
   const answers = vault.shelf<TokenAnswer>('refresh-answer')
-  const inFlight = new Map<string, Promise<Rotation>>()
+  const flights = singleFlight<Rotation>()
 
   const issue = (sid: string, generation: number) => sealJson(ring, seal, [sid, generation])
 
@@ -94,12 +95,8 @@ export function refreshTokens(
       return content && { token, sid: content[0], generation: content[1] }
     },
     async rotate(presented: RefreshToken, grant: Grant, renewal: Renewal) {
-      const { token } = presented
-      const running = lifetimes.refreshGrace > 0 ? inFlight.get(token) : undefined
-      if (running) return running
-      const rotation = rotateOnce(presented, grant, renewal).finally(() => inFlight.delete(token))
-      inFlight.set(token, rotation)
-      return rotation
+      const rotation = () => rotateOnce(presented, grant, renewal)
+      return lifetimes.refreshGrace > 0 ? flights.run(presented.token, rotation) : rotation()
     },
   })
 }
