@@ -62,7 +62,7 @@ export function clientAssertions(options: ClientAssertionsOptions): ClientAssert
       checkAudience(claims, audiences)
       const { jti, remaining } = checkLife(claims, Math.floor(now() / 1000))
       // Only now, for whoever cannot sign must not write to the store.
-      if (!(await used.claim(`${client.id}\0${jti}`, true, remaining + skew))) {
+      if (!(await used.add(`${client.id}\0${jti}`, true, remaining + skew))) {
         throw refused('has been used before')
       }
     },
