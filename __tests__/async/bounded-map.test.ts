@@ -1,4 +1,3 @@
-/** A cache bounded by the bytes in it. */
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import { boundedMap, jsonBytes } from '../../lib/async/bounded-map.js'
@@ -38,6 +37,32 @@ describe('a bounded map', () => {
     expect(map.get('first')).toBeUndefined()
   })
 
+  it('is bounded by its number of entries where that is what was asked for', () => {
+    const map = boundedMap<string>({ maxEntries: 2 })
+    map.set('a', 'one')
+    map.set('b', 'two')
+    map.get('a')
+    map.set('c', 'x'.repeat(10_000))
+    expect([map.get('a'), map.get('b'), map.size, map.bytes]).toEqual(['one', undefined, 2, 0])
+  })
+
+  it('keeps to both bounds when it has two', () => {
+    const map = boundedMap<number>({ maxEntries: 3, maxBytes: 3000, sizeOf: (size) => size })
+    for (const key of ['a', 'b', 'c', 'd']) map.set(key, 10)
+    expect([...map].map(([key]) => key)).toEqual(['b', 'c', 'd'])
+    map.set('e', 2500)
+    expect([...map]).toEqual([['e', 2500]])
+  })
+
+  it('lists its entries, the least recently used one first, while they are deleted', () => {
+    const map = boundedMap<number>({ maxEntries: 10 })
+    for (const key of ['a', 'b', 'c', 'd']) map.set(key, 1)
+    map.get('a')
+    const seen = [...map].map(([key]) => key)
+    for (const [key] of map) map.delete(key)
+    expect([seen, map.size]).toEqual([['b', 'c', 'd', 'a'], 0])
+  })
+
   it('never holds more than it may, and its count comes back to nothing', () => {
     const step = fc.record({ key: fc.constantFrom('a', 'b', 'c', 'd'), size: fc.nat(3000) })
     fc.assert(
@@ -48,7 +73,7 @@ describe('a bounded map', () => {
           expect(map.bytes).toBeLessThanOrEqual(4000)
         }
         for (const key of ['a', 'b', 'c', 'd', 'd']) map.delete(key)
-        expect(map.bytes).toBe(0)
+        expect([map.bytes, map.size]).toEqual([0, 0])
       }),
     )
   })

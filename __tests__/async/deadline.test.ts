@@ -25,7 +25,16 @@ describe('withinDeadline', () => {
     expect(jest.getTimerCount()).toBe(0)
   })
 
-  it('rejects with the given error when the time is over, and tells the work', async () => {
+  it('rejects when the work throws before it returns a promise, and leaves no timer behind', async () => {
+    const error = new Error('thrown at once')
+    const work = () => {
+      throw error
+    }
+    await expect(withinDeadline(1, late, work)).rejects.toBe(error)
+    expect(jest.getTimerCount()).toBe(0)
+  })
+
+  it('rejects with the given error when the time is over, and aborts the work', async () => {
     let signal: AbortSignal | undefined
     const outcome = withinDeadline(2, late, (given) => {
       signal = given

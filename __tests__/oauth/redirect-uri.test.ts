@@ -2,7 +2,6 @@ import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import {
   checkRedirectUri,
-  isLoopbackHost,
   knownCustomSchemes,
   matchesRegistration,
   staysOnDevice,
@@ -316,34 +315,6 @@ describe('a requested redirect URI', () => {
       })
     return splits(requested).some((one) => splits(registered).includes(one))
   }
-})
-
-describe('a loopback host', () => {
-  it.each([
-    'localhost',
-    'LocalHost',
-    'localhost.',
-    'app.localhost',
-    '127.0.0.1',
-    '127.255.1.2',
-    '[::1]',
-  ])('is %s', (host) => {
-    expect(isLoopbackHost(host)).toBe(true)
-  })
-
-  it.each([
-    '',
-    'local',
-    'localhost.com',
-    'xlocalhost',
-    '127.0.0.1.nip.io',
-    '127.1',
-    '1127.0.0.1',
-    '[::2]',
-    '0.0.0.0',
-  ])('is not %j', (host) => {
-    expect(isLoopbackHost(host)).toBe(false)
-  })
 })
 
 describe('a redirect URI', () => {

@@ -41,33 +41,43 @@ describe('the vault', () => {
     const shelf = vault(memoryStorage(), ring).shelf<unknown>('thing')
     await fc.assert(
       fc.asyncProperty(fc.string(), fc.jsonValue(), async (name, value) => {
-        await shelf.write(name, value, 60)
-        expect((await shelf.read(name))?.value).toEqual(JSON.parse(JSON.stringify(value)))
+        await shelf.set(name, value, 60)
+        expect((await shelf.get(name))?.value).toEqual(JSON.parse(JSON.stringify(value)))
       }),
     )
   })
 
   it('has nothing under a name that was never written', async () => {
     const shelf = vault(memoryStorage(), ring).shelf('thing')
-    expect(await shelf.read(secret)).toBeUndefined()
+    expect(await shelf.get(secret)).toBeUndefined()
     expect(await shelf.take(secret)).toBeUndefined()
   })
 
-  it('lets one caller claim and one caller take', async () => {
+  it('knows whether a record is there, even one it has no key to read', async () => {
+    const storage = memoryStorage()
+    const shelf = vault(storage, ring).shelf('thing')
+    const foreign = vault(storage, keyRing(['another-operator-secret-of-tests'])).shelf('thing')
+    expect(await shelf.has(secret)).toBe(false)
+    await foreign.set(secret, true, 60)
+    expect(await shelf.get(secret)).toBeUndefined()
+    expect([await shelf.has(secret), await foreign.has(secret)]).toEqual([true, true])
+    await shelf.take(secret)
+    expect(await shelf.has(secret)).toBe(false)
+  })
+
+  it('lets one caller add and one caller take', async () => {
     const shelf = vault(memoryStorage(), ring).shelf<number>('thing')
-    const claims = await Promise.all(
-      Array.from({ length: 20 }, (_, n) => shelf.claim(secret, n, 60)),
-    )
-    expect(claims.filter(Boolean)).toHaveLength(1)
-    const winner = claims.indexOf(true)
+    const added = await Promise.all(Array.from({ length: 20 }, (_, n) => shelf.add(secret, n, 60)))
+    expect(added.filter(Boolean)).toHaveLength(1)
+    const winner = added.indexOf(true)
     const taken = await Promise.all(Array.from({ length: 20 }, () => shelf.take(secret)))
     expect(taken.filter((value) => value !== undefined)).toEqual([winner])
-    expect(await shelf.read(secret)).toBeUndefined()
+    expect(await shelf.get(secret)).toBeUndefined()
   })
 
   it('names a record by its kind and a hash, at most 128 characters of ASCII', async () => {
     const { storage, content } = openStorage()
-    await vault(storage, ring).shelf('refresh-answer').write(secret, 1, 60)
+    await vault(storage, ring).shelf('refresh-answer').set(secret, 1, 60)
     expect([...content.keys()]).toEqual([`refresh-answer:${sha256(`refresh-answer\0${secret}`)}`])
     expect([...content.keys()].join()).toMatch(/^[\x21-\x7e]{1,128}$/)
   })
@@ -76,8 +86,8 @@ describe('the vault', () => {
     const { storage, content } = openStorage()
     const shelf = vault(storage, ring).shelf<object>('grant')
     const value = { username: 'alice@contoso.com', accessToken: 'token-of-entra' }
-    await shelf.write(secret, value, 60)
-    await shelf.claim(`${secret}2`, value, 60)
+    await shelf.set(secret, value, 60)
+    await shelf.add(`${secret}2`, value, 60)
     // As it is, as hex, and as base64 at any of its three alignments.
     const forms = (text: string) => [
       text,
@@ -96,7 +106,7 @@ describe('the vault', () => {
 
   it('does not open with the key ring alone: the secret of the holder is needed', async () => {
     const { storage, content } = openStorage()
-    await vault(storage, ring).shelf('grant').write(secret, 1, 60)
+    await vault(storage, ring).shelf('grant').set(secret, 1, 60)
     const [[name, box] = ['', new Uint8Array()]] = content
     const purpose = 'vault grant'
     expect(open(ring, { purpose, boundTo: name }, box)).toBeUndefined()
@@ -107,78 +117,78 @@ describe('the vault', () => {
 
   it('does not open with the secret alone: a key of the ring is needed', async () => {
     const storage = memoryStorage()
-    await vault(storage, ring).shelf('grant').write(secret, 1, 60)
+    await vault(storage, ring).shelf('grant').set(secret, 1, 60)
     const foreign = vault(storage, keyRing(['another-operator-secret-of-tests'])).shelf('grant')
-    expect(await foreign.read(secret)).toBeUndefined()
+    expect(await foreign.get(secret)).toBeUndefined()
   })
 
   it('opens what an older key of the ring sealed', async () => {
     const storage = memoryStorage()
-    await vault(storage, ring).shelf('grant').write(secret, 'still here', 60)
+    await vault(storage, ring).shelf('grant').set(secret, 'still here', 60)
     const rotated = keyRing([
       'a-new-operator-secret-of-the-tests',
       'operator-secret-of-these-tests-01',
     ])
-    expect((await vault(storage, rotated).shelf('grant').read(secret))?.value).toBe('still here')
+    expect((await vault(storage, rotated).shelf('grant').get(secret))?.value).toBe('still here')
   })
 
   it('does not open a record that was moved to another name or another kind', async () => {
     const { storage, content } = openStorage()
     const shelf = vault(storage, ring).shelf<string>('grant')
-    await shelf.write('mine', 'mine', 60)
-    await shelf.write('yours', 'yours', 60)
+    await shelf.set('mine', 'mine', 60)
+    await shelf.set('yours', 'yours', 60)
     const [mine = '', yours = ''] = content.keys()
     content.set(mine, content.get(yours) ?? new Uint8Array())
     content.set(`code:${sha256('code\0yours')}`, content.get(yours) ?? new Uint8Array())
-    expect(await shelf.read('mine')).toBeUndefined()
-    expect(await vault(storage, ring).shelf('code').read('yours')).toBeUndefined()
-    expect((await shelf.read('yours'))?.value).toBe('yours')
+    expect(await shelf.get('mine')).toBeUndefined()
+    expect(await vault(storage, ring).shelf('code').get('yours')).toBeUndefined()
+    expect((await shelf.get('yours'))?.value).toBe('yours')
   })
 
   it('has nothing to say about a record that was tampered with', async () => {
     const { storage, content } = openStorage()
     const shelf = vault(storage, ring).shelf('grant')
-    await shelf.write(secret, 1, 60)
+    await shelf.set(secret, 1, 60)
     for (const [key, box] of content) content.set(key, box.with(30, (box[30] ?? 0) ^ 1))
-    expect(await shelf.read(secret)).toBeUndefined()
+    expect(await shelf.get(secret)).toBeUndefined()
     expect(await shelf.take(secret)).toBeUndefined()
   })
 
   it('keeps the kinds apart though the secret is the same', async () => {
     const { shelf } = vault(memoryStorage(), ring)
-    await shelf('refresh').write(secret, 'refresh', 60)
-    await shelf('refresh-answer').write(secret, 'answer', 60)
-    expect((await shelf('refresh').read(secret))?.value).toBe('refresh')
-    expect((await shelf('refresh-answer').read(secret))?.value).toBe('answer')
+    await shelf('refresh').set(secret, 'refresh', 60)
+    await shelf('refresh-answer').set(secret, 'answer', 60)
+    expect((await shelf('refresh').get(secret))?.value).toBe('refresh')
+    expect((await shelf('refresh-answer').get(secret))?.value).toBe('answer')
   })
 
   it('asks for whole seconds, at least one', async () => {
     const { storage, lifetimes } = openStorage()
     const shelf = vault(storage, ring).shelf('thing')
-    for (const seconds of [-5, 0, 0.2, 1, 1.2, 60]) await shelf.write(secret, 1, seconds)
-    await shelf.claim('other', 1, 0.5)
+    for (const seconds of [-5, 0, 0.2, 1, 1.2, 60]) await shelf.set(secret, 1, seconds)
+    await shelf.add('other', 1, 0.5)
     expect(lifetimes).toEqual([1, 1, 1, 1, 2, 60, 1])
   })
 })
 
-describe('reading a record again', () => {
+describe('getting a record again', () => {
   it('gives the same object while the bytes are the same', async () => {
     const shelf = vault(memoryStorage(), ring).shelf<object>('grant')
-    await shelf.write(secret, { a: 1 }, 60)
-    const known = await shelf.read(secret)
+    await shelf.set(secret, { a: 1 }, 60)
+    const known = await shelf.get(secret)
     if (!known) throw new Error('nothing read')
-    expect(await shelf.reread(secret, known)).toBe(known)
+    expect(await shelf.getAgain(secret, known)).toBe(known)
   })
 
   it('gives the new value when it was written in the meantime, and nothing when it is gone', async () => {
     const shelf = vault(memoryStorage(), ring).shelf<object>('grant')
-    await shelf.write(secret, { a: 1 }, 60)
-    const known = await shelf.read(secret)
+    await shelf.set(secret, { a: 1 }, 60)
+    const known = await shelf.get(secret)
     if (!known) throw new Error('nothing read')
-    await shelf.write(secret, { a: 2 }, 60)
-    expect((await shelf.reread(secret, known))?.value).toEqual({ a: 2 })
+    await shelf.set(secret, { a: 2 }, 60)
+    expect((await shelf.getAgain(secret, known))?.value).toEqual({ a: 2 })
     await shelf.take(secret)
-    expect(await shelf.reread(secret, known)).toBeUndefined()
+    expect(await shelf.getAgain(secret, known)).toBeUndefined()
   })
 })
 
@@ -198,10 +208,11 @@ describe('a store that fails', () => {
       'grant',
     )
     const outcomes = [
-      shelf.read(secret),
-      shelf.reread(secret, record),
-      shelf.write(secret, 1, 60),
-      shelf.claim(secret, 1, 60),
+      shelf.get(secret),
+      shelf.getAgain(secret, record),
+      shelf.has(secret),
+      shelf.set(secret, 1, 60),
+      shelf.add(secret, 1, 60),
       shelf.take(secret),
     ]
     for (const outcome of await Promise.allSettled(outcomes)) {

@@ -1,6 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals'
+import { type KeyRing, keyRing } from '../../lib/crypto/key-ring.js'
 import { OAuthError } from '../../lib/oauth/errors.js'
 import type { Storage } from '../../lib/storage/storage.js'
+import { vault } from '../../lib/storage/vault.js'
+import { grants as grantsIn } from '../../lib/tokens/grants.js'
+import { lifetimes } from '../../lib/tokens/lifetimes.js'
 import {
   around,
   fakeEntra,
@@ -113,6 +117,25 @@ describe('a revoked grant', () => {
       expect(await present(late, token, fakeEntra())).toEqual({ outcome: 'gone' })
     }
   })
+})
+
+describe('a revocation by a server with other keys', () => {
+  it('counts on a server that has no key to read its mark: a grant and a token alike', async () => {
+    const { replica, storage } = world()
+    const { grants } = replica()
+    const [one, other] = [await login(replica()), await login(replica())]
+    const foreign = grantsUnder(keyRing(['another-operator-secret-of-tests']), storage)
+    await foreign.revoke(one.sid)
+    expect(await grants.read(one.sid)).toBeUndefined()
+    expect(await grants.keep(one.sid, loginGrant)).toBe(false)
+    await foreign.revokeToken(other.sid, 'jti-1', start / 1000 + 100)
+    expect(await grants.isTokenRevoked(other.sid, 'jti-1')).toBe(true)
+    expect(await grants.isTokenRevoked(other.sid, 'jti-2')).toBe(false)
+  })
+
+  function grantsUnder(ring: KeyRing, storage: Storage) {
+    return grantsIn(vault(storage, ring), lifetimes(), () => start)
+  }
 })
 
 describe('a revoked access token', () => {

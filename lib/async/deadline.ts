@@ -1,4 +1,4 @@
-/** Deadlines: work that nobody waits for any longer than agreed, whatever it is still hoping for. */
+/** Deadlines: an upper bound on how long anyone waits for work, even when the work itself has no timeout. */
 
 /** A point in time by which everything has to be done. */
 export interface Deadline {
@@ -13,26 +13,29 @@ export function deadlineIn(seconds: number): Deadline {
 }
 
 /**
- * Settles as the work does, or rejects when it has not settled within so many seconds; the signal is then aborted.
- * Work that cannot be aborted goes on, and what comes of it goes nowhere.
+ * Settles as the work does, or rejects and aborts the signal when the work has not settled within so many seconds.
+ * Work that cannot be aborted goes on, and its result is ignored.
  *
  * @param late makes the error for work that took too long
  */
-export function withinDeadline<T>(
+export async function withinDeadline<T>(
   seconds: number,
   late: () => Error,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const controller = new AbortController()
-  return new Promise((resolve, reject) => {
+  let timer: NodeJS.Timeout | undefined
+  const timeout = new Promise<never>((_resolve, reject) => {
     const giveUp = () => {
       reject(late())
       controller.abort()
     }
-    // Where the process itself was busy, the answer may lie in the socket: let it be read before giving up.
-    const timer = setTimeout(() => setImmediate(() => setImmediate(giveUp)), seconds * 1000)
-    work(controller.signal)
-      .then(resolve, reject)
-      .finally(() => clearTimeout(timer))
+    // When the process itself was busy, the answer may already be in the socket: read it before giving up.
+    timer = setTimeout(() => setImmediate(() => setImmediate(giveUp)), seconds * 1000)
   })
+  try {
+    return await Promise.race([work(controller.signal), timeout])
+  } finally {
+    clearTimeout(timer)
+  }
 }

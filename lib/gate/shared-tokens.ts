@@ -11,14 +11,14 @@ export function sharedTokens(vault: Vault, failed: (error: unknown) => void): Sh
   return Object.freeze({
     async read(secret: string) {
       try {
-        return (await shelf.read(secret))?.value
+        return (await shelf.get(secret))?.value
       } catch (error) {
         failed(error)
         return undefined
       }
     },
     async write(secret: string, token: SharedToken, ttlSeconds: number) {
-      await shelf.write(secret, token, ttlSeconds).catch(failed)
+      await shelf.set(secret, token, ttlSeconds).catch(failed)
     },
   })
 }

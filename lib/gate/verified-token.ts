@@ -1,5 +1,5 @@
 /** A verified token, whichever kind it is: one of ours with the grant behind it, or one of Entra's own. */
-import { type ParsedJws, parseJws } from '../crypto/jws.js'
+import { type DecodedJwt, decodeJwt } from '../crypto/decode-jwt.js'
 import type { ScopeStrategy } from '../entra/scopes.js'
 import { type EntraClaims, isAppOnly } from '../entra/verify.js'
 import { userFromClaims } from '../login/user.js'
@@ -43,7 +43,7 @@ export function proxyToken(claims: AccessTokenClaims, grant: Grant): VerifiedTok
 /** What a token of ours takes from its grant: it changes when the grant is refreshed. */
 export function fromGrant(grant: Grant) {
   const { accessToken } = grant.upstream
-  const claims = (parseJws(accessToken) as ParsedJws).claims as EntraClaims
+  const claims = (decodeJwt(accessToken) as DecodedJwt).claims as EntraClaims
   return { user: grant.user, claims, assertion: accessToken, grant }
 }
 

@@ -5,7 +5,7 @@
  */
 import type { Clock } from '../async/clock.js'
 import { singleFlight } from '../async/single-flight.js'
-import { parseJws } from '../crypto/jws.js'
+import { decodeJwt } from '../crypto/decode-jwt.js'
 import type { ScopeStrategy } from '../entra/scopes.js'
 import type { EntraClaims, EntraVerifier } from '../entra/verify.js'
 import { isPolicyRefusal, type LoginPolicy, recheckPolicy } from '../login/policy.js'
@@ -90,12 +90,12 @@ export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
   }
 
   const examine = async (token: string): Promise<VerifiedToken> => {
-    const jws = token.length <= longestToken ? parseJws(token) : undefined
-    if (!jws)
+    const jwt = token.length <= longestToken ? decodeJwt(token) : undefined
+    if (!jwt)
       throw new OAuthError('invalid_token', 'The access token is not one this server knows.')
-    return proxy?.accessTokens.claimsToBeOurs(jws)
-      ? admitOwn(proxy, token, await proxy.accessTokens.verify(jws))
-      : admitEntras(token, await options.verifier.accessToken(jws))
+    return proxy?.accessTokens.claimsToBeOurs(jwt)
+      ? admitOwn(proxy, token, await proxy.accessTokens.verify(jwt))
+      : admitEntras(token, await options.verifier.accessToken(jwt))
   }
 
   /** A token of ours is as good as its grant. */

@@ -4,6 +4,7 @@
  * but that it is gone, or that it is now another: a host that turns us away for an hour must end no logins.
  */
 import { boundedMap, textBytes } from '../async/bounded-map.js'
+import { singleFlight } from '../async/single-flight.js'
 import { FetchFailure, type SafeFetch, type SafeResponse } from './safe-fetch.js'
 
 /** How a document is asked for. */
@@ -89,7 +90,7 @@ export function cachedDocuments<T>(options: CachedDocumentsOptions<T>): CachedDo
     maxBytes: failuresBytes,
     sizeOf: ({ error }) => errorBytes + 3 * textBytes(String(error)),
   })
-  const flights = new Map<string, Promise<T>>()
+  const flights = singleFlight<T>()
 
   async function load(url: string, sender: string | undefined): Promise<T> {
     const known = lastGood(url)
@@ -109,12 +110,10 @@ export function cachedDocuments<T>(options: CachedDocumentsOptions<T>): CachedDo
   }
 
   /** One fetch for all who wait, and none at all in the pause after a failure. */
-  function fetched(url: string, sender: string | undefined): Promise<T> {
+  function fetchDocument(url: string, sender: string | undefined): Promise<T> {
     const failure = failures.get(url)
     if (failure && monotonic() < failure.until) return Promise.reject(failure.error)
-    const flight = flights.get(url) ?? load(url, sender).finally(() => flights.delete(url))
-    flights.set(url, flight)
-    return flight
+    return flights.run(url, () => load(url, sender))
   }
 
   function lastGood(url: string): Entry<T> | undefined {
@@ -128,7 +127,7 @@ export function cachedDocuments<T>(options: CachedDocumentsOptions<T>): CachedDo
       const good = Math.min(entry?.policy.fresh ?? 0, olderThan ?? longest)
       if (entry && monotonic() - entry.fetchedAt < good) return entry.value
       try {
-        return await fetched(url, sender)
+        return await fetchDocument(url, sender)
       } catch (error) {
         if (!entry || !(error instanceof FetchFailure) || endsDocument(error)) throw error
         if (entry.policy.staleIfError && olderThan === undefined) return entry.value

@@ -25,9 +25,8 @@ export interface FetchLimits {
 
 /** A place for one fetch. */
 export interface FetchSlot {
-  /** Told when the fetch has to end: by `abort` of whoever has the slot, or because another needs the place. */
+  /** Aborted when the fetch has to end because another one needs the place. */
   readonly signal: AbortSignal
-  abort(reason: Error): void
   /** Gives the place back. */
   leave(): void
 }
@@ -58,7 +57,6 @@ export function fetchSlots(
       running.add(own)
       return {
         signal: controller.signal,
-        abort: (reason: Error) => controller.abort(reason),
         leave: () => void running.delete(own),
       }
     },

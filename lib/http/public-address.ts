@@ -67,13 +67,6 @@ export function isPublicAddress(address: string): boolean {
   return family === 6 && !address.includes('%') && isPublicV6(v6Bits(address))
 }
 
-/** Whether the address is this machine itself: 127.0.0.0/8 or ::1. */
-export function isLoopbackAddress(address: string): boolean {
-  const family = isIP(address)
-  if (family === 4) return v4Bits(address) >> 24n === 127n
-  return family === 6 && !address.includes('%') && v6Bits(address) === 1n
-}
-
 function isPublicV4(bits: bigint): boolean {
   return !specialV4.some((special) => contains(special, bits, 32))
 }

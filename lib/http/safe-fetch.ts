@@ -7,10 +7,11 @@ import { Resolver } from 'node:dns/promises'
 import { isIP, type LookupFunction } from 'node:net'
 import { Client, type Dispatcher, ProxyAgent } from 'undici'
 import { boundedMap } from '../async/bounded-map.js'
+import { withinDeadline } from '../async/deadline.js'
 import { monotonicNow } from '../async/monotonic-now.js'
-import { isLoopbackHost } from '../oauth/redirect-uri.js'
+import { isLoopbackAddress, isLoopbackHost } from '../oauth/loopback.js'
 import { type FetchLimits, type FetchSlot, fetchSlots } from './fetch-slots.js'
-import { isLoopbackAddress, isPublicAddress } from './public-address.js'
+import { isPublicAddress } from './public-address.js'
 
 /**
  * Why there is nothing. `gone`: its host says that there is none. `refused`: it will not change by asking again
@@ -109,9 +110,7 @@ export function safeFetch(options: SafeFetchOptions = {}, monotonic = monotonicN
     const slots = seen !== undefined && monotonic() - seen < knownFor ? reserved : open
     const slot = slots.enter({ host, sender: request.sender ?? '' })
     try {
-      const answer = await withinDeadline(slot, request.timeout, (signal) =>
-        fetchOnce(url, request, options, signal),
-      )
+      const answer = await fetchInSlot(url, request, options, slot)
       answeredAt.set(host, monotonic())
       return answer
     } catch (error) {
@@ -124,23 +123,27 @@ export function safeFetch(options: SafeFetchOptions = {}, monotonic = monotonicN
   }
 }
 
-/** The deadline holds for what cannot be aborted, too. */
-async function withinDeadline<T>(
+/** One fetch, given up when it gives way to another one or its time is over, even where it cannot be aborted. */
+function fetchInSlot(
+  url: URL,
+  request: SafeRequest,
+  options: SafeFetchOptions,
   slot: FetchSlot,
-  seconds: number,
-  operation: (signal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  const { signal } = slot
-  const late = () => slot.abort(new FetchFailure('outage', `no answer within ${seconds} seconds`))
-  const timer = setTimeout(late, seconds * 1000)
-  const aborted = new Promise<never>((_, reject) => {
+): Promise<SafeResponse> {
+  const { timeout } = request
+  const late = () => new FetchFailure('outage', `no answer within ${timeout} seconds`)
+  return withinDeadline(timeout, late, (signal) =>
+    Promise.race([
+      fetchOnce(url, request, options, AbortSignal.any([signal, slot.signal])),
+      rejectWhenAborted(slot.signal),
+    ]),
+  )
+}
+
+function rejectWhenAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason), { once: true })
   })
-  try {
-    return await Promise.race([operation(signal), aborted])
-  } finally {
-    clearTimeout(timer)
-  }
 }
 
 async function fetchOnce(

@@ -1,5 +1,6 @@
 /** Redirect URIs: which may be registered, which match a registration, and how parameters are added. */
 import { OAuthError } from './errors.js'
+import { isLoopbackHost } from './loopback.js'
 
 /** @see OpenID Connect Dynamic Client Registration 1.0, section 2 */
 export type ApplicationType = 'native' | 'web'
@@ -84,17 +85,6 @@ function withoutLoopbackPort(uri: string): string | undefined {
   )
   if (!parts || Number(parts[2] ?? 0) > 65535) return undefined
   return `${parts[1]}${parts[3]}`
-}
-
-/** localhost and its subdomains, 127.0.0.0/8 and ::1. @see RFC 8252 section 7.3, RFC 6761 section 6.3 */
-export function isLoopbackHost(hostname: string): boolean {
-  const host = hostname.toLowerCase().replace(/\.$/, '')
-  return (
-    host === 'localhost' ||
-    host.endsWith('.localhost') ||
-    host === '[::1]' ||
-    /^127(?:\.\d{1,3}){3}$/.test(host)
-  )
 }
 
 /**

@@ -1,7 +1,8 @@
 /** The consent page: who asks, where the answer goes, what it will be allowed to do. */
 
 import type { ScopeStrategy } from '../entra/scopes.js'
-import { isLoopbackHost, staysOnDevice } from '../oauth/redirect-uri.js'
+import { isLoopbackHost } from '../oauth/loopback.js'
+import { staysOnDevice } from '../oauth/redirect-uri.js'
 import type { Client } from '../tokens/clients.js'
 import type { AuthorizationRequest } from './authorization-request.js'
 import type { ProxyContext } from './context.js'

@@ -1,4 +1,4 @@
-/** Deadlines and errors of the Redis store. An error names the operation and the reason, never a key or a value. */
+/** Errors of the Redis store. An error names the operation and the reason, never a key or a value. */
 
 /** An operation that had no answer within its deadline. */
 export class Late extends Error {
@@ -8,21 +8,6 @@ export class Late extends Error {
 /** A reason in our own words, safe to be logged. */
 export class Offline extends Error {
   override readonly name = 'Offline'
-}
-
-/**
- * Settles as `start()` does, or rejects with {@link Late} after so many milliseconds: a command that has been
- * sent honours no timeout of the client's (its answer may still come, and goes nowhere).
- */
-export function withinDeadline<T>(milliseconds: number, start: () => Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const late = () => reject(new Late(`no answer within ${milliseconds / 1000} s`))
-    // Where the process itself was busy, the answer may lie in the socket: let it be read before giving up.
-    const timer = setTimeout(() => setImmediate(() => setImmediate(late)), milliseconds)
-    start()
-      .then(resolve, reject)
-      .finally(() => clearTimeout(timer))
-  })
 }
 
 /** What to do about refusals of the server that will not go away by themselves. */

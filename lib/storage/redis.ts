@@ -1,7 +1,8 @@
 /** `mcp-entra/redis`: logins in Redis, shared by any number of replicas, on the `redis` package (v5 and v6). */
+import { withinDeadline } from '../async/deadline.js'
 import { warnOfEviction } from './redis-advice.js'
 import { type ClientSource, givenClient, ownClient, type RedisClient } from './redis-client.js'
-import { Late, Offline, outage, withinDeadline } from './redis-outage.js'
+import { Late, Offline, outage } from './redis-outage.js'
 import type { Storage } from './storage.js'
 
 export type { RedisClient } from './redis-client.js'
@@ -55,7 +56,7 @@ export function redisStorage(
   checkOptions(prefix, deadline, warn)
   const milliseconds = deadline * 1000
   const source = readSource(connection, milliseconds)
-  const run = runner(source, milliseconds, warn)
+  const run = runner(source, deadline, warn)
   let getDel = true
 
   return Object.freeze({
@@ -105,15 +106,17 @@ function bytesOf(reply: unknown): Uint8Array | undefined {
   throw new Offline('the client answers with text where Buffers were asked for')
 }
 
-/** Runs an operation within its deadline, and turns whatever goes wrong into an error that says nothing of keys. */
-function runner(source: ClientSource, milliseconds: number, warn: (message: string) => void) {
+/** Runs an operation within its deadline (seconds), and turns every failure into an error that names no key. */
+function runner(source: ClientSource, deadline: number, warn: (message: string) => void) {
+  // The timeout of the client ends only commands that are still waiting to be sent.
+  const late = () => new Late(`no answer within ${deadline} s`)
   let advised = false
   return async function run<T>(
     operation: string,
     command: (redis: Awaited<ReturnType<ClientSource['ready']>>) => Promise<T>,
   ): Promise<T> {
     try {
-      const answer = await withinDeadline(milliseconds, async () => command(await source.ready()))
+      const answer = await withinDeadline(deadline, late, async () => command(await source.ready()))
       source.heard()
       if (!advised) {
         advised = true

@@ -49,21 +49,21 @@ export function authorizationCodes(
   return Object.freeze({
     async create(record: CodeRecord) {
       const code = randomSecret()
-      await codes.write(code, record, lifetimes.code)
+      await codes.set(code, record, lifetimes.code)
       return code
     },
     async read(code: string) {
-      return (await codes.read(code))?.value
+      return (await codes.get(code))?.value
     },
     redeem: async (code: string) => (await codes.take(code)) !== undefined,
     bury: (code: string, { sid, client, codeChallenge }: CodeRecord, redeemedAt: number) =>
-      spent.write(
+      spent.set(
         code,
         { sid, client, codeChallenge, redeemedAt },
         Math.min(lifetimes.grant, longestKnown),
       ),
     async revokeIfReplayed(code: string, { client, verifier, arrivedAt }: Replay) {
-      const tombstone = (await spent.read(code))?.value
+      const tombstone = (await spent.get(code))?.value
       if (!tombstone || tombstone.client !== client) return false
       if (!verifierMatches(verifier, tombstone.codeChallenge)) return false
       if (arrivedAt - tombstone.redeemedAt <= retryTime) return false

@@ -55,8 +55,8 @@ export function challenges(vault: Vault): Challenges {
   const name = ({ client, tid, oid }: ChallengedUser) => `${client}\n${tid}\n${oid}`
   return Object.freeze({
     remember: (user: ChallengedUser, challenge: PendingChallenge) =>
-      shelf.write(name(user), challenge, challengeSeconds),
-    read: async (user: ChallengedUser) => (await shelf.read(name(user)))?.value,
+      shelf.set(name(user), challenge, challengeSeconds),
+    read: async (user: ChallengedUser) => (await shelf.get(name(user)))?.value,
     clear: async (user: ChallengedUser) => void (await shelf.take(name(user))),
   })
 }

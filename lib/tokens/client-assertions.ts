@@ -3,7 +3,7 @@
  * the store for as long as they would be good, so that no replica takes one twice.
  */
 import { type CryptoKey, errors, importJWK, type JWTPayload, jwtVerify } from 'jose'
-import { parseJws } from '../crypto/jws.js'
+import { decodeJwt } from '../crypto/decode-jwt.js'
 import {
   type AssertionAlgorithm,
   algorithmOf,
@@ -62,7 +62,7 @@ export function clientAssertions(options: ClientAssertionsOptions): ClientAssert
       checkAudience(claims, audiences)
       const { jti, remaining } = checkLife(claims, Math.floor(now() / 1000))
       // Only now, for whoever cannot sign must not write to the store.
-      if (!(await used.claim(`${client.id}\0${jti}`, true, remaining + skew))) {
+      if (!(await used.add(`${client.id}\0${jti}`, true, remaining + skew))) {
         throw refused('has been used before')
       }
     },
@@ -70,7 +70,7 @@ export function clientAssertions(options: ClientAssertionsOptions): ClientAssert
 }
 
 function readHeader({ metadata }: Client, assertion: string): AssertionHeader {
-  const header = parseJws(assertion)?.header
+  const header = decodeJwt(assertion)?.header
   if (!header) throw refused('is not a signed JWT')
   const { alg, kid, typ = 'JWT' } = header
   const algorithm = assertionAlgorithms.find((known) => known === alg)

@@ -55,16 +55,17 @@ export function grants(vault: Vault, lifetimes: Lifetimes, now: () => number): G
   const remaining = ({ renewedAt, createdAt }: Grant) =>
     Math.min(renewedAt + lifetimes.grant, createdAt + lifetimes.grantMaxAge) - now() / 1000
 
-  const isRevoked = async (sid: string) => (await revokedGrants.read(sid)) !== undefined
+  // A mark that this server has no key to read still counts, hence `has`: when in doubt, refuse.
+  const isRevoked = (sid: string) => revokedGrants.has(sid)
 
   const read = async (sid: string) => {
-    const [record, revoked] = await Promise.all([records.read(sid), isRevoked(sid)])
+    const [record, revoked] = await Promise.all([records.get(sid), isRevoked(sid)])
     return revoked ? undefined : record
   }
 
   const acquire = async (sid: string, owner: string) => {
     let pause = 10
-    for (let waited = 0; !(await locks.claim(sid, owner, lockSeconds)); waited += pause) {
+    for (let waited = 0; !(await locks.add(sid, owner, lockSeconds)); waited += pause) {
       if (waited > patience)
         throw unavailable('The session is busy. Try again shortly.', 'lock held')
       await new Promise((resolve) => setTimeout(resolve, pause))
@@ -73,7 +74,7 @@ export function grants(vault: Vault, lifetimes: Lifetimes, now: () => number): G
   }
 
   const keep = async (sid: string, grant: Grant) => {
-    await records.write(sid, grant, remaining(grant))
+    await records.set(sid, grant, remaining(grant))
     if (!(await isRevoked(sid))) return true
     await records.take(sid)
     return false
@@ -81,9 +82,9 @@ export function grants(vault: Vault, lifetimes: Lifetimes, now: () => number): G
 
   /** Gives the lock back if it is still the owner's. What was somebody else's after all is put back. */
   const giveBack = async (sid: string, owner: string, surely: boolean): Promise<void> => {
-    if (!surely && (await locks.read(sid))?.value !== owner) return
+    if (!surely && (await locks.get(sid))?.value !== owner) return
     const taken = await locks.take(sid)
-    if (taken !== undefined && taken !== owner) await locks.claim(sid, taken, lockSeconds)
+    if (taken !== undefined && taken !== owner) await locks.add(sid, taken, lockSeconds)
   }
 
   /**
@@ -119,19 +120,19 @@ export function grants(vault: Vault, lifetimes: Lifetimes, now: () => number): G
   return Object.freeze({
     async create(grant: Grant) {
       const sid = randomSecret()
-      await records.write(sid, grant, lifetimes.code + 10)
+      await records.set(sid, grant, lifetimes.code + 10)
       return sid
     },
     read,
     async reread(sid: string, known: VaultRecord<Grant>) {
-      const record = await records.reread(sid, known)
+      const record = await records.getAgain(sid, known)
       return record && record !== known && (await isRevoked(sid)) ? undefined : record
     },
     keep,
     exclusively,
     async revoke(sid: string) {
       // No edit under way can write the grant for longer than this.
-      await revokedGrants.write(sid, true, lifetimes.grant)
+      await revokedGrants.set(sid, true, lifetimes.grant)
       const grant = await records.take(sid)
       revocations += 1
       return grant !== undefined
@@ -139,7 +140,7 @@ export function grants(vault: Vault, lifetimes: Lifetimes, now: () => number): G
     async revokeToken(sid: string, jti: string, exp: number) {
       const seconds = exp - now() / 1000
       if (seconds <= 0) return
-      await revokedTokens.write(tokenOf(sid, jti), true, seconds)
+      await revokedTokens.set(tokenOf(sid, jti), true, seconds)
       // Gates look at the marks when a grant has been written, so it is written again, as it is.
       await exclusively(sid, async () => {
         const grant = (await read(sid))?.value
@@ -147,8 +148,7 @@ export function grants(vault: Vault, lifetimes: Lifetimes, now: () => number): G
       })
       revocations += 1
     },
-    isTokenRevoked: async (sid: string, jti: string) =>
-      (await revokedTokens.read(tokenOf(sid, jti))) !== undefined,
+    isTokenRevoked: (sid: string, jti: string) => revokedTokens.has(tokenOf(sid, jti)),
     get revocations() {
       return revocations
     },

@@ -7,6 +7,7 @@
  * earlier one has been used: reuse is detected for the life of the grant, and a rotation leaves nothing in the store
  * beyond the grace.
  */
+import { singleFlight } from '../async/single-flight.js'
 import type { KeyRing } from '../crypto/key-ring.js'
 import { openJson, sealJson } from '../crypto/sealing.js'
 import type { Vault } from '../storage/vault.js'
@@ -19,7 +20,7 @@ export interface Renewal {
   /** Gets new tokens from Entra. Rejects when Entra says no or says nothing: then nothing has changed. */
   renew(grant: Grant): Promise<Grant>
   /** Makes the answer that every caller gets. */
-  answer(sid: string, grant: Grant, refreshToken: string): TokenAnswer
+  answer(sid: string, grant: Grant, refreshToken: string): Promise<TokenAnswer>
 }
 
 /** How a rotation went. */
@@ -55,13 +56,13 @@ export function refreshTokens(
   now: () => number,
 ): RefreshTokens {
   const answers = vault.shelf<TokenAnswer>('refresh-answer')
-  const inFlight = new Map<string, Promise<Rotation>>()
+  const flights = singleFlight<Rotation>()
 
   const issue = (sid: string, generation: number) => sealJson(ring, seal, [sid, generation])
 
   /** A token that has been used: the same answer again, or the end of the grant. */
   const again = async ({ token, sid }: RefreshToken): Promise<Rotation> => {
-    const answer = lifetimes.refreshGrace > 0 ? (await answers.read(token))?.value : undefined
+    const answer = lifetimes.refreshGrace > 0 ? (await answers.get(token))?.value : undefined
     if (answer) return { outcome: 'repeated', answer }
     await grants.revoke(sid)
     return { outcome: 'reused' }
@@ -75,10 +76,10 @@ export function refreshTokens(
     const renewed = await renewal.renew(before)
     // A store that lost its last writes may know an earlier generation than the client does.
     const grant = { ...renewed, generation: generation + 1, renewedAt: Math.floor(now() / 1000) }
-    const answer = renewal.answer(sid, grant, issue(sid, grant.generation))
+    const answer = await renewal.answer(sid, grant, issue(sid, grant.generation))
     // In this order a crash at any point leaves the client with a token that works: until the grant is written the
     // old one does, and from then on its repeated answer does.
-    if (lifetimes.refreshGrace > 0) await answers.write(token, answer, lifetimes.refreshGrace)
+    if (lifetimes.refreshGrace > 0) await answers.set(token, answer, lifetimes.refreshGrace)
     return (await grants.keep(sid, grant)) ? { outcome: 'rotated', answer } : { outcome: 'gone' }
   }
 
@@ -94,12 +95,8 @@ export function refreshTokens(
       return content && { token, sid: content[0], generation: content[1] }
     },
     async rotate(presented: RefreshToken, grant: Grant, renewal: Renewal) {
-      const { token } = presented
-      const running = lifetimes.refreshGrace > 0 ? inFlight.get(token) : undefined
-      if (running) return running
-      const rotation = rotateOnce(presented, grant, renewal).finally(() => inFlight.delete(token))
-      inFlight.set(token, rotation)
-      return rotation
+      const rotation = () => rotateOnce(presented, grant, renewal)
+      return lifetimes.refreshGrace > 0 ? flights.run(presented.token, rotation) : rotation()
     },
   })
 }

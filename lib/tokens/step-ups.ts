@@ -35,10 +35,10 @@ export function stepUps(vault: Vault, now: () => number): StepUps {
     async remember(sid: string, scopes: readonly string[], tokenExpiresAt: number) {
       const until = Math.min(now() + longest, tokenExpiresAt * 1000)
       if (until <= now()) return
-      await marks.write(sid, { scopes, until }, (until - now()) / 1000)
+      await marks.set(sid, { scopes, until }, (until - now()) / 1000)
     },
     async read(sid: string) {
-      const mark = (await marks.read(sid))?.value
+      const mark = (await marks.get(sid))?.value
       // The store counts whole seconds; a token ends at the very millisecond.
       return mark && mark.until > now() ? mark.scopes : []
     },

@@ -126,7 +126,7 @@ describeWithRedis('a stolen store', () => {
     const { sid } = JSON.parse(
       Buffer.from(live.access_token.split('.')[1] ?? '', 'base64url').toString(),
     ) as { sid: string }
-    const grant = await vault(storage, ring).shelf<{ user: object }>('grant').read(sid)
+    const grant = await vault(storage, ring).shelf<{ user: object }>('grant').get(sid)
     expect(grant?.value.user).toMatchObject({ oid: ada.oid })
   })
 })
