@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, it } from '@jest/globals'
 import { startEntra } from 'mcp-entra/testing'
 import { Agent, fetch as undiciFetch } from 'undici'
-import type { Entra } from '../support/host.js'
+import type { Entra } from '../../support/host.js'
 import {
   addNote,
   callMcp,
@@ -18,10 +18,10 @@ import {
   refresh,
   type Tokens,
   toolText,
-} from '../support/oauth-client.js'
+} from '../../support/oauth-client.js'
 
-const root = fileURLToPath(new URL('../..', import.meta.url))
-const program = join(root, 'build/examples/server.js')
+const root = fileURLToPath(new URL('../../..', import.meta.url))
+const program = join(root, 'build/examples/reference-host/server.js')
 
 type Environment = Readonly<Record<string, string>>
 
