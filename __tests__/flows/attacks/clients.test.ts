@@ -1,6 +1,6 @@
 /** Hostile clients: what they call themselves, how much they send, and what they leave behind. */
 import { beforeAll, describe, expect, it } from '@jest/globals'
-import { formRequest } from '../../../examples/browser.js'
+import { formRequest } from '../../../examples/demo/browser.js'
 import {
   newBrowser,
   postForm,
