@@ -61,5 +61,7 @@ function login({ tenantId, scope, upstreamToken }, clientId) {
       refreshToken: randomBytes(900).toString('base64url'),
     },
     createdAt: now,
+    renewedAt: now,
+    generation: 0,
   }
 }
