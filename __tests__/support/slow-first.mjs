@@ -11,7 +11,7 @@ const slow = [
   'conformance/',
   'flows/browser',
   'flows/on-behalf-of-load',
-  'examples/reference-host/server',
+  'examples/',
   'flows/outages',
   'flows/fuzz/',
 ]

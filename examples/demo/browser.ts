@@ -1,7 +1,7 @@
-/** A browser without a screen: cookies, redirects followed by hand, forms found and submitted. */
+/** A browser without a screen: it keeps cookies, follows redirects, and finds and submits forms. */
 import { CookieJar } from 'tough-cookie'
 
-/** A page or redirect as the browser got it. */
+/** A page or redirect as it was received. */
 export interface Page {
   readonly url: string
   readonly status: number
@@ -9,11 +9,13 @@ export interface Page {
   readonly html: string
 }
 
-/** Redirects to addresses that start with one of these are not followed: a client waits there. */
+/** Options of {@link Browser}. */
 export interface BrowserOptions {
+  /** Whether a redirect leads back to the client: it is not followed. */
   readonly stopAt: (url: string) => boolean
 }
 
+/** One user's browser. */
 export class Browser {
   readonly jar = new CookieJar(undefined, {
     allowSpecialUseDomain: true,
@@ -38,7 +40,7 @@ export class Browser {
     throw new Error(`too many redirects from ${url}`)
   }
 
-  /** One request with cookies, no redirect followed. */
+  /** Sends one request with cookies, and follows no redirect. */
   async fetchOnce(url: string, init: RequestInit = {}): Promise<Page> {
     const headers = new Headers(init.headers)
     const cookie = await this.jar.getCookieString(url)
@@ -54,7 +56,7 @@ export class Browser {
   }
 }
 
-/** The request a form would send when its button is pressed. */
+/** The request that the page's form sends when this button is pressed. */
 export function formRequest(page: Page, action: string): [string, RequestInit] {
   const form = /<form[^>]*>([\s\S]*?)<\/form>/.exec(page.html)
   if (!form) throw new Error(`no form on ${page.url} (${page.status}):\n${page.html}`)
@@ -68,7 +70,7 @@ export function formRequest(page: Page, action: string): [string, RequestInit] {
   return [url, { method: 'POST', body }]
 }
 
-/** Text of an attribute value as it was before it was escaped. */
+/** Undoes the escaping of an attribute value. */
 export function unescapeHtml(text: string): string {
   return text
     .replaceAll('&lt;', '<')

@@ -1,10 +1,11 @@
-/** The demo's MCP client: what an application keeps for the SDK, in memory. */
+/** The demo's MCP client: it keeps in memory what the SDK asks an application to keep. */
 import type { OAuthClientProvider } from '@modelcontextprotocol/sdk/client/auth.js'
 import type {
   OAuthClientInformationMixed,
   OAuthTokens,
 } from '@modelcontextprotocol/sdk/shared/auth.js'
 
+/** A client that registers itself. */
 export class DemoClient implements OAuthClientProvider {
   readonly redirectUrl = 'http://127.0.0.1:33418/callback'
   readonly clientMetadata = {
@@ -14,7 +15,7 @@ export class DemoClient implements OAuthClientProvider {
     response_types: ['code'],
     token_endpoint_auth_method: 'none',
   }
-  /** Where the client wanted to send its user. */
+  /** Where the client has sent its user to log in, the last one at the end. */
   readonly sentTo: URL[] = []
   private client: OAuthClientInformationMixed | undefined
   private currentTokens: OAuthTokens | undefined

@@ -1,7 +1,7 @@
 /**
- * `npm run demo`: the whole journey on this machine, told step by step. An emulated Entra and Graph, the
- * reference host, a real MCP SDK client and a browser. `npm run demo -- --serve` keeps it all up instead;
- * `--redis` keeps the logins in the Redis at REDIS_URL (default redis://127.0.0.1:6379).
+ * `npm run demo`: the whole journey on this machine, step by step, with an emulated Entra and Graph, the
+ * reference host, a real MCP SDK client and a browser. `npm run demo -- --serve` starts everything and waits
+ * instead; `--redis` keeps the logins in the Redis at REDIS_URL (default redis://127.0.0.1:6379).
  */
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
@@ -23,13 +23,13 @@ const { values: flags } = parseArgs({
   },
 })
 
-/** Nothing here takes longer than this many seconds; if it does, something is wrong. */
+/** Seconds after which the demo gives up. */
 const demoDeadline = 60
 
 let previous = performance.now()
 let count = 0
 
-/** One line for the reader, with the milliseconds since the line before. */
+/** Prints one line for the reader, with the milliseconds since the line before. */
 function step(sentence: string): void {
   const now = performance.now()
   count += 1
@@ -70,7 +70,7 @@ async function start() {
   return { entra, url, close }
 }
 
-/** @throws when there is no Redis: the demo asked for one */
+/** @throws Error when there is no Redis */
 async function openRedis() {
   const url = process.env.REDIS_URL ?? 'redis://127.0.0.1:6379'
   const storage = redisStorage({ url })
@@ -92,7 +92,14 @@ async function play({ entra, url }: Stage): Promise<void> {
   const user = entra.users[0]
   assert(user, 'the emulated tenant has a user')
   step(`An emulated Entra and Graph are up at ${entra.url}, the notes server at ${url}/mcp.`)
+  await discover(url)
+  const demo = await logIn(url, user)
+  await callTools(demo)
+  await renewAndSignOut(demo)
+}
 
+/** What a client finds out without a token. */
+async function discover(url: string): Promise<void> {
   const refused = await fetch(`${url}/mcp`, { method: 'POST' })
   assert.equal(refused.status, 401)
   const where = /resource_metadata="([^"]+)"/.exec(
@@ -104,17 +111,32 @@ async function play({ entra, url }: Stage): Promise<void> {
   const resource = (await (await fetch(where)).json()) as { authorization_servers: string[] }
   assert.deepEqual(resource.authorization_servers, [url])
   step('The metadata names the authorization server: the same host, standing in for Entra.')
+}
 
+/** A client that is logged in, and its user. */
+interface Demo {
+  readonly url: string
+  readonly user: Stage['entra']['users'][number]
+  readonly provider: DemoClient
+  readonly browser: Browser
+}
+
+async function logIn(url: string, user: Demo['user']): Promise<Demo> {
   const provider = new DemoClient()
   await assert.rejects(connect(url, provider), 'an unknown client cannot connect')
   assert(provider.information(), 'the client has registered')
   step('A real MCP client has read that, registered itself, and wants to send its user to log in.')
 
   const browser = new Browser({ stopAt: (target) => target.startsWith(provider.redirectUrl) })
-  await signIn(browser, provider, user.username, url)
+  const demo = { url, user, provider, browser }
+  await signIn(demo)
   step(`${user.name} approved the client, signed in at Entra, and the client has its tokens.`)
+  return demo
+}
 
-  let client = await connect(url, provider)
+async function callTools(demo: Demo): Promise<void> {
+  const { url, user, provider } = demo
+  const client = await connect(url, provider)
   const { tools } = await client.listTools()
   step(`The client is in, and sees the tools ${tools.map(({ name }) => name).join(', ')}.`)
 
@@ -124,22 +146,25 @@ async function play({ entra, url }: Stage): Promise<void> {
   step(`Tools know who is calling: ${who.user.name}, who has no notes yet.`)
 
   await assert.rejects(client.callTool({ name: 'add_note', arguments: { text: 'Buy milk' } }))
-  const asked = provider.sentTo.at(-1)?.searchParams.get('scope')
-  assert.equal(asked, 'notes.read notes.write')
-  step(`Writing was refused with 403: the client now asks for "${asked}" (step-up).`)
+  const requested = provider.sentTo.at(-1)?.searchParams.get('scope')
+  assert.equal(requested, 'notes.read notes.write')
+  step(`Writing was refused with 403: the client now asks for "${requested}" (step-up).`)
 
-  await signIn(browser, provider, user.username, url)
-  client = await connect(url, provider)
-  assert.deepEqual(await call(client, 'add_note', { text: 'Buy milk' }), ['Buy milk'])
+  await signIn(demo)
+  const writer = await connect(url, provider)
+  assert.deepEqual(await call(writer, 'add_note', { text: 'Buy milk' }), ['Buy milk'])
   step('The user approved that too, and the note is written.')
 
-  const profile = (await call(client, 'my_profile')) as { userPrincipalName: string }
+  const profile = (await call(writer, 'my_profile')) as { userPrincipalName: string }
   assert.equal(profile.userPrincipalName, user.username)
   step(`On behalf of the user the server asked Graph who that is: ${profile.userPrincipalName}.`)
+}
 
+async function renewAndSignOut({ url, provider }: Demo): Promise<void> {
   const before = provider.tokens()
   assert(before)
   provider.saveTokens({ ...before, access_token: 'expired' })
+  const client = await connect(url, provider)
   assert.deepEqual(await call(client, 'list_notes'), ['Buy milk'])
   assert.notEqual(provider.tokens()?.refresh_token, before.refresh_token)
   step('The access token ran out: the client refreshed it, and nobody had to log in.')
@@ -179,9 +204,9 @@ async function call(
 }
 
 /** The user's part: read the consent page, press Approve, sign in, be sent back to the client. */
-async function signIn(browser: Browser, provider: DemoClient, username: string, url: string) {
+async function signIn({ url, user, provider, browser }: Demo): Promise<void> {
   const target = new URL(provider.sentTo.at(-1) ?? '')
-  target.searchParams.set('login_hint', username)
+  target.searchParams.set('login_hint', user.username)
   const consent = await browser.open(target.href)
   assert.equal(consent.status, 200, consent.html)
   const answer = new URL((await browser.press(consent, 'approve')).url)

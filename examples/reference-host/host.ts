@@ -1,10 +1,16 @@
 /** The reference host: an MCP server with notes, and the four middlewares in front of it. */
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js'
 import cors from 'cors'
-import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express'
+import express, {
+  type ErrorRequestHandler,
+  type Express,
+  type RequestHandler,
+  type Router,
+} from 'express'
 import {
   authOf,
   clientSecret,
+  type EntraAuth,
   entraAuth,
   entraScopes,
   type Logger,
@@ -14,33 +20,60 @@ import {
   type Storage,
   scopeGuard,
 } from 'mcp-entra'
-import { notebook } from './notebook.js'
+import { type Notebook, notebook } from './notebook.js'
 import { notesServer } from './notes-server.js'
 import { ownOrigin } from './own-origin.js'
 import { type RateLimits, rateLimits } from './rate-limits.js'
 import type { Settings } from './settings.js'
 
-/** Where logins and reports go, and what stands around the middlewares. */
+/** Options of {@link createHost}. */
 export interface HostOptions {
   readonly storage?: Storage
   readonly logger?: Logger
   /**
-   * Optional scopes that every client is told to ask for at its first login (default: none). With
+   * Optional scopes that every client is told to request at its first login (default: none). With
    * `['notes.write']` clients that cannot step up may add notes too, and every user is asked for it.
    */
   readonly offered?: readonly string[]
-  /** Of the OAuth endpoints; `false`: none (default: `defaultLimits`, in memory). */
+  /** Of the OAuth endpoints; `false` for none (default: `defaultLimits`, counted in memory). */
   readonly limits?: RateLimits | false
   /** Express's `trust proxy` (default: proxies on private networks). */
   readonly trustProxy?: string | readonly string[] | number | boolean
-  /** Origins of web pages that may use `/mcp`, besides ours and those on loopback. */
+  /** Origins of web pages that may use `/mcp`, besides our own and those on loopback. */
   readonly allowedOrigins?: readonly string[]
 }
 
+/** Makes an Express application, ready to listen. */
+export function createHost(settings: Settings, options: HostOptions = {}): Express {
+  const { limits, logger, trustProxy = privateNetworks, allowedOrigins } = options
+  const auth = hostAuth(settings, options)
+  const notes = notebook()
+  const app = express().disable('x-powered-by').set('trust proxy', trustProxy)
+
+  app.get('/healthz', (_req, res) => void res.json({ status: 'ok' }))
+  if (limits !== false) {
+    const basePath = new URL(settings.baseUrl).pathname.replace(/\/$/, '')
+    for (const [path, limiter] of rateLimits(basePath, limits)) app.use(path, limiter)
+  }
+  app.use(oauthRoutes(auth))
+  app.use(['/mcp', '/api'], cors({ exposedHeaders: ['WWW-Authenticate', 'Mcp-Session-Id'] }))
+  app.all(
+    '/mcp',
+    ownOrigin(settings.baseUrl, allowedOrigins),
+    requireBearer(auth),
+    scopeGuard({ tools: { list_notes: 'notes.read', add_note: 'notes.write' } }),
+    oboToken(auth, { graph: { scopes: graphScopes, tools: ['my_profile'] } }),
+    mcpHandler(notes, settings.graphUrl),
+  )
+  app.use('/api/notes', notesApi(auth, notes))
+  app.use(answerErrors(logger))
+  return app
+}
+
 /**
- * Whose `X-Forwarded-For` is believed: a load balancer, ingress or sidecar has an address of these kinds. Without
- * `trust proxy` all users behind one would share its limits; with `true` every sender could name himself an address
- * of his choice. Is your proxy on a public address, list that address instead.
+ * Senders whose `X-Forwarded-For` is believed: load balancers, ingresses and sidecars have addresses of these
+ * kinds. If none were believed, all users behind a load balancer would share one limit; if all were (`true`), a
+ * sender could give itself any address. If your proxy has a public address, list that address instead.
  *
  * @see https://expressjs.com/en/guide/behind-proxies.html
  */
@@ -48,27 +81,17 @@ const privateNetworks = ['loopback', 'linklocal', 'uniquelocal', '100.64.0.0/10'
 
 const graphScopes = ['https://graph.microsoft.com/User.Read']
 
-/** An Express application, ready to listen. */
-export function createHost(
-  settings: Settings,
-  {
-    storage,
-    logger,
-    offered = [],
-    limits,
-    trustProxy = privateNetworks,
-    allowedOrigins,
-  }: HostOptions = {},
-): Express {
-  const auth = entraAuth({
-    baseUrl: settings.baseUrl,
-    tenantId: settings.tenantId,
-    clientId: settings.clientId,
+function hostAuth(settings: Settings, { storage, logger, offered = [] }: HostOptions): EntraAuth {
+  const { baseUrl, tenantId, clientId, authorityHost, keys, refreshGrace } = settings
+  return entraAuth({
+    baseUrl,
+    tenantId,
+    clientId,
     credential: clientSecret(settings.clientSecret),
-    authorityHost: settings.authorityHost,
+    authorityHost,
     resourceName: 'Notes',
     scopes: entraScopes({
-      clientId: settings.clientId,
+      clientId,
       required: ['notes.read'],
       optional: ['notes.write'],
       offered,
@@ -80,59 +103,33 @@ export function createHost(
         'https://graph.microsoft.com/User.Read': 'Your Microsoft profile',
       },
     }),
-    keys: settings.keys,
-    ...(settings.refreshGrace !== undefined && {
-      lifetimes: { refreshGrace: settings.refreshGrace },
-    }),
+    keys,
+    ...(refreshGrace !== undefined && { lifetimes: { refreshGrace } }),
     ...(storage && { storage }),
     ...(logger && { logger }),
   })
-  const notes = notebook()
-  const app = express().disable('x-powered-by').set('trust proxy', trustProxy)
-
-  app.get('/healthz', (_req, res) => void res.json({ status: 'ok' }))
-  if (limits !== false) {
-    const basePath = new URL(settings.baseUrl).pathname.replace(/\/$/, '')
-    for (const [path, limiter] of rateLimits(basePath, limits)) app.use(path, limiter)
-  }
-  app.use(oauthRoutes(auth))
-  app.use(['/mcp', '/api'], cors({ exposedHeaders: ['WWW-Authenticate', 'Mcp-Session-Id'] }))
-
-  app.all(
-    '/mcp',
-    ownOrigin(settings.baseUrl, allowedOrigins),
-    requireBearer(auth),
-    scopeGuard({ tools: { list_notes: 'notes.read', add_note: 'notes.write' } }),
-    oboToken(auth, { graph: { scopes: graphScopes, tools: ['my_profile'] } }),
-    mcpHandler(notes, settings.graphUrl),
-  )
-
-  app.get('/api/notes', requireBearer(auth), scopeGuard('notes.read'), (req, res) => {
-    res.json({ notes: notes.of(authOf(req)) })
-  })
-  app.post(
-    '/api/notes',
-    requireBearer(auth),
-    scopeGuard('notes.write'),
-    express.json(),
-    (req, res) => {
-      const { text } = (req.body ?? {}) as { text?: unknown }
-      if (typeof text !== 'string' || text === '') {
-        res
-          .status(400)
-          .json({ error: 'invalid_request', error_description: 'Send JSON: {"text": "…"}' })
-        return
-      }
-      res.status(201).json({ notes: notes.add(authOf(req), text) })
-    },
-  )
-
-  app.use(answerErrors(logger))
-  return app
 }
 
-/** Stateless: a server and a transport for each request, and no stream to open or session to end. */
-function mcpHandler(notes: ReturnType<typeof notebook>, graphUrl: string): RequestHandler {
+/** The notes for programs that do not speak MCP. */
+function notesApi(auth: EntraAuth, notes: Notebook): Router {
+  const router = express.Router()
+  router.get('/', requireBearer(auth), scopeGuard('notes.read'), (req, res) => {
+    res.json({ notes: notes.of(authOf(req)) })
+  })
+  router.post('/', requireBearer(auth), scopeGuard('notes.write'), express.json(), (req, res) => {
+    const { text } = (req.body ?? {}) as { text?: unknown }
+    if (typeof text === 'string' && text !== '') {
+      res.status(201).json({ notes: notes.add(authOf(req), text) })
+    } else {
+      const description = 'Send JSON: {"text": "…"}'
+      res.status(400).json({ error: 'invalid_request', error_description: description })
+    }
+  })
+  return router
+}
+
+/** Stateless: each request has a server and a transport of its own. There are no streams to open and no sessions. */
+function mcpHandler(notes: Notebook, graphUrl: string): RequestHandler {
   return async (req, res) => {
     if (req.method !== 'POST') {
       const error = { code: -32000, message: 'Method not allowed: this server is stateless.' }
@@ -150,7 +147,7 @@ function mcpHandler(notes: ReturnType<typeof notebook>, graphUrl: string): Reque
   }
 }
 
-/** The last word on errors: a status and an error code, never a stack. */
+/** Answers all other errors with a status and an error code, never with a stack. */
 function answerErrors(logger: Logger | undefined): ErrorRequestHandler {
   return (error: { status?: number; message?: string }, _req, res, next) => {
     if (res.headersSent) return next(error)

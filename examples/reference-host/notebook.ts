@@ -1,7 +1,7 @@
-/** Notes in memory, each user's own. */
+/** Notes in memory, separate for each user. */
 import { type AuthInfoLike, userOf } from 'mcp-entra'
 
-/** The notes of everybody. */
+/** The notes of all users. */
 export interface Notebook {
   of(auth: AuthInfoLike | undefined): readonly string[]
   add(auth: AuthInfoLike | undefined, text: string): readonly string[]
@@ -10,7 +10,7 @@ export interface Notebook {
 const mostNotes = 100
 const mostUsers = 10_000
 
-/** Keyed by tenant and object id: neither a name nor `sub` says who somebody is across apps. */
+/** Keyed by tenant and object id, which never change. Names do, and `sub` differs from app to app. */
 export function notebook(): Notebook {
   const notes = new Map<string, readonly string[]>()
   const owner = (auth: AuthInfoLike | undefined) => {

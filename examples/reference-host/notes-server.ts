@@ -1,4 +1,4 @@
-/** The MCP server behind the gate: four tools, each finding its user in `extra.authInfo`. */
+/** The MCP server behind the gate: four tools. `extra.authInfo` tells each of them who is calling. */
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js'
 import { downstreamToken } from 'mcp-entra'
 import { z } from 'zod'
@@ -11,7 +11,7 @@ const text = (value: unknown) => ({
 /** Seconds to wait for Graph. */
 const graphDeadline = 10
 
-/** A fresh server, for one request. */
+/** A fresh server for one request. */
 export function notesServer(notes: Notebook, graphUrl: string): McpServer {
   const server = new McpServer({ name: 'notes', version: '1.0.0' })
 

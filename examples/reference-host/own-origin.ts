@@ -1,13 +1,13 @@
-/** Keeps web pages of other origins away from the MCP endpoint: a page needs no bad client to send requests. */
+/** Keeps web pages of other origins away from the MCP endpoint: any page a user visits can send requests to it. */
 import type { RequestHandler, Response } from 'express'
 
 const loopbackHost = /^(?:(?:[a-z0-9-]+\.)*localhost|127(?:\.\d{1,3}){3}|\[::1\])$/i
 
 /**
- * Lets requests pass that carry no `Origin` (programs) or one of ours: that of `baseUrl`, any on loopback
- * (MCP Inspector and the like), and those listed. A host on loopback answers to loopback names only, for a
- * page elsewhere can have a name of its own point at 127.0.0.1 (DNS rebinding). Everywhere else `Host` is what
- * the reverse proxy makes of it, and nothing here depends on it.
+ * Accepts requests without `Origin` (programs), and those from the origin of `baseUrl`, from loopback (MCP
+ * Inspector, for example) or from a listed origin. A host on loopback also answers to loopback names only,
+ * because a web page can make its own host name resolve to 127.0.0.1 (DNS rebinding). Elsewhere the reverse
+ * proxy decides what `Host` is, and nothing here depends on it.
  *
  * @see MCP 2025-11-25 and 2026-07-28, Transports, Security Warning
  */
@@ -28,7 +28,7 @@ function isLoopback(url: string): boolean {
   return URL.canParse(url) && loopbackHost.test(new URL(url).hostname)
 }
 
-/** A JSON-RPC error without an id, as the transport has it. */
+/** A JSON-RPC error without an id, as the SDK's transport sends it. */
 function refuse(res: Response, header: string): void {
   const error = {
     code: -32000,

@@ -1,4 +1,4 @@
-/** Rate limits of the OAuth endpoints: they end floods, and nobody who is logging in ever meets them. */
+/** Rate limits of the OAuth endpoints: low enough to stop a flood, and too high for anybody who logs in to notice. */
 import type { Request, RequestHandler, Response } from 'express'
 import { type AugmentedRequest, ipKeyGenerator, rateLimit, type Store } from 'express-rate-limit'
 
@@ -11,13 +11,13 @@ export const defaultLimits = {
   revoke: 300,
 } as const
 
-/** What is limited. */
+/** An endpoint with a limit. */
 export type LimitedEndpoint = keyof typeof defaultLimits
 
-/** What the limits are, and where the counts are kept. */
+/** The limits, and where the counts are kept. */
 export interface RateLimits {
   readonly perMinute?: Partial<Readonly<Record<LimitedEndpoint, number>>>
-  /** Makes the store of one endpoint (default: memory, so that each replica counts for itself). */
+  /** Makes the store of one endpoint (default: memory, so each replica counts for itself). */
   readonly store?: (prefix: string) => Store
 }
 
@@ -25,8 +25,8 @@ export interface RateLimits {
 const minute = 60_000
 
 /**
- * A limiter for each endpoint, with the path it belongs to. Requests of this very machine are not counted:
- * neither a developer's nor a test's. Those a reverse proxy on this machine passes on are, by their sender.
+ * A limiter for each endpoint, with its path. Requests from this machine itself are not counted (a developer, a
+ * test). Requests that a reverse proxy on this machine passes on are counted for their sender.
  */
 export function rateLimits(
   basePath: string,
@@ -39,11 +39,11 @@ export function rateLimits(
       windowMs: minute,
       limit,
       keyGenerator: addressOf,
-      skip: (req) => req.method === 'OPTIONS' || isOwn(req),
+      skip: (req) => req.method === 'OPTIONS' || isFromThisMachine(req),
       handler: (req, res) => refuse(res, (req as AugmentedRequest).rateLimit?.resetTime),
-      // Logging in does not end with Redis's first hiccup: without counts nobody is refused.
+      // While Redis is away nobody is counted and nobody is refused, so that people can still log in.
       passOnStoreError: true,
-      // It would write a line for each of them; the storage is the one to report an outage.
+      // The limiter would log an error for every request. The storage reports the outage.
       logger: { error: () => undefined, warn: console.warn },
       standardHeaders: false,
       legacyHeaders: false,
@@ -52,14 +52,14 @@ export function rateLimits(
   ])
 }
 
-/** One IPv4 address, or one IPv6 network: whoever has one address of a /56 has them all. */
+/** One IPv4 address, or one IPv6 network (/56), since its owner can use any address in it. */
 function addressOf({ ip = '' }: Request): string {
-  // Azure App Service writes the sender's port behind an IPv4 address, another one for each connection.
+  // Azure App Service appends the sender's port to an IPv4 address, and every connection has another port.
   return ipKeyGenerator(ip.replace(/^([\d.]+):\d+$/, '$1'))
 }
 
-/** From this machine, directly or through a proxy of it: a proxy names everybody else by their address. */
-function isOwn({ socket, headers }: Request): boolean {
+/** Directly, or through a proxy on this machine: for any other sender the proxy names another address. */
+function isFromThisMachine({ socket, headers }: Request): boolean {
   const forwarded = String(headers['x-forwarded-for'] ?? '').split(',')
   return [socket.remoteAddress ?? '', ...forwarded].every(isLoopbackAddress)
 }
@@ -68,7 +68,7 @@ function isLoopbackAddress(address: string): boolean {
   return /^(?:(?:::ffff:)?127(?:\.\d+){3}|::1|)$/.test(address.trim())
 }
 
-/** An OAuth error that programs of any origin can read. @see RFC 6585 section 4 */
+/** An OAuth error that web pages of any origin can read. @see RFC 6585 section 4 */
 function refuse(res: Response, resetTime = new Date(Date.now() + minute)): void {
   const seconds = Math.max(1, Math.ceil((resetTime.getTime() - Date.now()) / 1000))
   res

@@ -4,25 +4,28 @@ import type { Store } from 'express-rate-limit'
 import { type RedisReply, RedisStore } from 'rate-limit-redis'
 import { createClient } from 'redis'
 
-/** Milliseconds a request waits for its count; then it passes uncounted. */
+/** Milliseconds to wait for Redis. After that a request passes uncounted. */
 const deadline = 250
 
-/** Stores for limiters, and the connection they share. */
+/** Stores for limiters, on one connection. */
 export interface RedisCounts {
   readonly store: (prefix: string) => Store
   close(): void
 }
 
-/** Connects, and reconnects for ever: a limiter without Redis lets everybody pass. */
+/** Connects, and keeps reconnecting. Without Redis the limiters let everybody pass. */
 export function redisCounts(url: string): RedisCounts {
   const client = createClient({ url, disableOfflineQueue: true, socket: { reconnectStrategy } })
-  // The storage, on a connection of its own to the same server, is the one to report an outage.
+  // The storage has its own connection to the same server, and reports an outage.
   client.on('error', () => undefined)
   client.connect().catch(() => undefined)
 
   const send = (command: string[]): Promise<RedisReply> =>
-    inTime(client.sendCommand(command) as Promise<RedisReply>)
-  /** Told to load a script while Redis is away, it answers what Redis would: the script is loaded when missed. */
+    withinDeadline(client.sendCommand(command) as Promise<RedisReply>)
+  /**
+   * A limiter loads its scripts when it is made. If Redis is away then, this gives it the SHA-1 that Redis would
+   * answer with; when Redis is back and does not know the script, the limiter loads it again.
+   */
   const load = (command: string[]) =>
     send(command).catch(() =>
       createHash('sha1')
@@ -39,15 +42,15 @@ export function redisCounts(url: string): RedisCounts {
   }
 }
 
-/** Milliseconds until the next try to connect. The client's own strategy sleeps up to two seconds. */
+/** Milliseconds until the next attempt to connect. The client's own strategy waits up to two seconds. */
 function reconnectStrategy(retries: number): number {
   return Math.min(50 * 2 ** retries, 300) + Math.random() * 100
 }
 
-function inTime<T>(answer: Promise<T>): Promise<T> {
+function withinDeadline<T>(answer: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('Redis is silent')), deadline)
+    timer = setTimeout(() => reject(new Error('Redis did not answer in time')), deadline)
   })
   return Promise.race([answer, late]).finally(() => clearTimeout(timer))
 }

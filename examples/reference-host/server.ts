@@ -1,4 +1,4 @@
-/** The reference host as a program: `npm run example`, configured by environment variables alone. */
+/** `npm run example`: the reference host as a program, configured by environment variables alone. */
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { readSettings, SettingsError } from './settings.js'

@@ -1,4 +1,4 @@
-/** Who may talk to the reference host's MCP endpoint from a web page. */
+/** Which web pages may use the reference host's MCP endpoint. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { createHost } from '../../../examples/reference-host/host.js'
 import { type Entra, type Listening, listen, settingsFor } from '../../support/host.js'
@@ -64,15 +64,15 @@ describe('Origin (MCP transports: present and not allowed is 403)', () => {
     'http://[::1]:8080',
     'http://app.localhost',
     'https://tools.contoso.example',
-  ])('takes %s', async (origin) => {
+  ])('accepts %s', async (origin) => {
     expect((await ping(local.url, { origin })).status).toBe(200)
   })
 
-  it('takes programs, which send none', async () => {
+  it('accepts programs, which send none', async () => {
     expect((await ping(local.url, {})).status).toBe(200)
   })
 
-  it('takes its own on the internet, and there too no other', async () => {
+  it('accepts its own and no other when it runs on the internet', async () => {
     const own = await ping(remote.url, { origin: 'https://mcp.contoso.example' })
     expect(own.status).toBe(200)
     expect(await ping(remote.url, { origin: 'http://mcp.contoso.example' })).toEqual(
@@ -101,7 +101,7 @@ describe('Host (DNS rebinding)', () => {
     },
   )
 
-  it('a host behind a reverse proxy answers to whatever name that gives it', async () => {
+  it('a host behind a reverse proxy answers to any name the proxy sends', async () => {
     expect((await ping(remote.url, { host: 'notes.internal:8080' })).status).toBe(200)
   })
 })

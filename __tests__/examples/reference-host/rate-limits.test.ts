@@ -1,4 +1,4 @@
-/** The reference host's rate limits: who is counted, as whom, and what a flood is told. */
+/** The reference host's rate limits: what is counted, for which sender, and how a flood is answered. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
@@ -69,7 +69,7 @@ describe('rate limits', () => {
     expect(headers['access-control-allow-origin']).toBe('*')
   })
 
-  it('count each address, and each endpoint, for itself', async () => {
+  it('count each address and each endpoint separately', async () => {
     const url = await startHost({ limits })
     expect(await statuses(3, () => postToken(url, from('203.0.113.7')))).toEqual([401, 401, 429])
     expect((await postToken(url, from('203.0.113.8'))).status).toBe(401)
@@ -77,21 +77,21 @@ describe('rate limits', () => {
     expect(revoke.status).not.toBe(429)
   })
 
-  it('count what the nearest proxy says, not what a sender says of himself', async () => {
+  it('count the address that the nearest proxy names, not one that a sender invents', async () => {
     const url = await startHost({ limits })
     let invented = 0
     const flood = () => postToken(url, from(`198.51.100.${invented++}, 203.0.113.7`))
     expect(await statuses(3, flood)).toEqual([401, 401, 429])
   })
 
-  it('believe nobody when told so', async () => {
+  it('ignore X-Forwarded-For with trustProxy: false', async () => {
     const url = await startHost({ limits, trustProxy: false })
     let invented = 0
     const flood = () => postToken(url, from(`203.0.113.${invented++}`))
     expect(await statuses(3, flood)).toEqual([401, 401, 429])
   })
 
-  it('take an address with a port (Azure App Service) and a /56 of IPv6 for one sender', async () => {
+  it('count all ports of an address (Azure App Service) and a /56 of IPv6 as one sender', async () => {
     const url = await startHost({ limits })
     let port = 40_000
     expect(await statuses(3, () => postToken(url, from(`203.0.113.9:${port++}`)))).toEqual([
@@ -103,7 +103,7 @@ describe('rate limits', () => {
     ])
   })
 
-  it('do not count this machine, nor preflights', async () => {
+  it('count neither this machine nor preflights', async () => {
     const url = await startHost({ limits })
     expect(new Set(await statuses(20, () => postToken(url, {})))).toEqual(new Set([401]))
     const preflight = () =>
@@ -111,7 +111,7 @@ describe('rate limits', () => {
     expect(new Set(await statuses(5, preflight))).toEqual(new Set([204]))
   })
 
-  it('do not count this machine behind a proxy of its own, and count everybody else behind it', async () => {
+  it('do not count this machine behind its own proxy, and count all other senders behind it', async () => {
     const url = await startHost({ limits })
     for (const own of ['127.0.0.1', '::1', '127.0.0.1, ::ffff:127.0.0.1']) {
       expect(await statuses(3, () => postToken(url, from(own)))).toEqual([401, 401, 401])
@@ -131,7 +131,7 @@ describe('rate limits', () => {
     }
   })
 
-  it('leave an office that shares one address alone, and end a flood, by default', async () => {
+  it('by default let an office share one address, and still end a flood', async () => {
     const url = await startHost({})
     const answers = await Promise.all(
       Array.from({ length: 650 }, () => postToken(url, from('203.0.113.7'))),
@@ -155,7 +155,7 @@ describeWithOwnRedis('rate limits in Redis', () => {
   })
   afterAll(async () => {
     for (const one of counts) one.close()
-    // A stopped process hears nothing gentler.
+    // A stopped process reacts to no other signal.
     redis?.kill('SIGKILL')
   })
 
@@ -175,12 +175,12 @@ describeWithOwnRedis('rate limits in Redis', () => {
     return startHost({ limits: { ...limits, store } })
   }
 
-  it('let everybody pass while Redis is away, and count together when it has come', async () => {
+  it('let everybody pass while Redis is away, and count together once it is there', async () => {
     const [one, two] = [await replica(), await replica()]
     const flood = (url: string) => () => postToken(url, from('203.0.113.7'))
     expect(await statuses(5, flood(one))).toEqual([401, 401, 401, 401, 401])
     await startRedis()
-    // Reconnecting takes the client a moment: until then nobody is refused.
+    // Until the client has reconnected nobody is refused.
     const deadline = Date.now() + 10_000
     while ((await flood(one)()).status !== 429) {
       if (Date.now() > deadline) throw new Error('the limiter never found its Redis')
@@ -191,7 +191,7 @@ describeWithOwnRedis('rate limits in Redis', () => {
     expect((await postToken(two, from('203.0.113.8'))).status).toBe(401)
   })
 
-  it('let everybody pass soon when Redis falls silent', async () => {
+  it('let everybody pass within two seconds when Redis stops answering', async () => {
     const url = await replica()
     const silent = () => postToken(url, from('203.0.113.20'))
     const deadline = Date.now() + 10_000

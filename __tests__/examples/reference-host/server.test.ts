@@ -1,11 +1,7 @@
 /** The reference host as a program: configured by environment alone, as its contract says. */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, it } from '@jest/globals'
 import { startEntra } from 'mcp-entra/testing'
 import { Agent, fetch as undiciFetch } from 'undici'
@@ -19,84 +15,25 @@ import {
   type Tokens,
   toolText,
 } from '../../support/oauth-client.js'
+import {
+  type Environment,
+  environmentFor,
+  killPrograms,
+  type Program,
+  printed,
+  run,
+} from '../../support/programs.js'
 
-const root = fileURLToPath(new URL('../../..', import.meta.url))
-const program = join(root, 'build/examples/reference-host/server.js')
-
-type Environment = Readonly<Record<string, string>>
-
-/** A program that was started, with all it has printed. */
-interface Running {
-  readonly child: ChildProcess
-  readonly url: string
-  output(): string
-  /** The exit code. */
-  readonly ended: Promise<number | null>
-}
-
-let running: Running[] = []
 let emulators: Entra[] = []
 
 afterEach(async () => {
-  for (const { child } of running) child.kill('SIGKILL')
-  await Promise.all([...running.map(({ ended }) => ended), ...emulators.map((one) => one.close())])
-  running = []
+  await killPrograms()
+  await Promise.all(emulators.map((one) => one.close()))
   emulators = []
 })
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0)
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  return typeof address === 'object' && address !== null ? address.port : 0
-}
-
-/** Nothing of this process's environment but what Node needs. */
-function run(env: Environment): Running {
-  const child = spawn(process.execPath, [program], {
-    env: { PATH: process.env.PATH ?? '', ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  let printed = ''
-  const keep = (chunk: Buffer) => {
-    printed += chunk.toString()
-  }
-  child.stdout.on('data', keep)
-  child.stderr.on('data', keep)
-  const ended = once(child, 'close').then(([code]) => code as number | null)
-  const started = { child, url: env.BASE_URL ?? '', output: () => printed, ended }
-  running.push(started)
-  return started
-}
-
-async function listening(program: Running): Promise<Running> {
-  const { child, output, ended } = program
-  const line = (async () => {
-    while (!output().includes('listening on port')) await once(child.stdout ?? child, 'data')
-  })()
-  const code = await Promise.race([line, ended])
-  if (typeof code === 'number') throw new Error(`exit code ${code}: ${output()}`)
-  return program
-}
-
-/** The variables of the contract that have no default. */
-async function contract(entra: Entra): Promise<Environment> {
-  const port = await freePort()
-  const url = `http://localhost:${port}`
-  entra.addRedirectUri(`${url}/auth/callback`)
-  return {
-    PORT: String(port),
-    BASE_URL: url,
-    AZURE_TENANT_ID: entra.tenant.id,
-    AZURE_CLIENT_ID: entra.app.clientId,
-    AZURE_CLIENT_SECRET: entra.app.secrets[0] ?? '',
-    AZURE_AUTHORITY_HOST: entra.url,
-    MCP_ENTRA_KEYS: 'example key one: 0123456789abcdef,example key two: fedcba9876543210',
-    GRAPH_URL: entra.graphUrl,
-  }
-}
+const start = (env: Environment) => run(['reference-host/server.js'], env)
+const listening = (program: Program) => printed(program, 'listening on port')
 
 async function emulator(options: Parameters<typeof startEntra>[0] = {}): Promise<Entra> {
   const entra = await startEntra(options)
@@ -158,7 +95,7 @@ async function playThrough(entra: Entra, url: string): Promise<void> {
 describe('npm run example', () => {
   it('serves the whole contract over http, and exits with 0 on SIGTERM', async () => {
     const entra = await emulator()
-    const host = await listening(run(await contract(entra)))
+    const host = await listening(start(await environmentFor(entra)))
     await playThrough(entra, host.url)
     host.child.kill('SIGTERM')
     expect(await host.ended).toBe(0)
@@ -171,8 +108,8 @@ describe('npm run example', () => {
     const folder = await mkdtemp(join(tmpdir(), 'mcp-entra-'))
     const ca = join(folder, 'ca.pem')
     await writeFile(ca, entra.ca ?? '')
-    const env = { ...(await contract(entra)), NODE_EXTRA_CA_CERTS: ca }
-    const host = await listening(run(env))
+    const env = { ...(await environmentFor(entra)), NODE_EXTRA_CA_CERTS: ca }
+    const host = await listening(start(env))
     const distrust = trust(entra.ca ?? '')
     try {
       await playThrough(entra, host.url)
@@ -184,7 +121,7 @@ describe('npm run example', () => {
 
   it('answers 503, not 401, when it does not trust the certificate of Entra', async () => {
     const entra = await emulator({ https: true })
-    const host = await listening(run(await contract(entra)))
+    const host = await listening(start(await environmentFor(entra)))
     const response = await getNotes(host.url, await entra.mintAccessToken())
     expect(response.status).toBe(503)
   }, 60_000)
@@ -192,7 +129,7 @@ describe('npm run example', () => {
   it('repeats an answer to a used refresh token for MCP_ENTRA_REFRESH_GRACE seconds', async () => {
     const entra = await emulator()
     const statuses = async (more: Environment) => {
-      const host = await listening(run({ ...(await contract(entra)), ...more }))
+      const host = await listening(start({ ...(await environmentFor(entra)), ...more }))
       const tokens = await login(host.url, { user: entra.users[0]?.username ?? '' })
       const first = await refresh(host.url, tokens)
       const { access_token } = (await first.json()) as Tokens
@@ -207,9 +144,9 @@ describe('npm run example', () => {
 
   it('exits with 1 and says so when its port is taken', async () => {
     const entra = await emulator()
-    const env = await contract(entra)
-    await listening(run(env))
-    const second = run(env)
+    const env = await environmentFor(entra)
+    await listening(start(env))
+    const second = start(env)
     expect(await second.ended).toBe(1)
     expect(second.output()).toContain('EADDRINUSE')
     expect(second.output()).not.toMatch(/^\s+at /m)
@@ -228,7 +165,7 @@ describe('npm run example with something wrong', () => {
   const portal = 'Microsoft Entra admin center (entra.microsoft.com) > App registrations > your app'
 
   async function lines(env: Environment): Promise<readonly string[]> {
-    const host = run(env)
+    const host = start(env)
     const started = listening(host).then(
       () => 'started',
       () => host.ended,
@@ -238,7 +175,7 @@ describe('npm run example with something wrong', () => {
   }
 
   it('starts with the required variables alone', async () => {
-    const host = await listening(run(good))
+    const host = await listening(start(good))
     expect(host.output()).toContain('http://localhost:3000/mcp')
   })
 
@@ -276,18 +213,18 @@ describe('npm run example with something wrong', () => {
     ['GRAPH_URL', 'graph.microsoft.com', 'must be an https URL', 'leave it unset'],
   ])('exits with 1 and prints one line when %s is %j', async (name, value, problem, place) => {
     const { [name]: _gone, ...rest } = good
-    const printed = await lines(value === undefined ? rest : { ...rest, [name]: value })
-    expect(printed).toEqual([expect.stringContaining(place)])
-    expect(printed[0]).toMatch(new RegExp(`^${name} `))
-    expect(printed[0]).toContain(problem)
+    const answer = await lines(value === undefined ? rest : { ...rest, [name]: value })
+    expect(answer).toEqual([expect.stringContaining(place)])
+    expect(answer[0]).toMatch(new RegExp(`^${name} `))
+    expect(answer[0]).toContain(problem)
     // Part of a secret is still a secret.
-    if (name === 'AZURE_CLIENT_SECRET' && value) expect(printed[0]).not.toContain(value)
+    if (name === 'AZURE_CLIENT_SECRET' && value) expect(answer[0]).not.toContain(value)
   })
 
   it('prints a line for each when several are wrong', async () => {
     const wrong = { BASE_URL: 'mcp.contoso.com', MCP_ENTRA_KEYS: 'short', REDIS_URL: 'redis' }
-    const printed = await lines({ ...good, ...wrong })
-    expect(printed.map((line) => line.split(' ', 3).join(' '))).toEqual([
+    const answer = await lines({ ...good, ...wrong })
+    expect(answer.map((line) => line.split(' ', 3).join(' '))).toEqual([
       'BASE_URL is wrong:',
       'MCP_ENTRA_KEYS is wrong:',
       'REDIS_URL is wrong:',
@@ -301,8 +238,8 @@ describe('npm run example with something wrong', () => {
   })
 
   it('prints a line for each when all are missing', async () => {
-    const printed = await lines({})
-    expect(printed.map((line) => line.split(' ', 3).join(' '))).toEqual([
+    const answer = await lines({})
+    expect(answer.map((line) => line.split(' ', 3).join(' '))).toEqual([
       'PORT is missing.',
       'BASE_URL is missing.',
       'AZURE_TENANT_ID is missing.',

@@ -1,0 +1,102 @@
+/** The examples of one file each, run as a newcomer runs them, against one emulated Entra. */
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
+import { startEntra } from 'mcp-entra/testing'
+import type { Entra } from '../support/host.js'
+import { ada, callMcp, challengeParams, login, toolText } from '../support/oauth-client.js'
+import {
+  type Environment,
+  environmentFor,
+  freePort,
+  killPrograms,
+  type Program,
+  printed,
+  run,
+} from '../support/programs.js'
+import { describeWithRedis, redisForTests, type TestRedis } from '../support/redis-server.js'
+
+let entra: Entra
+beforeAll(async () => {
+  entra = await startEntra()
+})
+afterEach(killPrograms)
+afterAll(() => entra.close())
+
+const start = (name: string, env: Environment): Promise<Program> =>
+  printed(run([`${name}.js`], env), 'MCP server:')
+
+async function callTool(url: string, token: string, name: string): Promise<unknown> {
+  return toolText(await callMcp(url, token, 'tools/call', { name }))
+}
+
+describe('examples/minimal', () => {
+  it('asks for a token, and then knows who is calling', async () => {
+    const { url } = await start('minimal', await environmentFor(entra))
+    const challenge = await callMcp(url, 'none', 'tools/list')
+    expect([challenge.status, challengeParams(challenge).scope]).toEqual([401, 'notes.read'])
+    const { access_token } = await login(url)
+    expect(await callTool(url, access_token, 'whoami')).toMatchObject({ oid: ada })
+  })
+
+  it('starts an emulated Entra of its own without AZURE_TENANT_ID', async () => {
+    const port = String(await freePort())
+    const url = `http://localhost:${port}`
+    const program = run(['--import', './demo/emulator.js', 'minimal.js'], { PORT: port })
+    await printed(program, `MCP server: ${url}/mcp`)
+    expect(program.output()).toMatch(/^Emulated Entra: http:\S+ \(sign in as ada@contoso\.example/)
+    const { access_token } = await login(url)
+    expect(await callTool(url, access_token, 'whoami')).toMatchObject({ oid: ada })
+  })
+
+  it('does not start one with it', async () => {
+    const env = await environmentFor(entra)
+    const program = run(['--import', './demo/emulator.js', 'minimal.js'], env)
+    await printed(program, 'MCP server:')
+    expect(program.output()).toBe(`MCP server: ${env.BASE_URL}/mcp\n`)
+  })
+
+  it('ends with what the library says when a variable is missing', async () => {
+    const { MCP_ENTRA_KEYS: _missing, ...env } = await environmentFor(entra)
+    const program = run(['minimal.js'], env)
+    expect(await program.ended).toBe(1)
+    expect(program.output()).toMatch(/TypeError: entraAuth: keys.*openssl rand -base64 32/)
+  })
+})
+
+describe('examples/graph', () => {
+  it('asks Graph on behalf of the user who calls', async () => {
+    const { url } = await start('graph', await environmentFor(entra))
+    const { access_token } = await login(url)
+    expect(await callTool(url, access_token, 'my_profile')).toMatchObject({ id: ada })
+  })
+
+  it('gives the client an answer it can act on when Entra wants more of the user', async () => {
+    const { url } = await start('graph', await environmentFor(entra))
+    const { access_token } = await login(url)
+    entra.requireMfa(ada, true)
+    try {
+      const refused = await callMcp(url, access_token, 'tools/call', { name: 'my_profile' })
+      expect(refused.status).toBe(401)
+      expect(challengeParams(refused).error).toBe('insufficient_claims')
+    } finally {
+      entra.requireMfa(ada, false)
+    }
+  })
+})
+
+describeWithRedis('examples/redis', () => {
+  let redis: TestRedis
+  beforeAll(async () => {
+    redis = await redisForTests()
+  })
+  afterAll(() => redis.close())
+
+  it('keeps a login when the process is killed and started again', async () => {
+    const env = { ...(await environmentFor(entra)), REDIS_URL: redis.url }
+    const { url, child, ended } = await start('redis', env)
+    const { access_token } = await login(url)
+    child.kill('SIGKILL')
+    await ended
+    await start('redis', env)
+    expect(await callTool(url, access_token, 'whoami')).toMatchObject({ oid: ada })
+  })
+})
