@@ -62,7 +62,7 @@ export interface GateOptions {
   readonly mount?: (app: Express, auth: EntraAuth) => void
   /** Longest request header, in bytes. */
   readonly maxHeaderSize?: number
-  /** Another way to make the application than with Express 5. */
+  /** Makes the application (default: with Express 5). */
   readonly app?: (auth: EntraAuth) => RequestListener
 }
 
@@ -114,14 +114,14 @@ function mountWhoAmI(app: Express, auth: EntraAuth): void {
   })
 }
 
-/** A request with a bearer token. */
+/** Sends a request with a bearer token. */
 export function ask(url: string, token?: string, init: RequestInit = {}): Promise<Response> {
   const headers = new Headers(init.headers)
   if (token !== undefined) headers.set('authorization', `Bearer ${token}`)
   return fetch(url, { ...init, headers })
 }
 
-/** A JSON-RPC message, or whatever else a test wants to post. */
+/** Posts a JSON-RPC message, or any other body. */
 export function post(
   url: string,
   token: string | undefined,

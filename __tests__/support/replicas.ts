@@ -7,11 +7,11 @@ import { type Entra, listen, startHost, type TestHost } from './host.js'
 
 export interface Replicas {
   readonly entra: Entra
-  /** The public address: round robin, unless `route` sends a path to a certain replica. */
+  /** The public address: round robin, unless `route` chooses a replica for the path. */
   readonly url: string
   /** Each at its own address. */
   readonly all: readonly TestHost[]
-  /** Sends paths to replicas by number; undefined goes to the next in turn. */
+  /** Chooses a replica by its number for each path; undefined means the next in turn. */
   route(choose: (path: string) => number | undefined): void
   /** How many requests of this path each replica got through the public address. */
   served(path: string): readonly number[]
@@ -20,7 +20,7 @@ export interface Replicas {
   close(): Promise<void>
 }
 
-/** As many hosts as there are storages. */
+/** Starts one host for each storage. */
 export async function startReplicas(
   storages: readonly Storage[],
   settings: Partial<Settings> = {},
