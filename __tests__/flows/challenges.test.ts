@@ -207,7 +207,8 @@ describe('a challenge in proxy mode', () => {
     expect(refused.status).toBe(400)
     expect(await refused.json()).toEqual({
       error: 'invalid_grant',
-      error_description: 'Microsoft Entra wants more of the user. Authorize again.',
+      error_description:
+        'Microsoft Entra asks the user to sign in again, for example with MFA. Authorize again.',
     })
     expect(entra.requestsTo('token')).toEqual([])
     // The login itself is as good as before.

@@ -102,7 +102,7 @@ describe('a client that is a document', () => {
       `The application is published at client.example:${documents.port} ${clientId}`,
     )
     expect(text(page.html)).toContain(
-      `that it belongs to client.example:${documents.port} has been checked.`,
+      `this server has checked that it belongs to client.example:${documents.port}`,
     )
     expect(text(page.html)).toContain('Runs on this device.')
   })

@@ -83,7 +83,7 @@ async function answerRefreshWith(options: MintAccessTokenOptions): Promise<void>
 }
 
 describe('a refresh', () => {
-  it('goes on as long as the user has one of the required roles', async () => {
+  it('succeeds as long as the user has one of the required roles', async () => {
     await answerRefreshWith({ roles: ['Notes.Other'] })
     expect((await refresh(proxy.url, session)).status).toBe(200)
   })
@@ -100,7 +100,7 @@ describe('a refresh', () => {
     await expectLoginGone()
   })
 
-  it('ends the login when allow says no, having seen what Entra says now', async () => {
+  it("ends the login when allow says no, and allow has seen Entra's new claims", async () => {
     const seen: unknown[] = []
     allow = (user, claims) => {
       seen.push([user.oid, user.roles, claims.department])
@@ -137,7 +137,7 @@ describe('a refresh', () => {
     expect((await refresh(proxy.url, session)).status).toBe(200)
   })
 
-  it('asks once for twenty callers at once, and all hear the same', async () => {
+  it('asks allow once for twenty callers at once, and all get the same answer', async () => {
     let asked = 0
     allow = () => {
       asked += 1
@@ -148,7 +148,7 @@ describe('a refresh', () => {
     expect(asked).toBe(1)
   })
 
-  it('that is repeated within the grace asks nobody again', async () => {
+  it('that is repeated within the grace does not ask allow again', async () => {
     const first = await (await refresh(proxy.url, session)).text()
     allow = () => false
     expect(await (await refresh(proxy.url, session)).text()).toBe(first)
@@ -197,7 +197,7 @@ describe('a renewed assertion', () => {
     host.logs.length = 0
   })
 
-  it('is a 503 when allow fails, and the login lives on', async () => {
+  it('is a 503 when allow fails, and the login goes on', async () => {
     allow = () => Promise.reject(new Error('directory down'))
     await expectOutage(await call())
     allow = yes

@@ -1,4 +1,4 @@
-/** `/authorize`: a page until client and redirect URI are known good, a redirect ever after. */
+/** `/authorize`: errors are a page until client and redirect URI are known, and go by redirect from then on. */
 import { beforeAll, describe, expect, it } from '@jest/globals'
 import { formRequest } from '../../examples/demo/browser.js'
 import type { Entra } from '../support/host.js'
@@ -77,7 +77,7 @@ describe('before client and redirect URI are known', () => {
     }
   })
 
-  it('has no words of a stranger on it', async () => {
+  it('shows no text from the request', async () => {
     const words = 'Your+account+is+locked%3A+call+555+0100'
     for (const query of [`${words}=1&${words}=2`, `client_id=${words}`, `${words}=1`]) {
       const response = await fetch(`${proxy.url}/authorize?${query}`, { redirect: 'manual' })
@@ -86,7 +86,7 @@ describe('before client and redirect URI are known', () => {
     }
   })
 
-  it('an unregistered client is told what to do', async () => {
+  it('tells an unregistered client what to do', async () => {
     const text = await (await ask({ client_id: 'gone' })).text()
     expect(text).toContain('add it again, so that it registers anew')
   })
@@ -138,7 +138,7 @@ describe('afterwards', () => {
     expect(Object.keys(answer)).toEqual(['error', 'error_description', 'iss'])
   })
 
-  it('refuses more state than a cookie can carry, and gives all of it back', async () => {
+  it('refuses more state than a cookie can carry, and returns all of it', async () => {
     const state = 'ü'.repeat(2100)
     expect(await redirected(await ask({ state }))).toMatchObject({
       error: 'invalid_request',
@@ -188,7 +188,7 @@ describe('an error for a client on the web', () => {
     })
   })
 
-  it('is told nowhere on the page in words of a stranger', async () => {
+  it('shows no text from the request on the page', async () => {
     const id = await register(proxy.url, { redirect_uris: [web], client_name: 'Call-555-0100' })
     const response = await ask({ redirect_uri: web, scope: 'Call-555-0100', state: 'x' }, id)
     expectPage(response, 400)
@@ -197,7 +197,7 @@ describe('an error for a client on the web', () => {
     expect(returnLink(html).searchParams.get('error_description')).toContain("'Call-555-0100'")
   })
 
-  it('whose redirect URI holds quotes and markup is a link all the same', async () => {
+  it('whose redirect URI holds quotes and markup is an escaped link', async () => {
     const uri = `${web}?a="onclick='x'<b>&b=%22`
     const id = await register(proxy.url, { redirect_uris: [uri] })
     const html = await (await ask({ ...wrong, redirect_uri: uri }, id)).text()
@@ -240,7 +240,7 @@ describe('an error for a client on the web', () => {
 })
 
 describe('what is asked of Entra', () => {
-  it('is our own request, with the hints of the client and nothing else of it', async () => {
+  it("is our own request, with nothing of the client's but its hints", async () => {
     const { upstream } = await approve(proxy.url, {
       clientId,
       params: {
@@ -273,7 +273,7 @@ describe('what is asked of Entra', () => {
     })
   })
 
-  it('never repeats state, nonce or challenge, nor the client its own', async () => {
+  it("has a new state, nonce and challenge each time, and none of the client's", async () => {
     const logins = [
       await approve(proxy.url, { clientId, params: { code_challenge: challenge } }),
       await approve(proxy.url, { clientId, params: { code_challenge: challenge } }),

@@ -1,4 +1,4 @@
-/** The way back from Entra: what becomes a code, and what the client hears of everything else. */
+/** The way back from Entra: a code for the client, or an error. */
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import type { Entra } from '../support/host.js'
 import {
@@ -32,7 +32,7 @@ beforeAll(async () => {
   proxy = await startProxy(entra, { now: clock.now })
 })
 afterEach(() => entra.clearFaults())
-/** An error for the client, with nothing of Entra's in it. */
+/** Expects an error for the client, without any of Entra's words. */
 function expectError(answer: Record<string, string>, error: string, at = proxy): void {
   expect(answer).toEqual({
     error,
@@ -58,13 +58,13 @@ describe('state', () => {
     expect(page.headers.get('content-type')).toBe('text/html; charset=utf-8')
   })
 
-  it('of another login in the same browser does not open this one', async () => {
+  it('of another login in the same browser does not open the cookie of this one', async () => {
     const mine = await approve(proxy.url)
     const other = await approve(proxy.url, { browser: mine.browser })
     const [cookie = ''] = (await mine.browser.jar.getCookies(proxy.url))
       .filter(({ key }) => key.startsWith('mcp-entra-login'))
       .map(({ value }) => value)
-    // The sealed login of one state under the cookie name of the other.
+    // Sends the sealed login of one state under the cookie names of both.
     const names = (await mine.browser.jar.getCookies(proxy.url))
       .map(({ key }) => key)
       .filter((key) => key.startsWith('mcp-entra-login'))
@@ -87,7 +87,7 @@ describe('state', () => {
 })
 
 describe('a finished login', () => {
-  it('answers with a code, state and iss, and takes its cookie away', async () => {
+  it('answers with a code, state and iss, and clears its cookie', async () => {
     const { browser, callback } = await signInAtEntra(proxy.url)
     const page = await browser.fetchOnce(callback)
     expect(page.status).toBe(302)
@@ -115,7 +115,7 @@ describe('a finished login', () => {
     expect(stolen.html).not.toMatch(/AADSTS|54005/)
   })
 
-  it('opened twice at once makes one code, and the loser disturbs nobody', async () => {
+  it('opened twice at once makes one code, and the second request does no harm', async () => {
     const { browser, callback, verifier, clientId } = await signInAtEntra(proxy.url)
     const cookie = await browser.jar.getCookieString(proxy.url)
     const answers = await Promise.all(
@@ -229,7 +229,7 @@ describe("an error of Entra's", () => {
     },
   )
 
-  it('without a code and without an error is an error of its own', async () => {
+  it('without a code and without an error is invalid_request', async () => {
     const { browser, state } = await approve(proxy.url)
     const page = await browser.fetchOnce(`${proxy.url}/auth/callback?state=${state}`)
     expectError(clientAnswer(page), 'invalid_request')
@@ -237,7 +237,7 @@ describe("an error of Entra's", () => {
 })
 
 describe("Entra's tokens", () => {
-  /** Comes back from Entra with an answer of the test's own. */
+  /** Comes back from Entra, whose token endpoint answers what the test says. */
   async function finishWith(
     answer: (login: AtEntra) => Promise<Record<string, unknown>>,
   ): Promise<Record<string, string>> {
@@ -257,7 +257,7 @@ describe("Entra's tokens", () => {
   }
   const nonceOf = ({ upstream }: AtEntra) => upstream.searchParams.get('nonce') ?? ''
 
-  it('are good when they are of this login', async () => {
+  it('are accepted when they belong to this login', async () => {
     const answer = await finishWith(async (login) => ({
       access_token: await entra.mintAccessToken({ user: ada }),
       id_token: await entra.mintIdToken({ user: ada, nonce: nonceOf(login) }),
@@ -339,13 +339,13 @@ describe("Entra's tokens", () => {
       'access_denied',
     ],
     ['no token at all', async () => ({}), 'temporarily_unavailable'],
-  ])('with %s let nobody in', async (_what, tokens, error) => {
+  ])('with %s are refused', async (_what, tokens, error) => {
     const answer = await finishWith(tokens)
     expectError(answer, error)
     expect(proxy.logs.length).toBeGreaterThan(0)
   })
 
-  it('of version 1 are refused at once, and the log says what to set', async () => {
+  it('of version 1 are refused at once, and the log says which setting to change', async () => {
     const old = await startTestEntra({
       tenants: entra.tenants,
       apps: entra.apps.map((app) => ({ ...app, requestedAccessTokenVersion: 1 as const })),

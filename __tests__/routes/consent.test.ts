@@ -1,4 +1,4 @@
-/** The consent page, and who may press its buttons. */
+/** The consent page, and which browser may send its form. */
 import { beforeAll, describe, expect, it } from '@jest/globals'
 import { formRequest, type Page } from '../../examples/demo/browser.js'
 import type { Entra } from '../support/host.js'
@@ -40,7 +40,7 @@ const text = (html: string) =>
     .replace(/<[^>]*>/g, ' ')
     .replace(/\s+/g, ' ')
 
-/** A form with another value in one of its fields. */
+/** Changes the value of one field of a form. */
 function withField([url, init]: [string, RequestInit], name: string, value: string) {
   const body = new URLSearchParams(init.body as URLSearchParams)
   body.set(name, value)
@@ -55,7 +55,7 @@ function expectRefusal(page: Page, status = 403): void {
 }
 
 describe('the page', () => {
-  it('names the client, the host it returns to, the scopes and what lies behind', async () => {
+  it('names the client, the host it returns to, the scopes and the downstream access', async () => {
     const clientId = await register(proxy.url, { client_name: 'My client' })
     const { page } = await openConsent(proxy.url, {
       clientId,
@@ -66,7 +66,7 @@ describe('the page', () => {
     expect(shown).toContain(`127.0.0.1:33418 (this device) ${redirectUri}`)
     expect(shown).toContain('Read your notes ( notes.read )')
     expect(shown).toContain('notes.write')
-    expect(shown).toContain('On your behalf this server will use')
+    expect(shown).toContain('This server will use, on your behalf')
     expect(shown).toContain('https://graph.microsoft.com/User.Read')
     expect(shown).toContain('Runs on this device.')
   })
@@ -106,19 +106,22 @@ describe('the page', () => {
     ['cursor://x/cb', true],
     ['https://client.example/cb', false],
     ['https://localhost.client.example/cb', false],
-  ])('of a client with many addresses warns by the one of this request: %s', async (uri, warns) => {
-    const redirect_uris = [
-      redirectUri,
-      'https://localhost/callback',
-      'cursor://x/cb',
-      'https://client.example/cb',
-      'https://localhost.client.example/cb',
-    ]
-    const clientId = await register(proxy.url, { redirect_uris })
-    const { page } = await openConsent(proxy.url, { clientId, params: { redirect_uri: uri } })
-    expect(page.status).toBe(200)
-    expect(page.html.includes('Runs on this device.')).toBe(warns)
-  })
+  ])(
+    'warns by the redirect URI of this request when the client has several: %s',
+    async (uri, warns) => {
+      const redirect_uris = [
+        redirectUri,
+        'https://localhost/callback',
+        'cursor://x/cb',
+        'https://client.example/cb',
+        'https://localhost.client.example/cb',
+      ]
+      const clientId = await register(proxy.url, { redirect_uris })
+      const { page } = await openConsent(proxy.url, { clientId, params: { redirect_uri: uri } })
+      expect(page.status).toBe(200)
+      expect(page.html.includes('Runs on this device.')).toBe(warns)
+    },
+  )
 
   it.each([
     '</h1><script>alert(1)</script>',
@@ -141,7 +144,7 @@ describe('the page', () => {
     expect(name.length).toBeGreaterThan(0)
   })
 
-  it('says so when the client has no name, or one that cannot be seen', async () => {
+  it('says so when the client has no name, or an invisible one', async () => {
     for (const client_name of [undefined, '   ']) {
       const clientId = await register(proxy.url, { client_name })
       const { page } = await openConsent(proxy.url, { clientId })
@@ -287,7 +290,7 @@ describe('the form', () => {
     expect(text(late.html)).toContain('This page has expired')
   })
 
-  it('is worth nothing once its client is gone', async () => {
+  it('is refused once its client is unknown', async () => {
     const rotating = await startProxy(entra, { keys: ['a first key: 0123456789abcdef'] })
     const { browser, page } = await openConsent(rotating.url)
     rotating.restart({ keys: ['a second key: 0123456789abcdef'] })
@@ -312,7 +315,7 @@ describe('two browsers', () => {
 })
 
 describe('many tabs', () => {
-  it('ten opened at once all finish', async () => {
+  it('finish all ten logins opened at once', async () => {
     const browser = newBrowser()
     const clientId = await register(proxy.url)
     const tabs: AtConsent[] = []
@@ -340,7 +343,7 @@ describe('many tabs', () => {
     }
   })
 
-  it('beyond that let the oldest go, and never outgrow a request header', async () => {
+  it('drop the oldest login beyond ten, and never outgrow a request header', async () => {
     const browser = newBrowser()
     const clientId = await register(proxy.url)
     const state = 's'.repeat(1500)
@@ -361,7 +364,7 @@ describe('many tabs', () => {
 describe('a request that is too long to be remembered', () => {
   const uri = `https://client.example/${'p'.repeat(1000)}`
 
-  /** Asks, and approves when there is anything to approve. */
+  /** Opens the consent page, and approves when there is one. */
   async function walk(clientId: string, params: Record<string, string>) {
     const { browser, page } = await openConsent(proxy.url, { clientId, params })
     if (page.status !== 200) return { page }

@@ -1,4 +1,4 @@
-/** What clients read before they start. */
+/** The metadata documents, which clients read before they start. */
 import { beforeAll, describe, expect, it } from '@jest/globals'
 import type { Entra } from '../support/host.js'
 import { login } from '../support/oauth-client.js'
@@ -46,7 +46,7 @@ async function read(url: string): Promise<unknown> {
 }
 
 describe('the authorization server metadata (RFC 8414)', () => {
-  it('is this document and nothing else', async () => {
+  it('has exactly these members', async () => {
     expect(await read(proxy.url + serverPath)).toEqual(serverDocument(proxy.url))
   })
 

@@ -1,4 +1,4 @@
-/** Registration that keeps nothing: the client id is the registration. */
+/** Registration stores nothing: the client id is the registration, sealed. */
 import { beforeAll, describe, expect, it } from '@jest/globals'
 import { type Entra, testKeys } from '../support/host.js'
 import {
@@ -49,7 +49,7 @@ async function refusal(body: unknown): Promise<Record<string, unknown>> {
 }
 
 describe('a registration', () => {
-  it('is answered with all of it, to be stored by nobody on the way (RFC 7591 section 3.2.1)', async () => {
+  it('is answered with all its metadata and no-store (RFC 7591 section 3.2.1)', async () => {
     const before = Math.floor(Date.now() / 1000)
     const response = await postJson(`${proxy.url}/register`, {
       client_name: 'Notes for µ',
@@ -96,7 +96,7 @@ describe('a registration', () => {
     expect(counting.writes).toEqual([])
   })
 
-  it('is good as long as the ring has its key', async () => {
+  it('stays valid as long as the ring has its key', async () => {
     const [first = '', second = ''] = testKeys
     const newest = 'test key three: 0123456789abcdef'
     const rotating = await startProxy(entra, { keys: [first] })
@@ -182,7 +182,7 @@ describe('redirect URIs', () => {
     }
   })
 
-  it('are needed, as strings, and not in masses', async () => {
+  it('must be a list of strings, neither empty nor too long', async () => {
     const many = Array.from({ length: 17 }, (_, i) => `https://client.example/${i}`)
     for (const body of [{}, { redirect_uris: [] }, { redirect_uris: many }]) {
       expect(await refusal(body)).toMatchObject({ error: 'invalid_redirect_uri' })
@@ -222,7 +222,7 @@ describe('junk', () => {
     })
   })
 
-  it('takes nothing from prototypes', async () => {
+  it('reads nothing from prototypes', async () => {
     const response = await fetch(`${proxy.url}/register`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
@@ -236,7 +236,7 @@ describe('junk', () => {
     expect(Object.hasOwn(Object.prototype, 'redirect_uris')).toBe(false)
   })
 
-  it('of more than a client id can carry is refused, not cut', async () => {
+  it('longer than a client id can carry is refused, not cut', async () => {
     const redirect_uris = Array.from(
       { length: 4 },
       (_, i) => `https://client.example/${i}/${'a'.repeat(1000)}`,

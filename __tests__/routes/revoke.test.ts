@@ -1,4 +1,4 @@
-/** Revocation (RFC 7009): a refresh token ends the login, an access token only itself. */
+/** Revocation (RFC 7009): revokes the whole login of a refresh token, or one access token. */
 import { setTimeout as wait } from 'node:timers/promises'
 import { beforeAll, describe, expect, it } from '@jest/globals'
 import { memoryStorage } from 'mcp-entra'
@@ -62,7 +62,7 @@ describe('a refresh token', () => {
     }
   })
 
-  it('that has been used already ends the login as well', async () => {
+  it('that has been used before ends the login as well', async () => {
     const session = await login(proxy.url)
     const next = (await (await refresh(proxy.url, session)).json()) as Tokens
     await expectDone(await revoke(session.refresh_token, session.clientId))
@@ -72,7 +72,7 @@ describe('a refresh token', () => {
 })
 
 describe('an access token', () => {
-  it('ends itself only, on every replica: its siblings and the refresh token live on', async () => {
+  it('ends only itself, on every replica: other tokens of its login stay valid', async () => {
     const session = await login(proxy.url)
     const next = (await (await refresh(proxy.url, session)).json()) as Tokens
     for (const at of [proxy, replica]) {
@@ -93,7 +93,7 @@ describe('an access token', () => {
     expect(await status(replica, next.access_token)).toBe(401)
   })
 
-  it('of a login that has ended is as good as revoked', async () => {
+  it('of a login that has ended is accepted, and answered with 200', async () => {
     const session = await login(proxy.url)
     await expectDone(await revoke(session.refresh_token, session.clientId))
     await expectDone(await revoke(session.access_token, session.clientId))
@@ -131,7 +131,7 @@ describe('a token that is not there', () => {
 })
 
 describe('a token that is good elsewhere', () => {
-  it('of another server with the same keys means nothing here', async () => {
+  it('of another server with the same keys revokes nothing here', async () => {
     const other = await startProxy(entra)
     const session = await login(other.url)
     await expectDone(await revoke(session.access_token, session.clientId))
@@ -140,7 +140,7 @@ describe('a token that is good elsewhere', () => {
     expect((await refresh(other.url, session)).status).toBe(200)
   })
 
-  it('in time only means nothing any more', async () => {
+  it('that has expired revokes nothing', async () => {
     const clock = testClock()
     const later = await startProxy(entra, { now: clock.now })
     const session = await login(later.url)
@@ -169,7 +169,7 @@ describe('who may revoke', () => {
     expect((await refresh(proxy.url, session)).status).toBe(200)
   })
 
-  it('is nobody we do not know', async () => {
+  it('is not an unknown client', async () => {
     const session = await login(proxy.url)
     for (const clientId of ['unknown', '']) {
       const response = await revoke(session.refresh_token, clientId)

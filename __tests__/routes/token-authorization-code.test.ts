@@ -1,4 +1,4 @@
-/** Codes: redeemed once, by whom they were issued to, and deadly when replayed. */
+/** Codes: redeemed once, by their own client. A replay revokes their login. */
 import { beforeAll, describe, expect, it } from '@jest/globals'
 import { memoryStorage } from 'mcp-entra'
 import type { Entra } from '../support/host.js'
@@ -41,7 +41,7 @@ async function expectRefusal(response: Response, error: string, status = 400): P
   expect(await jsonOf(response)).toEqual({ error, error_description: expect.any(String) })
 }
 
-/** Within one second a dead token is dead everywhere. */
+/** A revoked token stops working everywhere within one second. */
 async function expectDead(tokens: Tokens & { clientId: string }): Promise<void> {
   clock.advance(1)
   const call = await getNotes(proxy.url, tokens.access_token)
@@ -51,7 +51,7 @@ async function expectDead(tokens: Tokens & { clientId: string }): Promise<void> 
 }
 
 describe('the answer', () => {
-  it('holds a bearer token that names nobody, and may not be stored (RFC 6749 section 5.1)', async () => {
+  it('holds a bearer token without names, and may not be stored (RFC 6749 section 5.1)', async () => {
     const code = await getCode(proxy.url, { scope: 'notes.read notes.write' })
     const response = await redeem(proxy.url, code)
     expect(response.status).toBe(200)
@@ -126,7 +126,7 @@ describe('many at once', () => {
 })
 
 describe('a replay', () => {
-  it('later than two seconds ends what came of the code within a second', async () => {
+  it("later than two seconds revokes the code's tokens within a second", async () => {
     const revocations = hear('mcp-entra:revocation')
     const code = await getCode(proxy.url)
     const tokens = await jsonOf<Tokens>(await redeem(proxy.url, code))
@@ -137,7 +137,7 @@ describe('a replay', () => {
     await expectDead({ ...tokens, clientId: code.clientId })
   })
 
-  it('within two seconds is a retry: refused, and nothing is lost by it', async () => {
+  it('within two seconds is a retry: refused, and nothing is revoked', async () => {
     const revocations = hear('mcp-entra:revocation')
     const code = await getCode(proxy.url)
     const tokens = await jsonOf<Tokens>(await redeem(proxy.url, code))
@@ -151,7 +151,7 @@ describe('a replay', () => {
   it.each([
     ['a wrong verifier', async () => ({ verifier: 'v'.repeat(43) })],
     ['another client', async () => ({ clientId: await register(proxy.url) })],
-  ])('with %s changes nothing: PKCE has kept the thief out', async (_what, stolen) => {
+  ])('with %s revokes nothing: PKCE has already stopped the thief', async (_what, stolen) => {
     const code = await getCode(proxy.url)
     const tokens = await jsonOf<Tokens>(await redeem(proxy.url, code))
     clock.advance(30)
@@ -188,14 +188,14 @@ describe('a redemption that is refused', () => {
     ['the grant type __proto__', { grant_type: '__proto__' }, 'unsupported_grant_type'],
     ['the grant type constructor', { grant_type: 'constructor' }, 'unsupported_grant_type'],
     ['no grant type', { grant_type: '' }, 'invalid_request'],
-  ])('for %s leaves the code as good as it was', async (_what, more, error) => {
+  ])('for %s leaves the code valid', async (_what, more, error) => {
     const code = await getCode(proxy.url)
     const given = more.resource?.startsWith('/') ? { resource: proxy.url + more.resource } : more
     await expectRefusal(await redeem(proxy.url, code, given), error)
     expect((await redeem(proxy.url, code)).status).toBe(200)
   })
 
-  it('for another client leaves the code as good as it was', async () => {
+  it('for another client leaves the code valid', async () => {
     const code = await getCode(proxy.url)
     const clientId = await register(proxy.url)
     await expectRefusal(await redeem(proxy.url, { ...code, clientId }), 'invalid_grant')
@@ -218,7 +218,7 @@ describe('a code', () => {
     const other = await getCode(proxy.url, { resource: `${proxy.url}/other/` })
     const response = await redeem(proxy.url, other, { resource: `${proxy.url}/other` })
     const { access_token } = await jsonOf<Tokens>(response)
-    // A token of the second resource is none for the first.
+    // A token for the second resource is refused at the first.
     const call = await getNotes(proxy.url, access_token)
     expect(call.status).toBe(401)
   })
@@ -243,7 +243,7 @@ describe('a code', () => {
     await expectRefusal(await redeem(proxy.url, late), 'invalid_grant')
   })
 
-  it('grants what was asked for and no more, though Entra puts all into its token', async () => {
+  it("grants only the scopes asked for, though Entra's token has them all", async () => {
     const wide = await jsonOf<Tokens>(
       await redeem(proxy.url, await getCode(proxy.url, { scope: 'notes.read notes.write' })),
     )

@@ -1,4 +1,4 @@
-/** Refreshing: one question to Entra, one answer for all who ask at once, and the end for thieves. */
+/** Refreshing: Entra is asked once, all callers get the same answer, and reuse revokes the login. */
 import { setTimeout as wait } from 'node:timers/promises'
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import { memoryStorage, type Storage } from 'mcp-entra'
@@ -61,7 +61,7 @@ const upstreamRefreshes = () =>
   entra.requestsTo('token').filter(({ grantType }) => grantType === 'refresh_token')
 
 describe('a refresh', () => {
-  it('rotates both tokens, and the old access token lives on to its end', async () => {
+  it('rotates both tokens, and the old access token stays valid until it expires', async () => {
     const session = await login(proxy.url, { scope: 'notes.read notes.write' })
     const next = await refreshed(session)
     expect({ ...next, clientId: '' }).toEqual({
@@ -79,7 +79,7 @@ describe('a refresh', () => {
     }
   })
 
-  it('asks Entra for what was requested at login, again and again the same', async () => {
+  it('asks Entra each time for what was requested at login', async () => {
     let session = await login(proxy.url)
     entra.clearRequests()
     for (let i = 0; i < 5; i++) session = await refreshed(session)
@@ -96,7 +96,7 @@ describe('a refresh', () => {
     expect(session.scope).toBe('notes.read')
   })
 
-  it('keeps the sub of a user, and gives two users two', async () => {
+  it('keeps the sub of a user, and gives each user another one', async () => {
     const sub = ({ access_token }: Tokens) =>
       JSON.parse(Buffer.from(access_token.split('.')[1] ?? '', 'base64url').toString()).sub
     const session = await login(proxy.url)
@@ -129,7 +129,7 @@ describe('many at once', () => {
     const two = await startProxy(entra, { storage, baseUrl: one.url })
     const session = await login(one.url)
     entra.clearRequests()
-    // While one replica waits for Entra, the other has to wait for it.
+    // While one replica waits for Entra, the other has to wait for that replica.
     const remove = entra.fault({ at: 'token', delay: 0.2 })
     const responses = await Promise.all(
       Array.from({ length: 20 }, (_, i) => refresh(i % 2 ? one.address : two.address, session)),
@@ -144,7 +144,7 @@ describe('many at once', () => {
     await refreshed(next, {}, two.address)
   })
 
-  it('when Entra is out of reach all 20 hear 503, and afterwards the token is good', async () => {
+  it('when Entra is out of reach all 20 get 503, and the token still works afterwards', async () => {
     const session = await login(proxy.url)
     const remove = entra.fault({ at: 'token', grant: 'refresh_token', status: 503, delay: 0.2 })
     entra.clearRequests()
@@ -152,7 +152,7 @@ describe('many at once', () => {
       Array.from({ length: 20 }, () => refresh(proxy.url, session)),
     )
     remove()
-    // One request for all of them, and its one retry.
+    // One request for all 20 callers, and its one retry.
     expect(upstreamRefreshes()).toHaveLength(2)
     for (const response of responses) {
       expect(response.headers.get('retry-after')).toMatch(/^\d+$/)
@@ -163,7 +163,7 @@ describe('many at once', () => {
 })
 
 describe('the same token again', () => {
-  it('within the grace gets the same answer, byte for byte, without a word to Entra', async () => {
+  it('within the grace gets the same answer, byte for byte, without asking Entra', async () => {
     const session = await login(proxy.url)
     const first = await (await refresh(proxy.url, session)).text()
     entra.clearRequests()
@@ -193,7 +193,7 @@ describe('the same token again', () => {
     await expectRefusal(await refresh(strict.url, next), 'invalid_grant')
   })
 
-  it('after many rotations still ends the grant: a stolen old one is no way in', async () => {
+  it('after many rotations still ends the grant: a stolen old token is useless', async () => {
     const first = await login(proxy.url)
     let session = await refreshed(first)
     session = await refreshed(session)
@@ -211,7 +211,7 @@ describe('a refresh that is refused', () => {
     ['unknown scopes', { scope: 'notes.delete' }, 'invalid_scope'],
     ['a foreign resource', { resource: 'https://other.example/mcp' }, 'invalid_target'],
     ['another resource of ours', { resource: '/other' }, 'invalid_target'],
-  ])('for %s leaves the token as good as it was', async (_what, more, error) => {
+  ])('for %s leaves the token valid', async (_what, more, error) => {
     const session = await login(proxy.url)
     entra.clearRequests()
     const given = more.resource?.startsWith('/') ? { resource: proxy.url + more.resource } : more
@@ -220,7 +220,7 @@ describe('a refresh that is refused', () => {
     await refreshed(session, { resource: `${proxy.url}/mcp/` })
   })
 
-  it('for another client, or an access token in its place, leaves it good too', async () => {
+  it('for another client, or with an access token instead, leaves it valid too', async () => {
     const session = await login(proxy.url)
     const clientId = await register(proxy.url)
     await expectRefusal(await refresh(proxy.url, { ...session, clientId }), 'invalid_grant')
@@ -229,13 +229,13 @@ describe('a refresh that is refused', () => {
     await refreshed(session)
   })
 
-  it('for an unknown client is 401 before the token is looked at', async () => {
+  it('for an unknown client is 401 before the token is checked', async () => {
     const { refresh_token } = await login(proxy.url)
     const response = await refresh(proxy.url, { refresh_token, clientId: 'unknown' })
     await expectRefusal(response, 'invalid_client', 401)
   })
 
-  it('once Entra has ended the login ends ours, without a word of Entra', async () => {
+  it("once Entra has ended the login ends ours, and shows none of Entra's words", async () => {
     const session = await login(proxy.url, { user: bob })
     entra.revokeUser(bob)
     proxy.logs.length = 0
@@ -249,7 +249,7 @@ describe('a refresh that is refused', () => {
     expect((await getNotes(proxy.url, session.access_token)).status).toBe(401)
   })
 
-  it('for a credential of ours that is wrong is 503, loud in the log, and harmless', async () => {
+  it('for a wrong credential of ours is 503, an error in the log, and leaves the token valid', async () => {
     const session = await login(proxy.url)
     const remove = entra.fault({ at: 'token', grant: 'refresh_token', error: 7000222 })
     proxy.logs.length = 0
@@ -304,14 +304,14 @@ describe('fewer scopes', () => {
     const narrow = await refreshed(session, { scope: 'notes.read' })
     expect(narrow.scope).toBe('notes.read')
     expect((await getNotes(proxy.url, narrow.access_token)).status).toBe(200)
-    // Another client id for the write, so that its 403 marks nothing here.
+    // Another client writes, so that its 403 does not mark this login.
     const wide = await refreshed(narrow)
     expect(wide.scope).toBe('notes.read notes.write')
     expect((await addNote(proxy.url, wide.access_token, 'x')).status).toBe(201)
     expect((await addNote(proxy.url, narrow.access_token, 'x')).status).toBe(403)
   })
 
-  it('narrow a repeated answer alike, with the same refresh token', async () => {
+  it('narrow a repeated answer in the same way, with the same refresh token', async () => {
     const session = await login(proxy.url, { scope: 'notes.read notes.write' })
     const narrow = await refreshed(session, { scope: 'notes.read' })
     const wide = await refreshed(session)
@@ -346,7 +346,7 @@ describe('after a 403', () => {
     await refreshed(next)
   })
 
-  it('is another login of the same client none the worse', async () => {
+  it('does not affect another login of the same client', async () => {
     const clientId = await register(proxy.url)
     const one = await login(proxy.url, { clientId })
     const two = await login(proxy.url, { clientId })
@@ -372,7 +372,7 @@ describe('time', () => {
     })
     const idle = await login(old.url)
     let busy = await login(old.url)
-    // Entra's own tokens are younger than our clock: only ours has been moved on.
+    // Only our clock has been moved on: Entra's tokens are issued at the machine's time.
     for (let i = 0; i < 3; i++) {
       later.advance(45 * day)
       const fresh = await freshTokens(later.now)
@@ -396,7 +396,7 @@ describe('time', () => {
     await expectRefusal(await refresh(capped.url, session), 'invalid_grant')
   })
 
-  /** Lets Entra answer refreshes with tokens of our clock's time. */
+  /** Makes Entra answer refreshes with tokens issued at our clock's time. */
   async function freshTokens(now: () => number): Promise<() => void> {
     entra.setTime(now() / 1000)
     return () => entra.setTime(Date.now() / 1000)
@@ -436,7 +436,7 @@ describe('a restart', () => {
     const kid = ({ access_token }: Tokens) =>
       JSON.parse(Buffer.from(access_token.split('.')[0] ?? '', 'base64url').toString()).kid
     expect(kid(next)).not.toBe(kid(session))
-    // The client id needs the old key as long as it lives; the tokens of the new one do not.
+    // The client id needs the old key for ever; tokens issued under the new key do not.
     restarted.restart({ storage, keys: [newest] })
     expect((await getNotes(restarted.url, next.access_token)).status).toBe(200)
     expect((await getNotes(restarted.url, session.access_token)).status).toBe(401)

@@ -3,9 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { startEntra } from 'mcp-entra/testing'
 import { fileStorage } from '../../lib/storage/file.js'
 import { temporaryDirectories } from '../support/file-store.js'
-import type { Entra } from '../support/host.js'
+import { type Entra, startHost } from '../support/host.js'
 import { getNotes, login, postForm, refresh, type Tokens } from '../support/oauth-client.js'
-import { startHost } from '../support/restarting-host.js'
 
 const directories = temporaryDirectories()
 let entra: Entra
@@ -20,7 +19,7 @@ afterAll(async () => {
 /** A host on the path while `during` runs; then everything of it is closed. */
 async function whileHosting<T>(path: string, port: number, during: (url: string) => Promise<T>) {
   const storage = fileStorage({ path })
-  const host = await startHost(entra, storage, port)
+  const host = await startHost(entra, { storage, port })
   try {
     return { port: Number(new URL(host.url).port), result: await during(host.url) }
   } finally {

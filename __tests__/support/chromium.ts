@@ -13,13 +13,13 @@ import { describeNeeding } from './needs.js'
 const executable = process.env.CHROMIUM ?? '/usr/bin/chromium'
 const hasChromium = existsSync(executable)
 
-/** `describe` for tests that want a browser. */
+/** `describe` for tests that need a browser. */
 export const describeWithChromium = describeNeeding('chromium', hasChromium)
 
-/** Pages as pictures, kept for whoever reviews a change. */
+/** Pictures of pages, for reviewing changes. */
 export const screenshots = fileURLToPath(new URL('../../build/screenshots/', import.meta.url))
 
-/** A browser that sends nothing anywhere by itself. */
+/** Launches a browser that makes no requests of its own. */
 export function launchChromium(): Promise<Browser> {
   return chromium.launch({
     executablePath: executable,
@@ -35,17 +35,17 @@ export function launchChromium(): Promise<Browser> {
   })
 }
 
-/** A tab, and all that was said and sent in it. */
+/** A tab, with its console messages and requests. */
 export interface Tab {
   readonly context: BrowserContext
   readonly page: Page
   /** Errors in the console: a breach of the content security policy is one. */
   readonly errors: readonly string[]
-  /** Every URL it asked for, in order. */
+  /** Every URL it requested, in order. */
   readonly requests: readonly string[]
 }
 
-/** A tab of a person who has not been here before. */
+/** Opens a tab without cookies or storage. */
 export async function openTab(browser: Browser, options: BrowserContextOptions = {}): Promise<Tab> {
   const context = await browser.newContext(options)
   const page = await context.newPage()

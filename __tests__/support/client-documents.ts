@@ -9,7 +9,7 @@ import { afterAll } from '@jest/globals'
 import { createCertificate } from '../../lib/testing/certificate.js'
 import { redirectUri } from './oauth-client.js'
 
-/** What a path answers: JSON unless it is text. A promise may hold the answer back. */
+/** What a path answers: a body that is not text is sent as JSON. A promise can delay the answer. */
 export interface Served {
   readonly status?: number
   readonly headers?: Readonly<Record<string, string>>
@@ -20,7 +20,7 @@ export interface Served {
 export interface Arrived {
   readonly path: string
   readonly headers: IncomingHttpHeaders
-  /** The name of the TLS handshake. */
+  /** The server name of the TLS handshake (SNI). */
   readonly servername: unknown
 }
 
@@ -35,16 +35,16 @@ export interface DocumentServer {
   readonly arrived: Arrived[]
   /** Host names that were looked up. */
   readonly lookups: string[]
-  /** Options of `clientMetadata` with which this server is found, and trusted. */
+  /** Options of `clientMetadata` that resolve and trust this server. */
   readonly options: {
     readonly ca: string
     readonly dangerouslyAllowLoopback: true
     readonly resolve: (host: string) => Promise<readonly string[]>
   }
   serve(path: string, answer: Answer): string
-  /** A good document, changed as told, at a path of its own: its client id. */
+  /** Publishes a good document, with these changes, at a new path. @returns its client id */
   publish(changes?: Record<string, unknown>, headers?: Record<string, string>): string
-  /** Until the next request has arrived. */
+  /** Waits until the next request arrives. */
   nextRequest(): Promise<void>
   /** How often a client id was fetched. */
   fetches(url: string): number
@@ -118,7 +118,7 @@ export async function startDocumentServer(): Promise<DocumentServer> {
   }
 }
 
-/** A document as a good client publishes it. */
+/** A good client document, with these changes. */
 export function documentOf(
   clientId: string,
   changes: Record<string, unknown> = {},
@@ -135,12 +135,12 @@ export function documentOf(
   }
 }
 
-/** A server that takes connections and says nothing. */
+/** A server that accepts connections and never answers. */
 export interface MuteServer {
   readonly port: number
-  /** Until there are so many connections. */
+  /** Waits until there are that many connections. */
   connections(count: number): Promise<void>
-  /** Ends it and its connections. */
+  /** Closes the server and its connections. */
   close(): Promise<void>
 }
 
@@ -167,7 +167,7 @@ export async function startMuteServer(): Promise<MuteServer> {
   }
 }
 
-/** Something that is answered when the test says so. */
+/** A promise that the test resolves. */
 export function held<T>(): { readonly promise: Promise<T>; release(value: T): void } {
   let release: (value: T) => void = () => {}
   const promise = new Promise<T>((resolve) => {

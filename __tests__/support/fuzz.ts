@@ -1,4 +1,4 @@
-/** How long fuzzing goes on, and from which seed: both can be set, and the seed is printed. */
+/** How long fuzzing runs, and from which seed. Both can be set; the seed is printed. */
 import { beforeAll } from '@jest/globals'
 
 const seed = Number(process.env.FUZZ_SEED ?? Date.now() % 2 ** 31)

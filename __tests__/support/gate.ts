@@ -1,56 +1,34 @@
-/** Gates of one's own making beside an emulated Entra: a clock to turn, a store to count and to break. */
-import { createServer, type RequestListener } from 'node:http'
-import type { AddressInfo } from 'node:net'
+/** Gates with options of their own in front of an emulated Entra: with a test clock, and a store that can fail. */
+import type { RequestListener } from 'node:http'
 import express, { type Express } from 'express'
 import {
   authOf,
-  clientSecret,
   type EntraAuth,
   type EntraAuthOptions,
   entraAuth,
-  entraScopes,
   memoryStorage,
   oauthRoutes,
   requireBearer,
   type Storage,
 } from 'mcp-entra'
 import { defaultTenants } from '../../lib/testing/defaults.js'
-import { closeServer, type Entra, type Listening, testKeys } from './host.js'
+import { authOptions, type Logs } from './auth-options.js'
+import { type TestClock, testClock } from './clock.js'
+import { type Entra, type Listening, listen } from './host.js'
+
+export { notesScopes, userRead } from './auth-options.js'
 
 const [contoso, fabrikam] = defaultTenants.map(({ users }) => users.map(({ username }) => username))
 
 /** Ada has the role Notes.Admin, Bob has none, Frida is of another tenant. */
 export const [ada = '', bob = ''] = contoso ?? []
 export const [frida = ''] = fabrikam ?? []
-export const userRead = 'https://graph.microsoft.com/User.Read'
 
-/** The machine's time until a test stops or moves it. */
-export interface TestClock {
-  now(): number
-  /** Stands still from now on. */
-  stop(): void
-  advance(seconds: number): void
-}
-
-export function testClock(): TestClock {
-  let shift = 0
-  let stopped: number | undefined
-  return {
-    now: () => (stopped ?? Date.now()) + shift,
-    stop() {
-      stopped ??= Date.now()
-    },
-    advance(seconds) {
-      shift += seconds * 1000
-    },
-  }
-}
-
-/** A store that remembers what it was asked for, and fails or dawdles when it is told to. */
+/** A store that records its operations, and can be made to fail or to wait. */
 export interface TestStorage extends Storage {
   readonly calls: string[]
   down: boolean
-  /** What every answer waits for. */
+  /** Every operation waits for this. */
   busy: Promise<void> | undefined
 }
 
@@ -78,13 +56,13 @@ export function testStorage(now: () => number): TestStorage {
 /** What {@link startGate} takes. */
 export interface GateOptions {
   readonly options?: Partial<EntraAuthOptions>
-  /** Options that are to be absent: direct mode has no `keys`. */
+  /** Options to leave out: direct mode has no `keys`. */
   readonly without?: readonly (keyof EntraAuthOptions)[]
-  /** Routes; by default `/mcp` behind the gate, answering with what is known of the caller. */
+  /** Routes; by default `/mcp` behind the gate, which answers with `req.auth` but for the token. */
   readonly mount?: (app: Express, auth: EntraAuth) => void
   /** Longest request header, in bytes. */
   readonly maxHeaderSize?: number
-  /** Another way to make the application than with Express 5. */
+  /** Makes the application (default: with Express 5). */
   readonly app?: (auth: EntraAuth) => RequestListener
 }
 
@@ -92,55 +70,31 @@ export interface TestGate extends Listening {
   readonly auth: EntraAuth
   readonly clock: TestClock
   readonly store: TestStorage
-  readonly logs: Record<string, unknown>[]
+  readonly logs: Logs
 }
 
-/** A server with a gate that trusts this Entra. */
+/** Starts a server with a gate that trusts this Entra. */
 export async function startGate(entra: Entra, gate: GateOptions = {}): Promise<TestGate> {
+  const { maxHeaderSize, options, without = [], mount = mountWhoAmI } = gate
   const clock = testClock()
   const store = testStorage(clock.now)
-  const logs: Record<string, unknown>[] = []
-  const server = createServer({ maxHeaderSize: gate.maxHeaderSize ?? 16_384 })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const url = `http://localhost:${(server.address() as AddressInfo).port}`
-  entra.addRedirectUri(`${url}/auth/callback`)
-  const auth = entraAuth(gateOptions(entra, url, { clock, store, logs }, gate))
-  server.on('request', gate.app?.(auth) ?? expressApp(auth, gate.mount ?? mountWhoAmI))
-  return { url, auth, clock, store, logs, close: () => closeServer(server) }
+  const logs: Logs = []
+  let auth: EntraAuth | undefined
+  const server = await listen(
+    (url) => {
+      entra.addRedirectUri(`${url}/auth/callback`)
+      const all = authOptions(entra, url, logs, { storage: store, now: clock.now, ...options })
+      auth = entraAuth(leaveOut(all, without))
+      return gate.app?.(auth) ?? expressApp(auth, mount)
+    },
+    maxHeaderSize === undefined ? {} : { maxHeaderSize },
+  )
+  if (!auth) throw new Error('the gate has no auth')
+  return { ...server, auth, clock, store, logs }
 }
 
-export function notesScopes(clientId: string) {
-  return entraScopes({
-    clientId,
-    required: ['notes.read'],
-    optional: ['notes.write'],
-    implies: { 'notes.write': ['notes.read'] },
-    additional: [userRead],
-  })
-}
-
-function gateOptions(
-  entra: Entra,
-  url: string,
-  { clock, store, logs }: Pick<TestGate, 'clock' | 'store' | 'logs'>,
-  { options, without = [] }: GateOptions,
-): EntraAuthOptions {
-  const { clientId, secrets } = entra.app
-  const keep = (fields: object, message: string) => void logs.push({ message, ...fields })
-  const all: EntraAuthOptions = {
-    baseUrl: url,
-    tenantId: entra.tenant.id,
-    clientId,
-    credential: clientSecret(secrets[0] ?? ''),
-    authorityHost: entra.url,
-    scopes: notesScopes(clientId),
-    keys: testKeys,
-    storage: store,
-    now: clock.now,
-    logger: { info: keep, warn: keep, error: keep },
-    ...options,
-  }
-  const kept = Object.entries(all).filter(([name]) => !without.some((gone) => gone === name))
+function leaveOut(all: EntraAuthOptions, without: readonly string[]): EntraAuthOptions {
+  const kept = Object.entries(all).filter(([name]) => !without.includes(name))
   return Object.fromEntries(kept) as unknown as EntraAuthOptions
 }
 
@@ -160,14 +114,14 @@ function mountWhoAmI(app: Express, auth: EntraAuth): void {
   })
 }
 
-/** A request with a bearer token. */
+/** Sends a request with a bearer token. */
 export function ask(url: string, token?: string, init: RequestInit = {}): Promise<Response> {
   const headers = new Headers(init.headers)
   if (token !== undefined) headers.set('authorization', `Bearer ${token}`)
   return fetch(url, { ...init, headers })
 }
 
-/** A JSON-RPC message, or whatever else a test wants to post. */
+/** Posts a JSON-RPC message, or any other body. */
 export function post(
   url: string,
   token: string | undefined,

@@ -1,12 +1,12 @@
-/** The reference host beside an emulated Entra, on random ports, for one test file. */
+/** Servers on random ports, and the reference host in front of an emulated Entra. */
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { Storage } from 'mcp-entra'
 import { startEntra } from 'mcp-entra/testing'
-import { createHost } from '../../examples/reference-host/host.js'
+import { createHost, type HostOptions } from '../../examples/reference-host/host.js'
 import type { Settings } from '../../examples/reference-host/settings.js'
+import { type Entra, type Logs, logInto, testKeys } from './auth-options.js'
 
-export type Entra = Awaited<ReturnType<typeof startEntra>>
+export { type Entra, testKeys } from './auth-options.js'
 
 /** A server on a random port of localhost. */
 export interface Listening {
@@ -14,23 +14,31 @@ export interface Listening {
   close(): Promise<void>
 }
 
+export interface ListenOptions {
+  /** Default: any free port. */
+  readonly port?: number
+  /** Longest request header, in bytes. */
+  readonly maxHeaderSize?: number
+}
+
 /** Starts a server whose handler needs to know its URL. */
-export async function listen(handler: (url: string) => RequestListener): Promise<Listening> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+export async function listen(
+  handler: (url: string) => RequestListener,
+  { port = 0, maxHeaderSize = 16_384 }: ListenOptions = {},
+): Promise<Listening> {
+  const server = createServer({ maxHeaderSize })
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
   const url = `http://localhost:${(server.address() as AddressInfo).port}`
   server.on('request', handler(url))
   return { url, close: () => closeServer(server) }
 }
 
-export function closeServer(server: Server): Promise<void> {
+function closeServer(server: Server): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => resolve())
     server.closeAllConnections()
   })
 }
-
-export const testKeys = ['test key one: 0123456789abcdef', 'test key two: fedcba9876543210']
 
 /** Settings of a host that trusts this Entra. */
 export function settingsFor(entra: Entra, baseUrl: string): Settings {
@@ -48,36 +56,56 @@ export function settingsFor(entra: Entra, baseUrl: string): Settings {
   }
 }
 
-/** What a test file needs. */
-export interface World {
-  readonly entra: Entra
-  readonly url: string
-  readonly logs: Record<string, unknown>[]
-  close(): Promise<void>
+/** How a test's host differs from the reference host. */
+export interface TestHostOptions extends Pick<HostOptions, 'storage' | 'offered'> {
+  readonly settings?: Partial<Settings>
+  /** Default: any free port. A host that comes back after a restart takes the port it had. */
+  readonly port?: number
 }
 
-/** An emulated Entra and a host in front of it. */
-export async function startWorld(
-  options: { settings?: Partial<Settings>; storage?: Storage; offered?: readonly string[] } = {},
-): Promise<World> {
+/** A running host, and the lines of its log. */
+export interface TestHost extends Listening {
+  readonly logs: Logs
+}
+
+/** Starts the reference host in front of this Entra, at its own address unless the settings name another one. */
+export async function startHost(entra: Entra, options: TestHostOptions = {}): Promise<TestHost> {
+  const { settings, port, ...hostOptions } = options
+  const logs: Logs = []
+  const host = await listen(
+    (url) => {
+      entra.addRedirectUri(`${url}/auth/callback`)
+      const app = createHost(
+        { ...settingsFor(entra, url), ...settings },
+        { logger: logInto(logs), ...hostOptions },
+      )
+      return port === undefined ? app : withoutKeepAlive(app)
+    },
+    { port: port ?? 0 },
+  )
+  return { ...host, logs }
+}
+
+/** Where a host comes back on the same port, a connection kept alive would lead to the one before it. */
+function withoutKeepAlive(app: RequestListener): RequestListener {
+  return (req, res) => {
+    res.shouldKeepAlive = false
+    app(req, res)
+  }
+}
+
+/** What a test file needs: a host, and the Entra it trusts. */
+export interface World extends TestHost {
+  readonly entra: Entra
+}
+
+/** Starts an emulated Entra and a host in front of it; closing one closes both. */
+export async function startWorld(options: TestHostOptions = {}): Promise<World> {
   const entra = await startEntra()
-  const logs: Record<string, unknown>[] = []
-  const keep = (fields: object, message: string) => void logs.push({ message, ...fields })
-  const host = await listen((url) => {
-    entra.addRedirectUri(`${url}/auth/callback`)
-    return createHost(
-      { ...settingsFor(entra, url), ...options.settings },
-      {
-        logger: { info: keep, warn: keep, error: keep },
-        ...(options.storage && { storage: options.storage }),
-        ...(options.offered && { offered: options.offered }),
-      },
-    )
-  })
+  const host = await startHost(entra, options)
   return {
+    ...host,
     entra,
-    url: host.url,
-    logs,
     async close() {
       await host.close()
       await entra.close()

@@ -7,7 +7,7 @@ import {
 } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
-/** A real server on loopback for the time of one test. */
+/** Runs a real server on loopback while `use` runs. */
 export async function serve<T>(
   listener: RequestListener,
   use: (url: string) => Promise<T>,
@@ -29,7 +29,7 @@ export interface Answer {
   readonly text: string
 }
 
-/** A request whose body goes out chunk by chunk, each in a write of its own. */
+/** Sends a request, each chunk of its body in a write of its own. */
 export function send(
   url: string,
   options: RequestOptions,

@@ -1,10 +1,10 @@
-/** An OAuth client by hand, for what no well-behaved SDK would ever send. */
+/** An OAuth client written by hand, which also sends what an SDK never would. */
 import { createHash, randomBytes } from 'node:crypto'
 import { Browser, type Page } from '../../examples/demo/browser.js'
 
 export const redirectUri = 'http://127.0.0.1:33418/callback'
 
-/** Object ids of the emulator's first two users: as `login_hint` they sign in without a page. */
+/** Object ids of the emulator's first two users: as `login_hint` they sign in without Entra's page. */
 export const ada = '0000ada0-0000-4000-8000-000000000001'
 export const bob = '0000b0b0-0000-4000-8000-000000000002'
 
@@ -85,7 +85,7 @@ export function authorizeUrl(
   return target.href
 }
 
-/** From nothing to a code: register, consent, sign in. */
+/** Gets a code: registers, consents and signs in. */
 export async function getCode(
   url: string,
   options: LoginOptions = {},
@@ -121,7 +121,7 @@ export function redeem(
   })
 }
 
-/** A whole login. */
+/** Logs in, from registration to tokens. */
 export async function login(
   url: string,
   options: LoginOptions = {},
@@ -154,7 +154,7 @@ export function addNote(url: string, token: string, text: string): Promise<Respo
   return postJson(`${url}/api/notes`, { text }, { authorization: `Bearer ${token}` })
 }
 
-/** A JSON-RPC request to /mcp, as a client without an SDK would send it. */
+/** Sends a JSON-RPC request to /mcp. */
 export function callMcp(
   url: string,
   token: string,

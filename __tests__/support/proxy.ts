@@ -1,13 +1,11 @@
-/** Proxies with options of their own beside one emulated Entra, and a login step by step. */
+/** Proxies with options of their own in front of one emulated Entra, and a login step by step. */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { type Agent, type IncomingHttpHeaders, request } from 'node:http'
 import { afterAll } from '@jest/globals'
 import express, { type Express } from 'express'
 import {
-  clientSecret,
   type EntraAuthOptions,
   entraAuth,
-  entraScopes,
   memoryStorage,
   oauthRoutes,
   requireBearer,
@@ -16,62 +14,51 @@ import {
 } from 'mcp-entra'
 import { type EntraOptions, startEntra } from 'mcp-entra/testing'
 import { type Browser, formRequest, type Page, unescapeHtml } from '../../examples/demo/browser.js'
-import { type Entra, listen, testKeys } from './host.js'
+import { authOptions, type Logs } from './auth-options.js'
+import { type Entra, listen } from './host.js'
 import { ada, authorizeUrl, newBrowser, pkce, redirectUri, register } from './oauth-client.js'
 
-/** A clock that tests move on. */
-export interface TestClock {
-  now(): number
-  advance(seconds: number): void
-}
-
-export function testClock(): TestClock {
-  let shift = 0
-  return {
-    now: () => Date.now() + shift,
-    advance(seconds) {
-      shift += seconds * 1000
-    },
-  }
-}
+export { authOptions } from './auth-options.js'
+export { type TestClock, testClock } from './clock.js'
 
 /** A running proxy with a small API behind it. */
 export interface TestProxy {
   /** Its baseUrl. */
   readonly url: string
-  /** Where it listens: another address than `url` for a replica, or behind a pretended TLS. */
+  /** Where it listens. It differs from `url` where a test gives another `baseUrl`, such as one with https. */
   readonly address: string
-  readonly logs: Record<string, unknown>[]
+  readonly logs: Logs
   /** The same server, restarted with other options. */
   restart(options: ProxyOptions): void
   close(): Promise<void>
 }
 
-/** Everything of `entraAuth`, and how the application is built around it. */
+/** Options of `entraAuth`, and how the application is built around it. */
 export interface ProxyOptions extends Partial<EntraAuthOptions> {
   readonly basePath?: string
-  /** Mounts what stands in front of `oauthRoutes`. */
+  /** Mounts middleware in front of `oauthRoutes`. */
   readonly before?: (app: Express) => void
 }
 
-/** Servers of this test file, closed with it even when a test has failed half way. */
+/** Servers of this test file: closed when it ends, also after a failed test. */
 const started: { close(): Promise<void> }[] = []
 afterAll(async () => void (await Promise.all(started.map((server) => server.close()))))
 
-/** An emulated Entra that ends with the test file. */
+/** Starts an emulated Entra that is closed when the test file ends. */
 export async function startTestEntra(options: EntraOptions = {}): Promise<Entra> {
   const entra = await startEntra(options)
   started.push(entra)
   return entra
 }
 
-/** Starts a proxy that trusts this Entra, and ends with the test file. */
+/** Starts a proxy that trusts this Entra. It is closed when the test file ends. */
 export async function startProxy(entra: Entra, options: ProxyOptions = {}): Promise<TestProxy> {
-  const logs: Record<string, unknown>[] = []
+  const logs: Logs = []
   const { basePath = '' } = options
   let app: Express | undefined
   let baseUrl = ''
-  const build = (more: ProxyOptions) => buildApp(authOptions(entra, baseUrl, logs, more), more)
+  const build = ({ basePath: _path, before, ...more }: ProxyOptions) =>
+    buildApp(authOptions(entra, baseUrl, logs, more), before)
   const server = await listen((url) => {
     baseUrl = options.baseUrl ?? url + basePath
     entra.addRedirectUri(`${baseUrl}/auth/callback`)
@@ -90,35 +77,7 @@ export async function startProxy(entra: Entra, options: ProxyOptions = {}): Prom
   }
 }
 
-/** What `entraAuth` needs beside this Entra. */
-export function authOptions(
-  entra: Entra,
-  baseUrl: string,
-  logs: Record<string, unknown>[],
-  { basePath: _path, before: _before, ...options }: ProxyOptions = {},
-): EntraAuthOptions {
-  const keep = (fields: object, message: string) => void logs.push({ message, ...fields })
-  return {
-    baseUrl,
-    tenantId: entra.tenant.id,
-    clientId: entra.app.clientId,
-    credential: clientSecret('notes-mcp-secret'),
-    authorityHost: entra.url,
-    scopes: entraScopes({
-      clientId: entra.app.clientId,
-      required: ['notes.read'],
-      optional: ['notes.write'],
-      implies: { 'notes.write': ['notes.read'] },
-      additional: ['https://graph.microsoft.com/User.Read'],
-      descriptions: { 'notes.read': 'Read your notes' },
-    }),
-    keys: testKeys,
-    logger: { info: keep, warn: keep, error: keep },
-    ...options,
-  }
-}
-
-function buildApp(options: EntraAuthOptions, { before }: ProxyOptions): Express {
+function buildApp(options: EntraAuthOptions, before: ProxyOptions['before']): Express {
   const auth = entraAuth(options)
   const basePath = new URL(options.baseUrl).pathname.replace(/\/$/, '')
   const app = express().disable('x-powered-by')
@@ -135,7 +94,7 @@ function buildApp(options: EntraAuthOptions, { before }: ProxyOptions): Express 
   return app
 }
 
-/** A storage that counts, and a memory underneath it. */
+/** A storage in memory that records the keys of its writes. */
 export function countingStorage(now?: () => number): {
   readonly storage: Storage
   readonly writes: string[]
@@ -159,7 +118,7 @@ export interface Answer {
   readonly body: string
 }
 
-/** A request as no `fetch` would send it. A list of parts is sent chunked, without a length. */
+/** Sends a request that `fetch` would not send. A list of parts is sent chunked, without a length. */
 export function send(
   url: string,
   options: {
@@ -184,7 +143,7 @@ export function send(
       res.on('end', finish)
       res.on('error', reject)
     })
-    // A server that has answered need not read on: the answer counts.
+    // A server may answer and close before it has read everything: the answer may still arrive.
     req.on('error', (error) => setTimeout(() => reject(error), 200))
     if (Array.isArray(body)) for (const part of body) req.write(part)
     else if (body !== undefined && !Array.isArray(body)) req.write(body as string | Buffer)
@@ -203,7 +162,7 @@ export interface StepOptions {
   readonly params?: Readonly<Record<string, string | undefined>>
 }
 
-/** A login that has come to the consent page. */
+/** A login at the consent page. */
 export interface AtConsent {
   readonly browser: Browser
   readonly clientId: string
@@ -220,7 +179,7 @@ export async function openConsent(url: string, options: StepOptions = {}): Promi
   return { browser, clientId, verifier, page }
 }
 
-/** A login that has been approved. */
+/** A login whose user has approved it. */
 export interface AtEntra extends AtConsent {
   /** Where the browser was sent: Entra's authorization endpoint. */
   readonly upstream: URL
@@ -235,7 +194,7 @@ export async function approve(url: string, options: StepOptions = {}): Promise<A
   return { ...consent, upstream, state: upstream.searchParams.get('state') ?? '' }
 }
 
-/** A login that has come back from Entra: the callback not yet opened. */
+/** A login whose user has signed in at Entra. The callback has not been opened. */
 export interface AtCallback extends AtEntra {
   readonly callback: string
 }
@@ -246,14 +205,14 @@ export async function signInAtEntra(url: string, options: StepOptions = {}): Pro
   return { ...login, callback: answer.headers.get('location') ?? '' }
 }
 
-/** What the client was told through the browser. */
+/** The parameters of a redirect to the client. */
 export function clientAnswer({ headers, status }: Page): Record<string, string> {
   const location = headers.get('location') ?? ''
   if (!location.startsWith(redirectUri)) throw new Error(`not sent to the client: ${status}`)
   return Object.fromEntries(new URL(location).searchParams)
 }
 
-/** Where the link of an error page leads: what a client nobody vouches for is told, when its user wants it. */
+/** The link of an error page: it takes the error to a client that nobody vouches for, if the user follows it. */
 export function returnLink(html: string): URL {
   const [, href, rel] =
     /<a href="([^"]*)" rel="([^"]*)">Return to the application<\/a>/.exec(html) ?? []
@@ -262,10 +221,10 @@ export function returnLink(html: string): URL {
   return new URL(unescapeHtml(href))
 }
 
-/** Entra's wording, its numbers and its ids have no business outside. */
+/** Entra's wording, numbers and ids, which no client may see. */
 export const entraWords = /AADSTS|Ordered by|Trace|Correlation|Timestamp|contoso/i
 
-/** What one of our diagnostics channels says from now on, until the test file ends. */
+/** Collects the events of one of our diagnostics channels, until the test file ends. */
 export function hear(name: string): unknown[] {
   const events: unknown[] = []
   const listen = (event: unknown) => void events.push(event)

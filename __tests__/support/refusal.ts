@@ -1,6 +1,6 @@
 import { OAuthError } from '../../lib/oauth/errors.js'
 
-/** What a client would be told of an attempt; an attempt that succeeds is an error of the test. */
+/** The error body that a refused attempt sends to the client. Throws when the attempt succeeds. */
 export function refusal(attempt: () => unknown): { error: string; error_description: string } {
   try {
     attempt()

@@ -2,36 +2,31 @@
 import { request } from 'node:http'
 import type { Storage } from 'mcp-entra'
 import { startEntra } from 'mcp-entra/testing'
-import { createHost } from '../../examples/reference-host/host.js'
 import type { Settings } from '../../examples/reference-host/settings.js'
-import { type Entra, type Listening, listen, settingsFor } from './host.js'
-
-/** One of the hosts, at its own address. */
-export interface Replica extends Listening {
-  readonly logs: readonly Record<string, unknown>[]
-}
+import { type Entra, listen, startHost, type TestHost } from './host.js'
 
 export interface Replicas {
   readonly entra: Entra
-  /** The public address: round robin, unless `route` sends a path to a certain replica. */
+  /** The public address: round robin, unless `route` chooses a replica for the path. */
   readonly url: string
-  readonly all: readonly Replica[]
-  /** Sends paths to replicas by number; undefined goes to the next in turn. */
+  /** Each at its own address. */
+  readonly all: readonly TestHost[]
+  /** Chooses a replica by its number for each path; undefined means the next in turn. */
   route(choose: (path: string) => number | undefined): void
   /** How many requests of this path each replica got through the public address. */
   served(path: string): readonly number[]
-  /** Another host, with settings or a store of its own: its number. */
-  add(storage: Storage, settings?: Partial<Settings>): Promise<Replica>
+  /** Adds another host, with settings or a store of its own. */
+  add(storage: Storage, settings?: Partial<Settings>): Promise<TestHost>
   close(): Promise<void>
 }
 
-/** As many hosts as there are storages. */
+/** Starts one host for each storage. */
 export async function startReplicas(
   storages: readonly Storage[],
   settings: Partial<Settings> = {},
 ): Promise<Replicas> {
   const entra = await startEntra()
-  const all: Replica[] = []
+  const all: TestHost[] = []
   const log: { path: string; replica: number }[] = []
   let choose: (path: string) => number | undefined = () => undefined
   let turn = 0
@@ -40,7 +35,7 @@ export async function startReplicas(
     const path = new URL(req.url ?? '/', 'http://front').pathname
     const number = choose(path) ?? turn++ % all.length
     log.push({ path, replica: number })
-    const { port } = new URL((all[number] as Replica).url)
+    const { port } = new URL((all[number] as TestHost).url)
     const options = { port, host: '127.0.0.1', path: req.url, method: req.method }
     const onward = request({ ...options, headers: req.headers }, (answer) => {
       res.writeHead(answer.statusCode ?? 502, answer.rawHeaders)
@@ -52,15 +47,10 @@ export async function startReplicas(
   entra.addRedirectUri(`${front.url}/auth/callback`)
 
   const add = async (storage: Storage, more: Partial<Settings> = {}) => {
-    const logs: Record<string, unknown>[] = []
-    const keep = (fields: object, message: string) => void logs.push({ message, ...fields })
-    const host = await listen(() =>
-      createHost(
-        { ...settingsFor(entra, front.url), ...settings, ...more },
-        { storage, logger: { info: keep, warn: keep, error: keep } },
-      ),
-    )
-    const replica = { ...host, logs }
+    const replica = await startHost(entra, {
+      storage,
+      settings: { baseUrl: front.url, ...settings, ...more },
+    })
     all.push(replica)
     return replica
   }

@@ -1,11 +1,11 @@
-/** The clock of network calls: for a request that Entra never answers nobody has to wait in real time. */
+/** Shortens the deadlines of network calls, so that a request that is never answered fails quickly. */
 import { jest } from '@jest/globals'
 
 const speed = 20
 
 /**
- * Lets the deadlines of requests pass 20 times as fast while `work` runs, where nothing is ever answered: what is
- * answered late on a busy machine would be taken for an outage.
+ * Makes the deadlines of requests 20 times shorter while `work` runs. Only for requests that are never answered: on a
+ * busy machine a late answer would count as an outage.
  *
  * @returns what `work` returns, and the deadlines that were set, in seconds as the code under test asked for them
  */

@@ -1,7 +1,8 @@
 /**
- * A grant out of Entra's tokens: made when a user comes back from signing in, and renewed for as long as the login
- * lasts. Both check the same things: whose tokens these are, that they are for this API, and the login policy.
+ * Grants made of Entra's tokens: one is created when a user has signed in, and renewed for as long as the login lasts.
+ * Both steps check whose tokens these are, that they are for this API, and the login policy.
  */
+import type { Clock } from '../async/clock.js'
 import { decodeJwt } from '../crypto/decode-jwt.js'
 import type { ScopeStrategy } from '../entra/scopes.js'
 import type { TokenEndpoint, UpstreamTokens } from '../entra/token-endpoint.js'
@@ -13,18 +14,17 @@ import type { Grant, UpstreamGrant } from '../tokens/records.js'
 import { checkPolicy, type LoginPolicy, recheckPolicy } from './policy.js'
 import { userFromClaims } from './user.js'
 
-/** What grants are made with. */
+/** What creating and renewing grants needs. */
 export interface UpstreamContext {
   readonly scopes: ScopeStrategy
   readonly verifier: EntraVerifier
   readonly policy: LoginPolicy
-  /** Milliseconds since the epoch. */
-  readonly now: () => number
+  readonly now: Clock
 }
 
-/** The sign-in that Entra's tokens answer. */
+/** The sign-in that Entra's tokens belong to. */
 export interface SignIn {
-  /** Ours, towards Entra: its id token repeats it. */
+  /** The nonce we sent to Entra: its id token repeats it. */
   readonly nonce: string
   /** SHA-256 of the client id. */
   readonly client: string
@@ -34,7 +34,8 @@ export interface SignIn {
 }
 
 /**
- * Checks at once who came back: a user who may not come in hears it now and not in a loop of 401s.
+ * Checks who signed in, and creates their grant. A user who may not use this server hears it now, and not in a loop
+ * of 401s later.
  *
  * @throws OAuthError `access_denied` for such a user, `server_error` for tokens that cannot be used, 503 when
  *   Entra's keys are out of reach
@@ -44,7 +45,7 @@ export async function admitUser(
   tokens: UpstreamTokens,
   { nonce, client, scopes: requested, resource }: SignIn,
 ): Promise<Grant> {
-  const now = Math.floor(context.now() / 1000)
+  const now = nowSeconds(context)
   const claims = await verifyTokens(context, tokens, nonce)
   const granted = context.scopes.fromUpstream(tokens.scope ?? String(claims.scp ?? ''))
   const scopes = context.scopes.grant(requested, granted)
@@ -70,26 +71,29 @@ export async function admitUser(
 }
 
 /**
- * A grant with new tokens of Entra's. It asks again for what was requested at login, never for what was granted: so
- * nothing grows and nothing is lost. The login policy is asked again, about the claims that Entra sends now.
+ * Gets new tokens from Entra for a grant. It asks for the scopes requested at login, not for those granted, so that
+ * refreshing neither adds nor loses any. The login policy is asked again, about the claims that Entra sends now.
  *
  * @throws EntraError when Entra does not refresh
- * @throws OAuthError `invalid_grant` when there is nothing to renew it with, `access_denied` when the user may
- *   not come in any more, 503 when nobody knows
+ * @throws OAuthError `invalid_grant` when the grant has no refresh token of Entra's, or Entra answers with tokens of
+ *   another user; `access_denied` when the policy refuses the user; 503 when the policy or Entra's keys are out of
+ *   reach, or Entra's tokens cannot be used
  */
 export async function renewGrant(
   context: UpstreamContext & { readonly tokenEndpoint: TokenEndpoint },
   grant: Grant,
 ): Promise<Grant> {
   const { refreshToken } = grant.upstream
-  if (refreshToken === undefined) throw loginEnded()
+  if (refreshToken === undefined) throw refreshTokenRefusal()
   const tokens = await context.tokenEndpoint.refresh({
     refreshToken,
     scopes: context.scopes.toUpstreamRefresh(grant.requested),
     tenant: grant.user.tid,
   })
-  const claims = await verifyAccessToken(context, tokens.accessToken).catch(outageInstead)
-  if (claims.oid !== grant.user.oid || claims.tid !== grant.user.tid) throw loginEnded()
+  const claims = await verifyAccessToken(context, tokens.accessToken).catch(throwOutage)
+  if (claims.oid !== grant.user.oid || claims.tid !== grant.user.tid) {
+    throw refreshTokenRefusal()
+  }
   const user = { ...grant.user, roles: claims.roles ?? [] }
   await recheckPolicy(context.policy, user, claims)
   const granted = context.scopes.fromUpstream(tokens.scope ?? claims.scp)
@@ -97,11 +101,11 @@ export async function renewGrant(
     ...grant,
     user,
     scopes: context.scopes.grant(grant.requested, granted),
-    upstream: { refreshToken, ...upstreamGrant(tokens, Math.floor(context.now() / 1000)) },
+    upstream: { refreshToken, ...upstreamGrant(tokens, nowSeconds(context)) },
   }
 }
 
-/** Ends the grant of a user whom the login policy no longer lets in, on every replica. */
+/** Revokes the grant of a user whom the login policy no longer lets in. */
 export async function endRefusedGrant(
   { grants, report }: { readonly grants: Grants; readonly report: Report },
   sid: string,
@@ -109,6 +113,18 @@ export async function endRefusedGrant(
 ): Promise<void> {
   await grants.revoke(sid)
   report('revocation', { reason: 'login_policy', detail: description })
+}
+
+/** The error for a refresh token that cannot be used any more. */
+export function refreshTokenRefusal(): OAuthError {
+  return new OAuthError(
+    'invalid_grant',
+    'The refresh token is unknown, expired, used or revoked. Sign in again.',
+  )
+}
+
+function nowSeconds({ now }: UpstreamContext): number {
+  return Math.floor(now() / 1000)
 }
 
 function upstreamGrant(
@@ -122,23 +138,23 @@ function upstreamGrant(
   }
 }
 
-/** The id token proves that the login is this one (nonce), the access token that it is for our API. */
+/** The id token proves by its nonce that it belongs to this login, the access token that it is for our API. */
 async function verifyTokens(
   context: UpstreamContext,
   { idToken, accessToken }: UpstreamTokens,
   nonce: string,
 ): Promise<EntraClaims> {
-  if (idToken === undefined) throw unusable('Entra sent no id token')
+  if (idToken === undefined) throw unusableTokens('Entra sent no id token')
   try {
     const identity = await context.verifier.idToken(idToken, { nonce })
     const access = await verifyAccessToken(context, accessToken)
     if (identity.oid !== access.oid || identity.tid !== access.tid) {
-      throw unusable('id token and access token are of two users')
+      throw unusableTokens('id token and access token belong to two users')
     }
     return { ...identity, ...access }
   } catch (error) {
     if (!(error instanceof OAuthError) || error.code !== 'invalid_token') throw error
-    // A gate would tell the bearer; here it is a matter between Entra and the operator.
+    // `invalid_token` is for a bearer at a gate. The client of a login has sent no token.
     throw new OAuthError('access_denied', error.description, { cause: error })
   }
 }
@@ -148,28 +164,20 @@ async function verifyAccessToken(
   token: string,
 ): Promise<EntraClaims> {
   const jwt = decodeJwt(token)
-  if (!jwt) throw unusable('the access token is not a JWT')
+  if (!jwt) throw unusableTokens('the access token is not a JWT')
   const claims = await verifier.accessToken(jwt)
-  if (isAppOnly(claims)) throw unusable('the access token has no user')
+  if (isAppOnly(claims)) throw unusableTokens('the access token has no user')
   return claims
 }
 
-function unusable(cause: string): OAuthError {
+function unusableTokens(cause: string): OAuthError {
   return new OAuthError('server_error', 'Microsoft Entra sent tokens this server cannot use.', {
     cause,
   })
 }
 
-/** Whatever is wrong with Entra's tokens, a refresh that cannot use them loses nothing. */
-function outageInstead(cause: unknown): never {
+/** The client keeps its login when Entra answers a refresh with tokens that cannot be used: it can try again. */
+function throwOutage(cause: unknown): never {
   if (cause instanceof OAuthError && cause.status === 503) throw cause
   throw unavailable('The token cannot be refreshed right now. Try again shortly.', cause)
-}
-
-/** The answer to a refresh token that renews nothing any more. */
-export function loginEnded(): OAuthError {
-  return new OAuthError(
-    'invalid_grant',
-    'The refresh token is unknown, expired, used or revoked. Sign in again.',
-  )
 }

@@ -1,4 +1,4 @@
-/** The authorization request: checked once at `/authorize`, then sealed into the consent form. */
+/** The authorization request: checked at `/authorize`, then sealed into the consent form. */
 
 import { withRequired } from '../entra/scopes.js'
 import { OAuthError } from '../oauth/errors.js'

@@ -1,4 +1,4 @@
-/** Answers to a client through the user's browser: its redirect URI with `state` and `iss`. */
+/** Answers that reach the client through the user's browser: its redirect URI with `state` and `iss`. */
 import type { OAuthError } from '../oauth/errors.js'
 import { staysOnDevice, withParams } from '../oauth/redirect-uri.js'
 import type { Client } from '../tokens/clients.js'
@@ -29,9 +29,9 @@ export function errorAnswer(
 }
 
 /**
- * Whether a browser may be sent there before its user has done anything. Everybody can register a client or
- * publish a document, so on the web only what the operator set up or listed is trusted. An answer that stays
- * on the device goes at once: a program waits for it there, and no other site gains a visitor.
+ * Whether an error may redirect the browser before its user has done anything. Anybody can register a client or
+ * publish a document, so a redirect to another site is only for clients that the operator set up or listed. A
+ * redirect that stays on the device is always fine: it cannot send the user to a stranger's site.
  *
  * @see RFC 9700 section 4.11.2
  */

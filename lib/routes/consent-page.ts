@@ -1,4 +1,4 @@
-/** The consent page: who asks, where the answer goes, what it will be allowed to do. */
+/** The consent page: which application asks, where the sign-in goes, and what the application may then do. */
 
 import type { ScopeStrategy } from '../entra/scopes.js'
 import { isLoopbackHost } from '../oauth/loopback.js'
@@ -8,7 +8,7 @@ import type { AuthorizationRequest } from './authorization-request.js'
 import type { ProxyContext } from './context.js'
 import { escapeHtml, page, visibleText } from './page.js'
 
-/** What the page is made of. */
+/** What the page shows and sends. */
 export interface ConsentPage {
   readonly client: Client
   readonly request: AuthorizationRequest
@@ -20,7 +20,7 @@ export interface ConsentPage {
 
 /** @see MCP Security Best Practices, "Confused Deputy Problem" (2025-11-25 and 2026-07-28) */
 export function consentPage(
-  context: ProxyContext,
+  context: Pick<ProxyContext, 'baseUrl' | 'resourceName' | 'scopes'>,
   { client, request, action, fields }: ConsentPage,
 ): string {
   const name = visibleText(client.metadata.client_name ?? '') || 'An application without a name'
@@ -28,9 +28,9 @@ export function consentPage(
   return page(
     `Allow access to ${server}?`,
     `<h1>Allow <bdi class="name">${escapeHtml(name)}</bdi> to use ${escapeHtml(server)}?</h1>
-<p>${standing(client)} Go on only if you started this sign-in.</p>
+<p>${describeTrust(client)} Continue only if you started this sign-in.</p>
 <dl>
-${publisher(client)}<dt>Your sign-in will be sent to</dt>
+${publisher(client)}<dt>Where your sign-in goes</dt>
 <dd><strong>${escapeHtml(destination(request.redirectUri))}</strong><br><code>${escapeHtml(request.redirectUri)}</code></dd>
 </dl>
 ${warning(request.redirectUri)}
@@ -50,19 +50,19 @@ ${Object.entries(fields).map(hiddenField).join('\n')}
   )
 }
 
-/** What the name is worth. */
-function standing({ identity }: Client): string {
+/** How far the user can trust the application's name. */
+function describeTrust({ identity }: Client): string {
   switch (identity?.by) {
     case 'operator':
       return 'The operator of this server knows this application.'
     case 'document':
-      return `The application chose this name itself; that it belongs to <strong>${escapeHtml(identity.host)}</strong> has been checked.`
+      return `The application chose this name itself; this server has checked that it belongs to <strong>${escapeHtml(identity.host)}</strong>.`
     default:
       return 'The application chose this name itself; nobody has checked it.'
   }
 }
 
-/** The host that publishes the application, which its name may or may not fit. */
+/** The host that publishes the application: the user compares it with the name. */
 function publisher({ id, identity }: Client): string {
   if (identity?.by !== 'document') return ''
   return `<dt>The application is published at</dt>
@@ -70,7 +70,7 @@ function publisher({ id, identity }: Client): string {
 `
 }
 
-/** The host, or for an application with a scheme of its own, that application. */
+/** The host of the redirect URI, or the application that handles its scheme. */
 function destination(redirectUri: string): string {
   const url = new URL(redirectUri)
   if (url.protocol !== 'http:' && url.protocol !== 'https:') {
@@ -79,10 +79,10 @@ function destination(redirectUri: string): string {
   return isLoopbackHost(url.hostname) ? `${url.host} (this device)` : url.host
 }
 
-/** By the address of this request: what else the client has registered protects nobody now. */
+/** Only the redirect URI of this request counts: the client may have registered others beside it. */
 function warning(redirectUri: string): string {
   if (!staysOnDevice(redirectUri)) return ''
-  return `<p class="warning" role="note"><strong>Runs on this device.</strong> Any program on this device could ask under this name: nothing proves which one it is.</p>`
+  return `<p class="warning" role="note"><strong>Runs on this device.</strong> Any program on this device could use this name, and this server cannot tell which one is asking.</p>`
 }
 
 function scopeItem(scopes: ScopeStrategy, scope: string): string {
@@ -91,10 +91,10 @@ function scopeItem(scopes: ScopeStrategy, scope: string): string {
   return words === scope ? `<li>${code}</li>` : `<li>${escapeHtml(words)} (${code})</li>`
 }
 
-function downstream({ scopes }: ProxyContext): string {
+function downstream({ scopes }: Pick<ProxyContext, 'scopes'>): string {
   if (scopes.additional.length === 0) return ''
   const items = scopes.additional.map((scope) => scopeItem(scopes, scope))
-  return `<h2>On your behalf this server will use</h2>\n<ul>\n${items.join('\n')}\n</ul>`
+  return `<h2>This server will use, on your behalf</h2>\n<ul>\n${items.join('\n')}\n</ul>`
 }
 
 function hiddenField([name, value]: [string, string]): string {

@@ -1,4 +1,4 @@
-/** What the endpoints work with: made once by `entraAuth`, shared by all of them, never changed. */
+/** What the endpoints share: made once by `entraAuth`, and never changed. */
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Clock } from '../async/clock.js'

@@ -1,11 +1,15 @@
-/** The two documents of discovery, rendered once. */
+/** The metadata document of the authorization server. */
 
 import { assertionAlgorithms } from '../oauth/client-keys.js'
 import { authMethods, grantTypes } from '../oauth/client-metadata.js'
 import type { ProxyContext } from './context.js'
 
 /** @see RFC 8414 section 2, RFC 9207 section 3, draft-ietf-oauth-client-id-metadata-document-00 section 5 */
-export function authorizationServerMetadata({ baseUrl, scopes, features }: ProxyContext) {
+export function authorizationServerMetadata({
+  baseUrl,
+  scopes,
+  features,
+}: Pick<ProxyContext, 'baseUrl' | 'scopes' | 'features'>) {
   const { registration, documents, assertions } = features
   const methods = assertions ? [...authMethods, 'private_key_jwt'] : authMethods
   return {
@@ -15,8 +19,8 @@ export function authorizationServerMetadata({ baseUrl, scopes, features }: Proxy
     ...(registration && { registration_endpoint: `${baseUrl}/register` }),
     revocation_endpoint: `${baseUrl}/revoke`,
     jwks_uri: `${baseUrl}/jwks`,
-    // Without offline_access: clients that see it ask for it with prompt=consent, and Entra would then show
-    // its own consent page at every login. Refresh tokens are issued anyway.
+    // Without offline_access: clients that see it here ask for it with prompt=consent, and Entra then shows its own
+    // consent page at every login. Refresh tokens are issued anyway.
     scopes_supported: scopes.supported,
     response_types_supported: ['code'],
     response_modes_supported: ['query'],

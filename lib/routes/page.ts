@@ -1,4 +1,4 @@
-/** The look of our pages: one stylesheet, no script, nothing from anywhere else. */
+/** What our pages share: one stylesheet, no script, and nothing loaded from anywhere. */
 import { createHash } from 'node:crypto'
 import type { OAuthError, OAuthErrorCode } from '../oauth/errors.js'
 
@@ -29,12 +29,12 @@ button:focus-visible { outline: .1875rem solid var(--ink); outline-offset: .125r
 const styleHash = createHash('sha256').update(style).digest('base64')
 
 /**
- * Our pages may load nothing and be framed by nobody. There is no `form-action`: Chrome holds it against the
- * whole redirect chain, and clients with schemes of their own (`cursor:`, `claude:`) would never be reached.
+ * Our pages load nothing and may not be framed. `form-action` is left out: Chrome applies it to the whole chain of
+ * redirects, so it would block clients with schemes of their own (`cursor:`, `claude:`).
  */
 export const contentSecurityPolicy = `default-src 'none'; style-src 'sha256-${styleHash}'; base-uri 'none'; frame-ancestors 'none'`
 
-/** A whole page around a body that is HTML already. */
+/** Makes a page around a body of HTML. */
 export function page(title: string, body: string): string {
   return `<!doctype html>
 <html lang="en">
@@ -54,14 +54,15 @@ ${body}
 `
 }
 
-/** A page that says what went wrong and what to do. */
+/** Makes a page that says what went wrong and what to do. */
 export function problemPage(title: string, explanation: string): string {
   return page(title, `<h1>${escapeHtml(title)}</h1>\n<p>${escapeHtml(explanation)}</p>`)
 }
 
 /**
- * A page that names the error, and leaves it to the user whether to go on to an application that nobody
- * vouches for. The description of the error is for the application alone: it may repeat words of a stranger.
+ * Makes a page that names the error and links to the application. The user decides whether to follow the link,
+ * because nobody vouches for the application. The error's description is not shown: it may repeat text from a
+ * stranger.
  *
  * @param answer where the link goes: an https URL
  * @see RFC 9700 section 4.11.2
@@ -73,11 +74,11 @@ export function returnPage({ code }: OAuthError, answer: string): string {
     `<h1>${title}</h1>
 <p>${explanations[code] ?? 'The application sent a request that this server cannot answer.'} (<code>${escapeHtml(code)}</code>)</p>
 <dl>
-<dt>The application is at an address that nobody has checked</dt>
+<dt>Nobody has checked the address of the application</dt>
 <dd><strong>${escapeHtml(new URL(answer).host)}</strong></dd>
 </dl>
 <p><a href="${escapeHtml(answer)}" rel="noreferrer noopener nofollow">Return to the application</a></p>
-<p class="soft">Go on only if you started this sign-in and know the address.</p>`,
+<p class="soft">Continue only if you started this sign-in and know the address.</p>`,
   )
 }
 
@@ -94,12 +95,12 @@ const entities: Readonly<Record<string, string>> = {
   "'": '&#39;',
 }
 
-/** Text for HTML content and attribute values. */
+/** Escapes text for HTML content and attribute values. */
 export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => entities[character] ?? '')
 }
 
-/** Text from strangers: invisible, control and direction-changing characters become visible boxes. */
+/** Makes invisible, control and direction-changing characters visible, as boxes. */
 export function visibleText(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cn}]/gu, '\u25a1').trim()
 }

@@ -1,4 +1,4 @@
-/** `POST /register`: dynamic client registration that writes nothing. */
+/** `POST /register`: dynamic client registration. It stores nothing: the client id is the registration, sealed. */
 import type { ServerResponse } from 'node:http'
 import { oauthBodyLimit, readJson } from '../http/body.js'
 import { noStore, sendJson } from '../http/respond.js'
@@ -25,13 +25,13 @@ export function register(context: ProxyContext) {
       client_id: client.id,
       client_id_issued_at: client.issuedAt,
       ...client.metadata,
-      ...knownScopes(context, body),
+      ...supportedScopes(context, body),
       ...(secret !== undefined && { client_secret: secret, client_secret_expires_at: 0 }),
     })
   }
 }
 
-/** Problems of the body are problems of the metadata. @see RFC 7591 section 3.2.2 */
+/** A body that cannot be read is `invalid_client_metadata`. @see RFC 7591 section 3.2.2 */
 async function readRegistration(req: EndpointRequest['req']): Promise<unknown> {
   try {
     return await readJson(req, oauthBodyLimit)
@@ -44,8 +44,11 @@ async function readRegistration(req: EndpointRequest['req']): Promise<unknown> {
   }
 }
 
-/** Some clients ask `/authorize` for the scope they read here: it names only what there is. */
-function knownScopes({ scopes }: ProxyContext, body: unknown): { scope?: string } {
+/** Some clients send the `scope` of this answer to `/authorize`, so it names only scopes that exist. */
+function supportedScopes(
+  { scopes }: Pick<ProxyContext, 'scopes'>,
+  body: unknown,
+): { scope?: string } {
   const { scope } = body as { scope?: unknown }
   if (typeof scope !== 'string') return {}
   const known = scope.split(' ').filter((name) => scopes.supported.includes(name))

@@ -1,4 +1,4 @@
-/** `POST /revoke`: a refresh token ends its grant, an access token only itself. */
+/** `POST /revoke`: revokes the whole grant of a refresh token, or one access token. */
 import type { ServerResponse } from 'node:http'
 import { decodeJwt } from '../crypto/decode-jwt.js'
 import { sha256 } from '../crypto/hashing.js'
@@ -11,7 +11,7 @@ import type { Client } from '../tokens/clients.js'
 import { authenticateClient } from './client-authentication.js'
 import type { EndpointRequest, ProxyContext } from './context.js'
 
-/** Unknown, expired and revoked tokens are answered like valid ones: 200. @see RFC 7009 section 2.2 */
+/** Unknown, expired and revoked tokens get the same 200 as valid ones. @see RFC 7009 section 2.2 */
 export function revoke(context: ProxyContext) {
   return async function revokeEndpoint(
     { req }: EndpointRequest,
@@ -20,8 +20,8 @@ export function revoke(context: ProxyContext) {
     const params = await readForm(req, oauthBodyLimit)
     const client = await authenticateClient(context, req, params)
     const token = required(params, 'token')
-    // The hint is only that (RFC 7009 section 2.1): our two kinds of token look nothing like each other.
-    const access = await accessTokenClaims(context, token)
+    // `token_type_hint` is not needed (RFC 7009 section 2.1): our access tokens are JWTs, our refresh tokens are not.
+    const access = await verifyAccessToken(context, token)
     if (access) await revokeAccessToken(context, client, access)
     else await revokeRefreshToken(context, client, token)
     noStore(res)
@@ -31,8 +31,8 @@ export function revoke(context: ProxyContext) {
   }
 }
 
-async function accessTokenClaims(
-  context: ProxyContext,
+async function verifyAccessToken(
+  context: Pick<ProxyContext, 'accessTokens'>,
   token: string,
 ): Promise<AccessTokenClaims | undefined> {
   const jwt = decodeJwt(token)
@@ -45,28 +45,28 @@ async function accessTokenClaims(
 }
 
 async function revokeAccessToken(
-  context: ProxyContext,
+  context: Pick<ProxyContext, 'grants' | 'report'>,
   client: Client,
   { client_id, sid, jti, exp }: AccessTokenClaims,
 ): Promise<void> {
-  if (client_id !== client.id) throw foreign()
+  if (client_id !== client.id) throw foreignToken()
   await context.grants.revokeToken(sid, jti, exp)
   context.report('revocation', { reason: 'client', token: 'access_token' })
 }
 
 async function revokeRefreshToken(
-  context: ProxyContext,
+  context: Pick<ProxyContext, 'refreshTokens' | 'grants' | 'report'>,
   client: Client,
   token: string,
 ): Promise<void> {
   const sid = context.refreshTokens.read(token)?.sid
   const grant = sid && (await context.grants.read(sid))?.value
   if (!grant) return
-  if (grant.client !== sha256(client.id)) throw foreign()
+  if (grant.client !== sha256(client.id)) throw foreignToken()
   await context.grants.revoke(sid)
   context.report('revocation', { reason: 'client', token: 'refresh_token' })
 }
 
-function foreign(): OAuthError {
+function foreignToken(): OAuthError {
   return new OAuthError('invalid_grant', 'The token was not issued to this client.')
 }

@@ -1,8 +1,8 @@
-/** The answer of the token endpoint, alike for every grant. */
+/** The answer of the token endpoint, the same for every grant. */
 import type { Grant, TokenAnswer } from '../tokens/records.js'
 import type { ProxyContext } from './context.js'
 
-/** Whom the tokens are for. */
+/** What the tokens are for. */
 export interface AnswerFor {
   readonly sid: string
   readonly grant: Grant

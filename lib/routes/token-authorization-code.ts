@@ -1,4 +1,4 @@
-/** `grant_type=authorization_code`: a code of ours becomes tokens of ours, once. */
+/** `grant_type=authorization_code`: redeems one of our codes for tokens, once. */
 
 import { sha256 } from '../crypto/hashing.js'
 import { OAuthError } from '../oauth/errors.js'
@@ -12,7 +12,7 @@ import { tokenAnswer } from './token-answer.js'
 import type { TokenRequest } from './token-request.js'
 
 /**
- * Everything is checked before the code is taken: a request that is refused costs the rightful client nothing.
+ * Everything is checked before the code is taken, so that a refused request does not use up the client's code.
  *
  * @throws OAuthError `invalid_grant`, `invalid_target`, `invalid_request`
  * @see RFC 6749 section 4.1.3, RFC 7636 section 4.6, RFC 8707 section 2.2
@@ -25,11 +25,13 @@ export async function authorizationCodeGrant(
   const code = required(params, 'code')
   const verifier = required(params, 'code_verifier')
   const record = await context.codes.read(code)
-  if (!record) throw await missing(context, request, code, verifier)
+  if (!record) throw await refuseUnknownCode(context, request, code, verifier)
   checkBinding(context, request, record, verifier)
-  if (!(await context.codes.redeem(code))) throw await missing(context, request, code, verifier)
+  if (!(await context.codes.redeem(code))) {
+    throw await refuseUnknownCode(context, request, code, verifier)
+  }
   const redeemedAt = context.now()
-  // The code is spent, so a store that is away for a moment is not to cost the client its login.
+  // The code is spent now, and a store that is away for a moment must not cost the client its login.
   return keepTrying(async () => {
     await context.codes.bury(code, record, redeemedAt)
     return issueTokens(context, client, record)
@@ -37,13 +39,13 @@ export async function authorizationCodeGrant(
 }
 
 async function issueTokens(
-  context: ProxyContext,
+  context: Pick<ProxyContext, 'grants' | 'refreshTokens' | 'accessTokens'>,
   client: TokenRequest['client'],
   { sid }: CodeRecord,
 ): Promise<TokenAnswer> {
   const grant = (await context.grants.read(sid))?.value
   if (!grant || !(await context.grants.keep(sid, grant)))
-    throw refused('The code has been revoked.')
+    throw invalidGrant('The code has been revoked.')
   const refreshes =
     grant.upstream.refreshToken !== undefined &&
     client.metadata.grant_types.includes('refresh_token')
@@ -52,29 +54,32 @@ async function issueTokens(
 }
 
 function checkBinding(
-  context: ProxyContext,
+  context: Pick<ProxyContext, 'resources'>,
   { params, client }: TokenRequest,
   record: CodeRecord,
   verifier: string,
 ): void {
-  if (record.client !== sha256(client.id)) throw refused('The code was issued to another client.')
+  if (record.client !== sha256(client.id))
+    throw invalidGrant('The code was issued to another client.')
   if (params.redirect_uri !== undefined && params.redirect_uri !== record.redirectUri) {
-    throw refused("'redirect_uri' is not the one of the authorization request.")
+    throw invalidGrant("'redirect_uri' differs from that of the authorization request.")
   }
-  if (!verifierMatches(verifier, record.codeChallenge)) throw refused("'code_verifier' is wrong.")
+  if (!verifierMatches(verifier, record.codeChallenge))
+    throw invalidGrant("'code_verifier' is wrong.")
   if (
     params.resource !== undefined &&
     requestedResource(context, params.resource).url !== record.resource
   ) {
     throw new OAuthError(
       'invalid_target',
-      "'resource' is not the one of the authorization request.",
+      "'resource' differs from that of the authorization request.",
     )
   }
 }
 
-async function missing(
-  context: ProxyContext,
+/** A code that was redeemed before may have been stolen: then its grant is revoked. */
+async function refuseUnknownCode(
+  context: Pick<ProxyContext, 'codes' | 'report'>,
   { client, arrivedAt }: TokenRequest,
   code: string,
   verifier: string,
@@ -83,9 +88,9 @@ async function missing(
   if (await context.codes.revokeIfReplayed(code, replay)) {
     context.report('revocation', { reason: 'code_replayed' })
   }
-  return refused('The code is unknown, expired or used.')
+  return invalidGrant('The code is unknown, expired or used.')
 }
 
-function refused(description: string): OAuthError {
+function invalidGrant(description: string): OAuthError {
   return new OAuthError('invalid_grant', description)
 }

@@ -1,11 +1,9 @@
-/** `grant_type=refresh_token`: one caller asks Entra, all get the same answer. */
+/** `grant_type=refresh_token`: one caller asks Entra, and all callers with the same token get the same answer. */
 
 import { sha256 } from '../crypto/hashing.js'
-import { EntraError } from '../entra/errors.js'
 import { withRequired } from '../entra/scopes.js'
-import { isPolicyRefusal } from '../login/policy.js'
-import { endRefusedGrant, loginEnded, renewGrant } from '../login/upstream-grant.js'
-import { refreshOutcome, reportUpstream } from '../login/upstream-outcome.js'
+import { renewLogin } from '../login/renew-login.js'
+import { refreshTokenRefusal } from '../login/upstream-grant.js'
 import { OAuthError } from '../oauth/errors.js'
 import { required } from '../oauth/params.js'
 import { requestedResource } from '../oauth/resource.js'
@@ -18,8 +16,8 @@ import type { TokenRequest } from './token-request.js'
 
 /**
  * @throws OAuthError `invalid_grant` when the login has ended; `interaction_required` when the client was just
- *   refused for scopes that its login lacks; 503 when Entra or the login policy cannot be asked. After the
- *   latter two the refresh token is as good as before
+ *   refused for scopes that its login lacks; 503 when Entra or the login policy is out of reach. After the
+ *   latter two the refresh token still works
  * @see RFC 6749 section 6, RFC 9700 section 4.14.2
  */
 export async function refreshTokenGrant(
@@ -28,48 +26,51 @@ export async function refreshTokenGrant(
 ): Promise<TokenAnswer> {
   const presented = context.refreshTokens.read(required(params, 'refresh_token'))
   const grant = presented && (await context.grants.read(presented.sid))?.value
-  if (!grant || grant.client !== sha256(client.id)) throw loginEnded()
+  if (!grant || grant.client !== sha256(client.id)) throw refreshTokenRefusal()
   const named = namedScopes(context, params.scope)
-  await checkRequest(context, params, presented, grant)
-  await checkScopes(context, named, presented.sid, grant)
-  const rotation = await context.refreshTokens.rotate(
-    presented,
-    grant,
-    renewal(context, client.id, presented),
-  )
-  const answer = concluded(context, rotation)
-  return named.length === 0 ? answer : narrowed(context, named, client.id, presented, answer)
+  checkResource(context, params.resource, grant)
+  await checkChallenge(context, presented, grant)
+  await checkScopes(context, named, presented, grant)
+  const renewal = renewalFor(context, client.id, presented)
+  const rotation = await context.refreshTokens.rotate(presented, grant, renewal)
+  const answer = readRotation(context, rotation)
+  return named.length === 0 ? answer : narrowAnswer(context, named, client.id, presented, answer)
 }
 
-async function checkRequest(
-  context: ProxyContext,
-  params: TokenRequest['params'],
-  { sid }: RefreshToken,
-  grant: Grant,
-): Promise<void> {
-  if (
-    params.resource !== undefined &&
-    requestedResource(context, params.resource).url !== grant.resource
-  ) {
-    throw new OAuthError('invalid_target', "'resource' is not the one the token was issued for.")
-  }
-  if (blocks(await context.challenges.read(challengedUser(grant)), sid)) {
-    throw new OAuthError(
-      'invalid_grant',
-      'Microsoft Entra wants more of the user. Authorize again.',
-    )
-  }
-}
-
-/** Scopes by name; none when the client names none of ours: then it asks for all that was granted. */
-function namedScopes({ scopes }: ProxyContext, scope: string | undefined): readonly string[] {
+/** The scopes that the client names. None of ours means that it asks for all that were granted. */
+function namedScopes(
+  { scopes }: Pick<ProxyContext, 'scopes'>,
+  scope: string | undefined,
+): readonly string[] {
   return scope === undefined ? [] : scopes.fromClient(scope, [])
 }
 
+function checkResource(
+  context: Pick<ProxyContext, 'resources'>,
+  named: string | undefined,
+  { resource }: Grant,
+): void {
+  if (named === undefined || requestedResource(context, named).url === resource) return
+  throw new OAuthError('invalid_target', "'resource' differs from the one the token is for.")
+}
+
+/** A grant that ran into a claims challenge gets new tokens only by a login that carries the challenge to Entra. */
+async function checkChallenge(
+  { challenges }: Pick<ProxyContext, 'challenges'>,
+  { sid }: RefreshToken,
+  grant: Grant,
+): Promise<void> {
+  if (!blocks(await challenges.read(challengedUser(grant)), sid)) return
+  throw new OAuthError(
+    'invalid_grant',
+    'Microsoft Entra asks the user to sign in again, for example with MFA. Authorize again.',
+  )
+}
+
 async function checkScopes(
-  { scopes, stepUpByLogin, stepUps }: ProxyContext,
+  { scopes, stepUpByLogin, stepUps }: Pick<ProxyContext, 'scopes' | 'stepUpByLogin' | 'stepUps'>,
   named: readonly string[],
-  sid: string,
+  { sid }: RefreshToken,
   grant: Grant,
 ): Promise<void> {
   if (scopes.missing(grant.scopes, named).length > 0) {
@@ -79,52 +80,37 @@ async function checkScopes(
     )
   }
   if (!stepUpByLogin || named.length > 0) return
-  // SDK v1 clients answer a 403 by refreshing; only a refusal makes them log in for the scopes they lack. This
-  // one leaves them their tokens: after `invalid_grant` some drop those, and every other tool with them.
+  // SDK v1 clients answer a 403 by refreshing, and log in for the scopes they lack only when that is refused. Not
+  // with `invalid_grant`: some clients then drop their tokens, which still work for every other tool.
   if (scopes.missing(grant.scopes, await stepUps.read(sid)).length > 0) {
     throw new OAuthError('interaction_required', 'More scopes are needed. Authorize again.')
   }
 }
 
-function renewal(context: ProxyContext, clientId: string, { sid }: RefreshToken): Renewal {
+function renewalFor(context: ProxyContext, clientId: string, { sid }: RefreshToken): Renewal {
   return {
-    renew: async (grant) => {
-      try {
-        return await renewGrant(context, grant)
-      } catch (error) {
-        if (isPolicyRefusal(error)) {
-          await endRefusedGrant(context, sid, error)
-          throw new OAuthError('invalid_grant', 'The login has ended. Sign in again.')
-        }
-        if (!(error instanceof EntraError)) throw error
-        reportUpstream(context.report, 'token', error)
-        const outcome = refreshOutcome(error)
-        if (outcome.code === 'invalid_grant') await context.grants.revoke(sid)
-        throw outcome
-      }
-    },
+    renew: (grant) => renewLogin(context, sid, grant),
     answer: (grantSid, grant, next) =>
       tokenAnswer(context, { sid: grantSid, grant, clientId }, next),
   }
 }
 
-function concluded(context: ProxyContext, rotation: Rotation): TokenAnswer {
+function readRotation({ report }: Pick<ProxyContext, 'report'>, rotation: Rotation): TokenAnswer {
   if ('answer' in rotation) return rotation.answer
-  if (rotation.outcome === 'reused')
-    context.report('revocation', { reason: 'refresh_token_reused' })
-  throw loginEnded()
+  if (rotation.outcome === 'reused') report('revocation', { reason: 'refresh_token_reused' })
+  throw refreshTokenRefusal()
 }
 
 /** Fewer scopes for this one access token; the refresh token keeps them all (RFC 6749 section 6). */
-async function narrowed(
-  context: ProxyContext,
+async function narrowAnswer(
+  context: Pick<ProxyContext, 'grants' | 'scopes' | 'accessTokens'>,
   named: readonly string[],
   clientId: string,
   { sid }: RefreshToken,
   answer: TokenAnswer,
 ): Promise<TokenAnswer> {
   const grant = (await context.grants.read(sid))?.value
-  if (!grant) throw loginEnded()
+  if (!grant) throw refreshTokenRefusal()
   const scopes = context.scopes.grant(withRequired(context.scopes, named), grant.scopes)
   if (scopes.join(' ') === answer.scope) return answer
   return tokenAnswer(context, { sid, grant, clientId, scopes }, answer.refresh_token)

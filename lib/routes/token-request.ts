@@ -1,8 +1,8 @@
-/** A token request as each grant sees it. */
+/** A token request, as each grant gets it. */
 import type { Params } from '../oauth/params.js'
 import type { Client } from '../tokens/clients.js'
 
-/** A request of a client we know. */
+/** A token request of an authenticated client. */
 export interface TokenRequest {
   readonly params: Params
   readonly client: Client

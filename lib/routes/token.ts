@@ -1,4 +1,4 @@
-/** `POST /token`: client first, then the grant, one file each. */
+/** `POST /token`: authenticates the client, then hands over to the file of the grant type. */
 import type { ServerResponse } from 'node:http'
 import { oauthBodyLimit, readForm } from '../http/body.js'
 import { noStore, sendJson } from '../http/respond.js'
@@ -31,7 +31,7 @@ export function token(context: ProxyContext) {
     if (!grantEndpoint) {
       throw new OAuthError(
         'unsupported_grant_type',
-        `'grant_type' must be one of: ${[...grantEndpoints.keys()].join(', ')}`,
+        `'grant_type' must be one of: ${[...grantEndpoints.keys()].join(', ')}.`,
       )
     }
     if (!client.metadata.grant_types.includes(type)) {

@@ -177,7 +177,7 @@ function upstreamUrl(
   return url.href
 }
 
-/** Entra takes `.default` of one API and no named scope beside it (AADSTS70011); our own have been consented to. */
+/** `.default` may not stand beside named scopes (AADSTS70011). Ours are left out then: the user has consented to them. */
 function upstreamScopes(
   { scopes: strategy }: UpstreamContext,
   scopes: readonly string[],

@@ -1,0 +1,44 @@
+/** Renews a login when its client refreshes. The login ends when Entra or the login policy refuses. */
+import { EntraError } from '../entra/errors.js'
+import type { TokenEndpoint } from '../entra/token-endpoint.js'
+import type { Report } from '../http/report.js'
+import { OAuthError } from '../oauth/errors.js'
+import type { Grants } from '../tokens/grants.js'
+import type { Grant } from '../tokens/records.js'
+import { isPolicyRefusal } from './policy.js'
+import { endRefusedGrant, renewGrant, type UpstreamContext } from './upstream-grant.js'
+import { refreshOutcome, reportUpstream } from './upstream-outcome.js'
+
+/** What renewing needs. */
+export interface RenewalContext extends UpstreamContext {
+  readonly tokenEndpoint: TokenEndpoint
+  readonly grants: Grants
+  readonly report: Report
+}
+
+/**
+ * Gets new tokens from Entra for a login.
+ *
+ * @returns the renewed grant, which the caller stores
+ * @throws OAuthError `invalid_grant` when the login has ended: its grant is revoked; 503 when Entra or the policy
+ *   cannot answer: then nothing has changed
+ */
+export async function renewLogin(
+  context: RenewalContext,
+  sid: string,
+  grant: Grant,
+): Promise<Grant> {
+  try {
+    return await renewGrant(context, grant)
+  } catch (error) {
+    if (isPolicyRefusal(error)) {
+      await endRefusedGrant(context, sid, error)
+      throw new OAuthError('invalid_grant', 'The login has ended. Sign in again.')
+    }
+    if (!(error instanceof EntraError)) throw error
+    reportUpstream(context.report, 'token', error)
+    const outcome = refreshOutcome(error)
+    if (outcome.code === 'invalid_grant') await context.grants.revoke(sid)
+    throw outcome
+  }
+}
