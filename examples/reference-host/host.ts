@@ -61,7 +61,7 @@ export function createHost(settings: Settings, options: HostOptions = {}): Expre
     '/mcp',
     ownOrigin(settings.baseUrl, allowedOrigins),
     requireBearer(auth),
-    scopeGuard({ tools: { list_notes: 'notes.read', add_note: 'notes.write' } }),
+    scopeGuard(auth, { tools: { list_notes: 'notes.read', add_note: 'notes.write' } }),
     oboToken(auth, { graph: { scopes: graphScopes, tools: ['my_profile'] } }),
     mcpHandler(notes, settings.graphUrl),
   )
@@ -113,18 +113,24 @@ function hostAuth(settings: Settings, { storage, logger, offered = [] }: HostOpt
 /** The notes for programs that do not speak MCP. */
 function notesApi(auth: EntraAuth, notes: Notebook): Router {
   const router = express.Router()
-  router.get('/', requireBearer(auth), scopeGuard('notes.read'), (req, res) => {
+  router.get('/', requireBearer(auth), scopeGuard(auth, 'notes.read'), (req, res) => {
     res.json({ notes: notes.of(authOf(req)) })
   })
-  router.post('/', requireBearer(auth), scopeGuard('notes.write'), express.json(), (req, res) => {
-    const { text } = (req.body ?? {}) as { text?: unknown }
-    if (typeof text === 'string' && text !== '') {
-      res.status(201).json({ notes: notes.add(authOf(req), text) })
-    } else {
-      const description = 'Send JSON: {"text": "…"}'
-      res.status(400).json({ error: 'invalid_request', error_description: description })
-    }
-  })
+  router.post(
+    '/',
+    requireBearer(auth),
+    scopeGuard(auth, 'notes.write'),
+    express.json(),
+    (req, res) => {
+      const { text } = (req.body ?? {}) as { text?: unknown }
+      if (typeof text === 'string' && text !== '') {
+        res.status(201).json({ notes: notes.add(authOf(req), text) })
+      } else {
+        const description = 'Send JSON: {"text": "…"}'
+        res.status(400).json({ error: 'invalid_request', error_description: description })
+      }
+    },
+  )
   return router
 }
 
