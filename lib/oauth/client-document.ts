@@ -17,16 +17,16 @@ export function readClientDocument(
   customSchemes: readonly string[],
 ): ClientMetadata {
   if (typeof document !== 'object' || document === null || Array.isArray(document)) {
-    throw refused('is not a JSON object')
+    throw refusal('is not a JSON object')
   }
   const given = document as Record<string, unknown>
-  if (given.client_id !== clientId) throw refused("has another 'client_id' than its own URL")
+  if (given.client_id !== clientId) throw refusal("has another 'client_id' than its own URL")
   if (typeof given.client_name !== 'string' || given.client_name.trim() === '') {
-    throw refused("has no 'client_name'")
+    throw refusal("has no 'client_name'")
   }
   const secret = Object.keys(given).find((name) => name.startsWith('client_secret'))
   if (secret !== undefined)
-    throw refused(`has a '${secret.slice(0, 64)}', and everybody can read it`)
+    throw refusal(`has a '${secret.slice(0, 64)}', and everybody can read it`)
   const method = readMethod(given)
   const metadata = readRest(given, customSchemes)
   if (method === 'none') return metadata
@@ -40,7 +40,7 @@ function readRest(
 ): ClientMetadata {
   const { redirect_uris } = given
   if (!Array.isArray(redirect_uris) || redirect_uris.length === 0) {
-    throw refused("has no 'redirect_uris'")
+    throw refusal("has no 'redirect_uris'")
   }
   const type = given.application_type === 'web' ? 'web' : 'native'
   try {
@@ -82,7 +82,7 @@ function allowedUris(
 function readMethod(given: Record<string, unknown>): 'none' | 'private_key_jwt' {
   const { token_endpoint_auth_method: method = 'none' } = given
   if (method === 'none' || method === 'private_key_jwt') return method
-  throw refused("must have 'none' or 'private_key_jwt' as 'token_endpoint_auth_method'")
+  throw refusal("must have 'none' or 'private_key_jwt' as 'token_endpoint_auth_method'")
 }
 
 /**
@@ -96,11 +96,11 @@ export function readKeys(
 ): Pick<ClientMetadata, 'jwks' | 'jwks_uri' | 'token_endpoint_auth_signing_alg'> {
   const { jwks, jwks_uri, token_endpoint_auth_signing_alg: named } = given
   if ((jwks === undefined) === (jwks_uri === undefined)) {
-    throw refused("must have one of 'jwks' and 'jwks_uri'")
+    throw refusal("must have one of 'jwks' and 'jwks_uri'")
   }
   const algorithm = assertionAlgorithms.find((known) => known === named)
   if (named !== undefined && algorithm === undefined) {
-    throw refused(
+    throw refusal(
       `must have one of ${assertionAlgorithms.join(', ')} as 'token_endpoint_auth_signing_alg'`,
     )
   }
@@ -112,14 +112,14 @@ export function readKeys(
 
 function readKeysUri(uri: unknown): string {
   if (typeof uri !== 'string' || uri.length > 2048 || !/^https:\/\/[^/?#]/.test(uri)) {
-    throw refused("must have an https URL as 'jwks_uri'")
+    throw refusal("must have an https URL as 'jwks_uri'")
   }
   if (!URL.canParse(uri) || uri.includes('#') || /^https:\/\/[^/?]*@/.test(uri)) {
-    throw refused("must have a 'jwks_uri' without userinfo and fragment")
+    throw refusal("must have a 'jwks_uri' without userinfo and fragment")
   }
   return uri
 }
 
-function refused(why: string): OAuthError {
+function refusal(why: string): OAuthError {
   return new OAuthError('invalid_client', `The client's document ${why}.`)
 }

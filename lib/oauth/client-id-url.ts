@@ -17,18 +17,18 @@ export function isClientIdUrl(id: string): boolean {
  * @see draft-ietf-oauth-client-id-metadata-document-00 section 3
  */
 export function readClientIdUrl(id: string): URL {
-  if (id.length > longest) throw refused(`is longer than ${longest} characters`)
-  if (!id.startsWith('https://')) throw refused('is not https')
-  if (!URL.canParse(id)) throw refused('is not a URL')
+  if (id.length > longest) throw refusal(`is longer than ${longest} characters`)
+  if (!id.startsWith('https://')) throw refusal('is not https')
+  if (!URL.canParse(id)) throw refusal('is not a URL')
   const url = new URL(id)
-  if (id.includes('#')) throw refused('has a fragment')
-  if (/^https:\/\/[^/?]*@/.test(id)) throw refused('has userinfo')
-  if (hasDotSegment(id)) throw refused('has a dot segment in its path')
-  if (url.pathname === '/') throw refused('has no path')
-  if (url.href !== id) throw refused('is not in its normal form')
+  if (id.includes('#')) throw refusal('has a fragment')
+  if (/^https:\/\/[^/?]*@/.test(id)) throw refusal('has userinfo')
+  if (hasDotSegment(id)) throw refusal('has a dot segment in its path')
+  if (url.pathname === '/') throw refusal('has no path')
+  if (url.href !== id) throw refusal('is not in its normal form')
   return url
 }
 
-function refused(why: string): OAuthError {
+function refusal(why: string): OAuthError {
   return new OAuthError('invalid_client', `The client_id ${why}.`)
 }

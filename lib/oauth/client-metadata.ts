@@ -51,7 +51,7 @@ export function readClientMetadata(
   customSchemes: readonly string[],
 ): ClientMetadata {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
-    throw refused('The registration must be a JSON object.')
+    throw refusal('The registration must be a JSON object.')
   }
   const given = body as Record<string, unknown>
   const applicationType = oneOf(given, 'application_type', ['native', 'web'] as const) ?? 'native'
@@ -92,21 +92,21 @@ function readGrantTypes(given: Record<string, unknown>): readonly string[] {
   const wanted = strings(given, 'grant_types')
   if (!wanted) return grantTypes
   if (!wanted.includes('authorization_code')) {
-    throw refused("grant_types must include 'authorization_code'.")
+    throw refusal("grant_types must include 'authorization_code'.")
   }
   return grantTypes.filter((type) => wanted.includes(type))
 }
 
 function checkResponseTypes(given: Record<string, unknown>): void {
   const wanted = strings(given, 'response_types')
-  if (wanted && !wanted.includes('code')) throw refused("response_types must include 'code'.")
+  if (wanted && !wanted.includes('code')) throw refusal("response_types must include 'code'.")
 }
 
 function strings(given: Record<string, unknown>, name: string): readonly string[] | undefined {
   const value = given[name]
   if (value === undefined || value === null) return undefined
   if (!Array.isArray(value) || !value.every((item) => typeof item === 'string')) {
-    throw refused(`${name} must be an array of strings.`)
+    throw refusal(`${name} must be an array of strings.`)
   }
   return value
 }
@@ -119,7 +119,7 @@ function oneOf<T extends string>(
   const value = given[name]
   if (value === undefined || value === null) return undefined
   const choice = choices.find((candidate) => candidate === value)
-  if (choice === undefined) throw refused(`${name} must be one of: ${choices.join(', ')}.`)
+  if (choice === undefined) throw refusal(`${name} must be one of: ${choices.join(', ')}.`)
   return choice
 }
 
@@ -130,9 +130,9 @@ function text<N extends string>(
 ): { [K in N]?: string } {
   const value = given[name]
   if (value === undefined || value === null || value === '') return {}
-  if (typeof value !== 'string') throw refused(`${name} must be a string.`)
-  if (value.length > longest) throw refused(`${name} is longer than ${longest} characters.`)
-  if (value.includes('\0')) throw refused(`${name} has a NUL character.`)
+  if (typeof value !== 'string') throw refusal(`${name} must be a string.`)
+  if (value.length > longest) throw refusal(`${name} is longer than ${longest} characters.`)
+  if (value.includes('\0')) throw refusal(`${name} has a NUL character.`)
   return { [name]: value } as { [K in N]: string }
 }
 
@@ -140,11 +140,11 @@ function webUri<N extends string>(given: Record<string, unknown>, name: N): { [K
   const found = text(given, name, 2000)
   const value = found[name]
   if (value !== undefined && !(/^https?:\/\//i.test(value) && URL.canParse(value))) {
-    throw refused(`${name} must be a web URL.`)
+    throw refusal(`${name} must be a web URL.`)
   }
   return found
 }
 
-function refused(why: string): OAuthError {
+function refusal(why: string): OAuthError {
   return new OAuthError('invalid_client_metadata', why)
 }

@@ -36,15 +36,15 @@ export function checkRedirectUri(
   applicationType: ApplicationType,
   customSchemes: readonly string[],
 ): void {
-  if (uri.length > longestUri) throw refused(`is longer than ${longestUri} characters`)
+  if (uri.length > longestUri) throw refusal(`is longer than ${longestUri} characters`)
   const url = parse(uri)
-  if (uri.includes('#')) throw refused('has a fragment')
-  if (url.username !== '' || url.password !== '' || hasUserinfo(uri)) throw refused('has userinfo')
-  if (/^https?:(?!\/\/[^/])/i.test(uri)) throw refused('has no host')
-  if (hasDotSegment(uri)) throw refused('has a dot segment in its path')
+  if (uri.includes('#')) throw refusal('has a fragment')
+  if (url.username !== '' || url.password !== '' || hasUserinfo(uri)) throw refusal('has userinfo')
+  if (/^https?:(?!\/\/[^/])/i.test(uri)) throw refusal('has no host')
+  if (hasDotSegment(uri)) throw refusal('has a dot segment in its path')
   for (const name of ['code', 'error', 'iss', 'state']) {
     if (url.searchParams.has(name))
-      throw refused(`has the response parameter '${name}' in its query`)
+      throw refusal(`has the response parameter '${name}' in its query`)
   }
   checkScheme(url, applicationType, customSchemes)
 }
@@ -52,17 +52,17 @@ export function checkRedirectUri(
 function checkScheme(url: URL, type: ApplicationType, customSchemes: readonly string[]): void {
   const loopback = isLoopbackHost(url.hostname)
   if (url.protocol === 'https:') {
-    if (type === 'web' && loopback) throw refused('of a web client is on a loopback host')
+    if (type === 'web' && loopback) throw refusal('of a web client is on a loopback host')
     return
   }
-  if (type === 'web') throw refused('of a web client is not https')
+  if (type === 'web') throw refusal('of a web client is not https')
   if (url.protocol === 'http:') {
-    if (!loopback) throw refused('is http and not on a loopback host')
+    if (!loopback) throw refusal('is http and not on a loopback host')
     return
   }
   if (!customSchemes.includes(url.protocol)) {
     const scheme = url.protocol.slice(0, -1).slice(0, longestScheme)
-    throw refused(`has the scheme '${scheme}', which this server does not allow`)
+    throw refusal(`has the scheme '${scheme}', which this server does not allow`)
   }
 }
 
@@ -119,8 +119,8 @@ export function withParams(
 
 function parse(uri: string): URL {
   // RFC 3986: ASCII without blanks or controls; the URL parser would mend them silently.
-  if (!/^[\x21-\x7e]+$/.test(uri) || uri.includes('\\')) throw refused('has characters no URI has')
-  if (!URL.canParse(uri)) throw refused('is not an absolute URI')
+  if (!/^[\x21-\x7e]+$/.test(uri) || uri.includes('\\')) throw refusal('has characters no URI has')
+  if (!URL.canParse(uri)) throw refusal('is not an absolute URI')
   return new URL(uri)
 }
 
@@ -146,6 +146,6 @@ export function hasDotSegment(uri: string): boolean {
   return path.split(/[/\\]/).some((segment) => segment === '.' || segment === '..')
 }
 
-function refused(why: string): OAuthError {
+function refusal(why: string): OAuthError {
   return new OAuthError('invalid_redirect_uri', `The redirect URI ${why}.`)
 }

@@ -31,7 +31,7 @@ export async function authorizationCodeGrant(
   const redeemedAt = context.now()
   // The code is spent, so a store that is away for a moment is not to cost the client its login.
   return keepTrying(async () => {
-    await context.codes.bury(code, record, redeemedAt)
+    await context.codes.rememberRedeemed(code, record, redeemedAt)
     return issueTokens(context, client, record)
   }, context)
 }
