@@ -105,6 +105,28 @@ describe('the layout of lib', () => {
     expect(shown(wrong)).toEqual([])
   })
 
+  it('has no circle of imports, types included', () => {
+    const targets = new Map(
+      sources.map(({ path }) => [
+        path,
+        arrows
+          .filter(({ from, ours }) => ours && from === path)
+          .map(({ target }) => target.replace(/\.js$/, '.ts')),
+      ]),
+    )
+    const done = new Set<string>()
+    const circles: string[] = []
+    const visit = (path: string, trail: readonly string[]) => {
+      if (trail.includes(path))
+        circles.push([...trail.slice(trail.indexOf(path)), path].join(' -> '))
+      else if (!done.has(path))
+        for (const next of targets.get(path) ?? []) visit(next, [...trail, path])
+      done.add(path)
+    }
+    for (const { path } of sources) visit(path, [])
+    expect(circles).toEqual([])
+  })
+
   it('imports only files that exist', () => {
     const paths = new Set(sources.map(({ path }) => path))
     const wrong = arrows.filter(

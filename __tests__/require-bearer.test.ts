@@ -5,7 +5,6 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import type { Express } from 'express'
 import { type EntraAuth, entraAuth, oauthRoutes, requireBearer } from 'mcp-entra'
 import { startEntra } from 'mcp-entra/testing'
-import { signEs256 } from '../lib/crypto/jws.js'
 import { keyRing } from '../lib/crypto/key-ring.js'
 import {
   ada,
@@ -22,6 +21,7 @@ import {
 } from './support/gate.js'
 import { type Entra, testKeys } from './support/host.js'
 import { login, refresh, type Tokens } from './support/oauth-client.js'
+import { signEs256 } from './support/sign-es256.js'
 
 const graph = '00000003-0000-0000-c000-000000000000'
 
@@ -327,7 +327,7 @@ describe('requireBearer with a bad token', () => {
     [
       'another type: called at+jwt, as ours are',
       () => entra.mintAccessToken({ header: { typ: 'at+jwt' } }),
-      'The token is no JWT.',
+      'The token is not a JWT.',
     ],
     [
       'claims changed after signing',
@@ -478,7 +478,7 @@ describe('requireBearer with a bad token', () => {
     [
       'alg RS256 in its header',
       () => tampered(own.access_token, { alg: 'RS256' }),
-      'The token is no JWT.',
+      'The token is not a JWT.',
     ],
     [
       'alg RS256 and the type JWT',

@@ -1,11 +1,19 @@
 /** Clients with tokens from Entra itself: what the metadata and the challenges tell them. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import express from 'express'
-import { entraScopes, oauthRoutes, requireBearer, resourceMetadata, scopeGuard } from 'mcp-entra'
+import {
+  entraAuth,
+  entraScopes,
+  oauthRoutes,
+  requireBearer,
+  resourceMetadata,
+  scopeGuard,
+} from 'mcp-entra'
 import { startEntra } from 'mcp-entra/testing'
 import { ada, ask, bob, challenge, startGate, type TestGate } from './support/gate.js'
 import type { Entra } from './support/host.js'
 import { login } from './support/oauth-client.js'
+import { authOptions } from './support/proxy.js'
 
 let entra: Entra
 let gate: TestGate
@@ -131,6 +139,21 @@ describe('the gate in direct mode', () => {
   it('cannot be the proxy as well without keys and a credential', () => {
     expect(() => oauthRoutes(gate.auth)).toThrow(
       new TypeError('oauthRoutes: entraAuth needs the option `credential` for this'),
+    )
+  })
+
+  it('has to be said where there are keys: they are for the proxy otherwise', async () => {
+    const options = { ...authOptions(entra, gate.url, []), resources: ['/mcp'] }
+    expect(() => resourceMetadata(entraAuth(options))).toThrow(
+      /^resourceMetadata: with `keys` clients get their tokens from oauthRoutes; say mode: 'direct'/,
+    )
+    const direct = entraAuth({ ...options, mode: 'direct' })
+    expect(resourceMetadata(direct).name).toBe('resourceMetadataMiddleware')
+    expect(() => oauthRoutes(direct)).toThrow(
+      "oauthRoutes: entraAuth was told mode: 'direct', which has no proxy",
+    )
+    expect(() => entraAuth({ ...options, mode: 'both' as 'direct' })).toThrow(
+      `entraAuth: mode must be 'proxy' or 'direct': "both"`,
     )
   })
 

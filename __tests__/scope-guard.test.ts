@@ -1,6 +1,6 @@
 /** What a caller may do: per route and per MCP tool, and what it is told when it may not. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import express, { type Express } from 'express'
+import express, { type ErrorRequestHandler, type Express } from 'express'
 import {
   type EntraAuth,
   oauthRoutes,
@@ -468,7 +468,7 @@ describe('scopeGuard and bodies', () => {
           await post(gate.url + path, writer, body),
           400,
           -32600,
-          'Invalid Request: The body is no JSON-RPC message.',
+          'Invalid Request: The body is not a JSON-RPC message.',
         )
       }
     },
@@ -548,19 +548,24 @@ describe('scopeGuard and bodies', () => {
 })
 
 describe('scopeGuard at creation', () => {
-  const there = "entraAuth's scopes are notes.read, notes.write, notes.admin"
+  const there = '(there are: "notes.read", "notes.write", "notes.admin")'
 
   it.each<[string, () => unknown, string]>([
-    ['a misspelt scope', () => scopeGuard('raed'), `scopeGuard: no such scope: "raed"; ${there}`],
+    [
+      'a misspelt scope',
+      () => scopeGuard(gate.auth, 'raed'),
+      `scopeGuard: no such scope: "raed" ${there}`,
+    ],
     [
       'a misspelt scope of a tool',
-      () => scopeGuard({ tools: { list_notes: ['notes.read', 'raed'] } }),
-      `scopeGuard: no such scope: "raed"; ${there}`,
+      () => scopeGuard(gate.auth, { tools: { list_notes: ['notes.read', 'raed'] } }),
+      `scopeGuard: no such scope: "raed" ${there}`,
     ],
     [
       'a misspelt scope of a requirement',
-      () => scopeGuard({ tools: { list_notes: { scopes: 'raed', roles: 'Notes.Admin' } } }),
-      `scopeGuard: no such scope: "raed"; ${there}`,
+      () =>
+        scopeGuard(gate.auth, { tools: { list_notes: { scopes: 'raed', roles: 'Notes.Admin' } } }),
+      `scopeGuard: no such scope: "raed" ${there}`,
     ],
     [
       'scopes in one string',
@@ -568,6 +573,11 @@ describe('scopeGuard at creation', () => {
       'scopeGuard: a scope is a name without spaces: "notes.read notes.write"',
     ],
     ['nothing', () => scopeGuard(), 'scopeGuard: name a scope, a role or a tool to guard'],
+    [
+      'nothing but auth',
+      () => scopeGuard(gate.auth),
+      'scopeGuard: name a scope, a role or a tool to guard',
+    ],
     [
       'empty options',
       () => scopeGuard({ tools: {} }),
@@ -595,6 +605,48 @@ describe('scopeGuard at creation', () => {
     ],
   ])('throws a TypeError for %s', (_name, create, message) => {
     expect(create).toThrow(new TypeError(message))
+  })
+
+  it('takes the scopes of its auth, in all forms', () => {
+    for (const create of [
+      () => scopeGuard(gate.auth, 'notes.read', 'notes.write'),
+      () => scopeGuard(gate.auth, { roles: 'Notes.Admin' }),
+      () => scopeGuard(gate.auth, { tools: { add_note: 'notes.write' } }),
+    ]) {
+      expect(create).not.toThrow()
+    }
+  })
+
+  it('without auth fails closed at every request for a misspelt scope, whoever asks', async () => {
+    const reached: string[] = []
+    const failures: unknown[] = []
+    const misspelt = await startGate(entra, {
+      mount(app, auth) {
+        app.use(
+          '/mcp',
+          requireBearer(auth),
+          scopeGuard({ tools: { other: 'raed' } }),
+          (req, res) => {
+            reached.push(req.url)
+            res.end()
+          },
+        )
+        app.use(((error, _req, res, _next) => {
+          failures.push(error)
+          res.status(500).end()
+        }) as ErrorRequestHandler)
+      },
+    })
+    const token = await entra.mintAccessToken({ user: ada, scopes: ['notes.read', 'notes.write'] })
+    for (let i = 0; i < 2; i++) {
+      const response = await post(`${misspelt.url}/mcp`, token, toolCall('list_notes'))
+      expect(response.status).toBe(500)
+    }
+    const error = new TypeError(
+      'scopeGuard: no such scope: "raed" (there are: "notes.read", "notes.write")',
+    )
+    expect([failures, reached]).toEqual([[error, error], []])
+    await misspelt.close()
   })
 
   it('is a named function, for those who look at the stack', () => {

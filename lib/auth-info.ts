@@ -1,6 +1,6 @@
 /**
- * `req.auth`: what it holds, and how to read it where `req` does not exist. It fits `AuthInfo` of the MCP SDK
- * v1 and v2, so that it reaches a tool as `extra.authInfo` or `ctx.http.authInfo` untouched.
+ * How to read `req.auth`, also in a tool, where `req` does not exist. It fits `AuthInfo` of the MCP SDK v1 and v2,
+ * so it reaches a tool as `extra.authInfo` or `ctx.http.authInfo` unchanged.
  */
 
 import { type AuthInfo, type AuthInfoLike, internalsOf } from './gate/caller.js'
@@ -9,7 +9,7 @@ import type { User } from './tokens/records.js'
 export type { User } from './tokens/records.js'
 
 /**
- * `req.auth` of a request that came through {@link requireBearer}, typed: nobody's `Request` is widened.
+ * `req.auth` of a request that came through {@link requireBearer}, with its type. No interface of Express is widened for it.
  *
  * @throws TypeError when it did not
  * @example
@@ -39,7 +39,7 @@ export function userOf(auth: AuthInfoLike | undefined): User {
 /**
  * A claim of Entra's verified access token.
  *
- * @throws RangeError for a claim that is not there, with the names of those that are
+ * @throws RangeError for a claim that the token does not have; it lists those it has
  * @example
  * const tenant = tokenClaim(extra.authInfo, 'tid')
  */
@@ -51,9 +51,9 @@ export function tokenClaim(auth: AuthInfoLike | undefined, name: string): unknow
 }
 
 /**
- * Object ids of the groups the caller is in, as Entra's token tells them; none when the app registration does
- * not ask for them (`groupMembershipClaims`). More than 200 do not fit into a token: then this throws and does
- * not guess. Groups assigned to the application, or app roles, always fit.
+ * Object ids of the caller's groups, from Entra's token. Empty when the app registration does not ask for groups
+ * (`groupMembershipClaims`). A token has no room for more than 200: then this throws instead of guessing. Groups
+ * assigned to the application, and app roles, always fit.
  *
  * @throws RangeError when the token says that there are too many groups to name
  * @see https://learn.microsoft.com/security/zero-trust/develop/configure-tokens-group-claims-app-roles
@@ -72,10 +72,10 @@ export function groupsOf(auth: AuthInfoLike | undefined): readonly string[] {
 }
 
 /**
- * A token for a downstream API that `oboToken` was given under this name, exchanged on behalf of the user:
- * from the cache, or from Entra when the middleware has not fetched it already.
+ * A token for the downstream API that `oboToken` knows by this name, exchanged on behalf of the user. It comes from
+ * the cache, or from Entra when the middleware has not fetched it yet.
  *
- * @throws RangeError for a name `oboToken` was not given
+ * @throws RangeError for a name that `oboToken` does not know
  * @throws OAuthError when Entra does not issue it; the MCP client gets the right answer from `oboToken`
  * @see https://learn.microsoft.com/entra/identity-platform/v2-oauth2-on-behalf-of-flow
  * @example
@@ -94,7 +94,7 @@ export async function downstreamToken(
   return (await exchange({ scopes })).token
 }
 
-/** Options of {@link DownstreamCredential.getToken}: those of `@azure/core-auth` that mean something here. */
+/** Options of {@link DownstreamCredential.getToken}: those of `@azure/core-auth` that apply here. */
 export interface GetTokenOptions {
   /** A claims challenge of the downstream API, as JSON. */
   readonly claims?: string

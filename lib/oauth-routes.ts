@@ -26,7 +26,7 @@ type Endpoint = (request: EndpointRequest, res: ServerResponse) => void | Promis
 interface Route {
   readonly method: 'GET' | 'POST'
   readonly endpoint: Endpoint
-  /** Called by scripts and programs: CORS, and errors as JSON. Otherwise a person reads the page. */
+  /** Programs call it: it gets CORS, and its errors are JSON. Otherwise a person reads a page. */
   readonly forPrograms: boolean
 }
 
@@ -53,7 +53,7 @@ export function oauthRoutes(auth: EntraAuth): Middleware {
     if (isAnswered(res)) return
     const query = new URLSearchParams(question < 0 ? '' : url.slice(question + 1))
     const request = { req, query, arrivedAt: context.now() }
-    runAsync(req, res, next, async (goOn) => {
+    runAsync({ req, res, next }, async (goOn) => {
       try {
         await answer(route, request, res)
       } catch (error) {
@@ -142,7 +142,7 @@ function fail(
   if (isAbandoned(req)) return
   const endpoint = req.url?.split('?', 1)[0]
   if (!(error instanceof OAuthError)) {
-    // `next` does not hear of it when the request has been answered; that it has been is no failure itself.
+    // When the request has been answered, `next` does not hear of the error. Having been answered is not an error itself.
     if (isAnswered(res) && !isHeadersSent(error))
       context.report('failure', { endpoint, reason: 'server_error', cause: error })
     return next(asError(error))
@@ -164,12 +164,12 @@ function fail(
   sendOAuthError(res, error)
 }
 
-/** An endpoint's answer that came after a timeout's. */
+/** Whether an endpoint tried to answer after a timeout had answered. */
 function isHeadersSent(error: unknown): boolean {
   return (error as { code?: unknown } | undefined)?.code === 'ERR_HTTP_HEADERS_SENT'
 }
 
-/** Whoever sends a client id decides from where its document is fetched, and whether that can succeed. */
+/** The sender of a client id decides where its document is fetched, and so whether that can succeed. */
 function originOf({ cause }: OAuthError): 'stranger' | undefined {
   return cause instanceof FetchFailure ? 'stranger' : undefined
 }

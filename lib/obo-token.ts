@@ -1,14 +1,12 @@
 /** Tokens for downstream APIs, exchanged on behalf of the user before a route or a tool runs. */
 
-import type { ServerResponse } from 'node:http'
 import { EntraError } from './entra/errors.js'
 import type { EntraAuth } from './entra-auth.js'
 import { type AuthInfo, type AuthInternals, internalsOf, withInternals } from './gate/caller.js'
 import type { GateContext } from './gate/context.js'
-import { calledTools, McpRequestError, sendMcpRequestError } from './gate/mcp-request.js'
-import { allowAnyOrigin } from './http/cors.js'
-import type { Middleware, Next } from './http/middleware.js'
-import { sendOAuthError } from './http/respond.js'
+import { calledTools, McpRequestError, refuseMcpRequest } from './gate/mcp-request.js'
+import { type Refusal, refusalFor, sendRefusal } from './gate/refuse.js'
+import type { Middleware } from './http/middleware.js'
 import { isAnswered, runAsync } from './http/run-async.js'
 import { bearerChallenge } from './oauth/challenge.js'
 import { OAuthError } from './oauth/errors.js'
@@ -22,32 +20,41 @@ export interface Downstream {
   readonly tools?: readonly string[]
 }
 
+/** Downstream APIs, by the name under which tools ask for a token. */
+type Apis = Readonly<Record<string, Downstream>>
+
 /**
  * Exchanges the caller's token for tokens of other APIs, so that `downstreamToken(auth, name)` has them at
- * hand. What goes wrong is answered here, in HTTP, where an MCP client can act on it: 401 `insufficient_claims`
- * when Entra wants more of the user, 403 for missing consent and for apps, 503 for an outage.
+ * hand. Failures are answered here, in HTTP, where an MCP client can act on them: 401 `insufficient_claims` when
+ * Entra wants more of the user, 403 for missing consent and for apps, 503 for an outage.
  *
  * @throws TypeError for scopes without an API in front, of two APIs, or without a `credential` in `entraAuth`
  * @see https://learn.microsoft.com/entra/identity-platform/v2-oauth2-on-behalf-of-flow
  * @example
  * oboToken(auth, { graph: { scopes: ['https://graph.microsoft.com/User.Read'], tools: ['my_profile'] } })
  */
-export function oboToken(auth: EntraAuth, apis: Readonly<Record<string, Downstream>>): Middleware {
+export function oboToken(auth: EntraAuth, apis: Apis): Middleware {
   const context = auth.gate('oboToken')
   context.checkExchange('oboToken')
   const all = Object.entries(apis)
   if (all.length === 0) throw new TypeError('oboToken: name at least one downstream API')
   for (const [name, { scopes }] of all) checkDownstream(name, scopes)
   const byName = Object.freeze(Object.fromEntries(all.map(([name, { scopes }]) => [name, scopes])))
-  return function oboTokenMiddleware(req, res, next) {
+  return function oboTokenMiddleware(req: AuthenticatedRequest, res, next) {
     if (isAnswered(res)) return
-    runAsync(req, res, next, (goOn) => exchangeNow(context, all, byName, req, res, goOn))
+    runAsync({ req, res, next }, async (goOn) => {
+      const refusal = await exchangeNow(context, apis, req)
+      if (isAnswered(res)) return
+      if (refusal) return sendRefusal(res, refusal)
+      req.auth = withDownstream(req, byName)
+      goOn()
+    })
   }
 }
 
 const oidcScopes = ['openid', 'profile', 'email', 'offline_access']
 
-/** Entra gives one token for one API (AADSTS28000), and takes a bare name for one of Graph's. */
+/** Entra issues a token for one API (AADSTS28000), and reads a name without an API as one of Graph's. */
 function checkDownstream(name: string, scopes: readonly string[]): void {
   const where = `oboToken: ${name}.scopes`
   if (!Array.isArray(scopes) || scopes.length === 0)
@@ -74,55 +81,43 @@ function checkDownstream(name: string, scopes: readonly string[]): void {
   }
 }
 
+/** Exchanges what this request needs. @returns what to answer, or undefined when it may go on */
 async function exchangeNow(
   context: GateContext,
-  all: readonly (readonly [string, Downstream])[],
-  byName: AuthInternals['downstream'],
+  apis: Apis,
   req: AuthenticatedRequest,
-  res: ServerResponse,
-  next: Next,
-): Promise<void> {
+): Promise<Refusal | undefined> {
   const caller = internalsOf(req.auth, 'oboToken')
-  const auth = req.auth as AuthInfo
-  req.auth = {
-    ...auth,
-    extra: withInternals({ ...auth.extra }, () => ({
-      ...caller,
-      downstream: { ...caller.downstream, ...byName },
-    })),
-  }
   try {
-    const needed = await neededNow(all, req)
+    const needed = await neededApis(apis, req)
     await Promise.all(needed.map(({ scopes }) => caller.exchange({ scopes })))
+    return undefined
   } catch (error) {
-    if (error instanceof McpRequestError) return sendMcpRequestError(res, error, caller.report)
-    if (error instanceof OAuthError) return refuse(context, res, auth, error)
-    throw error
+    if (error instanceof McpRequestError) return refuseMcpRequest(caller, error)
+    if (!(error instanceof OAuthError)) throw error
+    const auth = req.auth as AuthInfo
+    return refusalFor(error, error.status === 401 ? challenge(context, auth, error) : undefined)
   }
-  next()
 }
 
-async function neededNow(
-  all: readonly (readonly [string, Downstream])[],
-  req: AuthenticatedRequest,
-): Promise<readonly Downstream[]> {
-  const perTool = all.some(([, { tools }]) => tools !== undefined)
+/** `req.auth` that knows these APIs by name. */
+function withDownstream(
+  { auth }: AuthenticatedRequest,
+  byName: AuthInternals['downstream'],
+): AuthInfo {
+  const caller = internalsOf(auth, 'oboToken')
+  const downstream = { ...caller.downstream, ...byName }
+  const extra = withInternals({ ...(auth as AuthInfo).extra }, () => ({ ...caller, downstream }))
+  return { ...(auth as AuthInfo), extra }
+}
+
+async function neededApis(apis: Apis, req: AuthenticatedRequest): Promise<readonly Downstream[]> {
+  const all = Object.values(apis)
+  const perTool = all.some(({ tools }) => tools !== undefined)
   const called = perTool ? await calledTools(req) : []
-  return all
-    .map(([, api]) => api)
-    .filter(({ tools }) => tools === undefined || tools.some((tool) => called.includes(tool)))
-}
-
-function refuse(
-  context: GateContext,
-  res: ServerResponse,
-  auth: AuthInfo,
-  error: OAuthError,
-): void {
-  if (isAnswered(res)) return
-  if (error.status === 401) res.setHeader('WWW-Authenticate', challenge(context, auth, error))
-  allowAnyOrigin(res)
-  sendOAuthError(res, error)
+  return all.filter(
+    ({ tools }) => tools === undefined || tools.some((tool) => called.includes(tool)),
+  )
 }
 
 /** @see https://learn.microsoft.com/entra/identity-platform/claims-challenge (`claims` in standard base64) */
@@ -133,7 +128,7 @@ function challenge(context: GateContext, auth: AuthInfo, error: OAuthError): str
     error_description: error.description,
     claims: claims && Buffer.from(claims).toString('base64'),
     authorization_uri: claims && auth.extra.user && context.authorizationUri(auth.extra.user.tid),
-    // A client of the proxy logs in again for what it has: without this, for the required scopes alone.
+    // A client of the proxy should log in again for all it has, and not for the required scopes alone.
     scope: auth.extra.tokenKind === 'proxy' ? context.challengeScopes(auth.scopes) : undefined,
     resource_metadata: auth.resourceMetadataUrl,
   })

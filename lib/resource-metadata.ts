@@ -15,13 +15,14 @@ const methods = ['GET', 'HEAD', 'OPTIONS']
  * clients that have an app registration of their own and get their tokens from Entra directly. Challenges and
  * metadata then name scopes as Entra wants them: `api://…/notes.read`.
  *
+ * @throws TypeError when `entraAuth` has `keys` and was not told `mode: 'direct'`
  * @see RFC 9728
  * @example
  * app.use(resourceMetadata(auth))
  */
 export function resourceMetadata(auth: EntraAuth): Middleware {
   const context = auth.gate('resourceMetadata')
-  const { issuer, upstreamScopes } = context.useDirectMode()
+  const { issuer, upstreamScopes } = context.directMode('resourceMetadata')
   const documents = context.resources.map((resource): [string, unknown] => [
     new URL(resource.metadataUrl).pathname,
     protectedResourceMetadata({

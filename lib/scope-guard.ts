@@ -1,13 +1,11 @@
 /** Scopes and roles, per route and per MCP tool. */
-
-import type { ServerResponse } from 'node:http'
-import { type AuthInfo, type AuthInternals, internalsOf } from './gate/caller.js'
-import { calledTools, McpRequestError, sendMcpRequestError } from './gate/mcp-request.js'
-import { allowAnyOrigin } from './http/cors.js'
-import type { Middleware, Next } from './http/middleware.js'
-import { sendOAuthError } from './http/respond.js'
+import type { ScopeStrategy } from './entra/scopes.js'
+import type { EntraAuth } from './entra-auth.js'
+import { type AuthInternals, internalsOf } from './gate/caller.js'
+import { calledTools, McpRequestError, refuseMcpRequest } from './gate/mcp-request.js'
+import { type Refusal, refusalFor, sendRefusal } from './gate/refuse.js'
+import type { Middleware } from './http/middleware.js'
 import { isAnswered, runAsync } from './http/run-async.js'
-import { checkScopes } from './known-scopes.js'
 import { OAuthError } from './oauth/errors.js'
 import type { AuthenticatedRequest } from './require-bearer.js'
 
@@ -29,83 +27,118 @@ interface Need {
   readonly roles: readonly string[]
 }
 
+/** What a guard was made with. */
+interface Guard {
+  readonly route: Need
+  readonly tools: ReadonlyMap<string, Need>
+  /** @throws TypeError for a scope that the strategy does not have */
+  readonly checkNames: (scopes: ScopeStrategy) => void
+}
+
 /**
  * Lets a request pass when its caller holds what the route, and every MCP tool it calls, needs. Otherwise 403
  * `insufficient_scope` with everything that is needed, in one challenge. Reads JSON-RPC bodies, batches too,
  * and leaves them on `req.body`: hand that to your transport.
  *
+ * With `auth` in front, scope names are checked when the guard is made; without it, at the first request.
+ *
  * @throws TypeError for a scope `entraAuth` does not know, or no requirement at all
  * @see RFC 6750 section 3.1, MCP Authorization "Runtime Insufficient Scope Errors"
  * @example
- * app.post('/api/notes', requireBearer(auth), scopeGuard('notes.write'), handler)
- * app.all('/mcp', requireBearer(auth), scopeGuard({ tools: { add_note: 'notes.write' } }), handler)
+ * app.post('/api/notes', requireBearer(auth), scopeGuard(auth, 'notes.write'), handler)
+ * app.all('/mcp', requireBearer(auth), scopeGuard(auth, { tools: { add_note: 'notes.write' } }), handler)
  */
+export function scopeGuard(auth: EntraAuth, ...scopes: string[]): Middleware
+export function scopeGuard(auth: EntraAuth, options: ScopeGuardOptions): Middleware
 export function scopeGuard(...scopes: string[]): Middleware
 export function scopeGuard(options: ScopeGuardOptions): Middleware
-export function scopeGuard(...given: (string | ScopeGuardOptions)[]): Middleware {
-  const { route, tools } = readOptions(given)
+export function scopeGuard(...given: (EntraAuth | string | ScopeGuardOptions)[]): Middleware {
+  const [first, ...rest] = given
+  const auth = isAuth(first) ? first : undefined
+  const guard = readOptions((auth ? rest : given) as (string | ScopeGuardOptions)[])
+  if (auth) guard.checkNames(auth.scopes)
   return function scopeGuardMiddleware(req, res, next) {
     if (isAnswered(res)) return
-    runAsync(req, res, next, (goOn) => guard(route, tools, req, res, goOn))
+    runAsync({ req, res, next }, async (goOn) => {
+      const refusal = await judgeRequest(guard, req)
+      if (isAnswered(res)) return
+      if (refusal) return sendRefusal(res, refusal)
+      goOn()
+    })
   }
 }
 
-function readOptions(given: readonly (string | ScopeGuardOptions)[]) {
+function isAuth(value: unknown): value is EntraAuth {
+  return typeof (value as EntraAuth | undefined)?.gate === 'function'
+}
+
+function readOptions(given: readonly (string | ScopeGuardOptions)[]): Guard {
   const [first] = given
   const options: ScopeGuardOptions =
     typeof first === 'object' ? first : { scopes: given as readonly string[] }
-  const route = need(options)
+  const route = readNeed(options)
   const tools = new Map(
-    Object.entries(options.tools ?? {}).map(([tool, what]) => [tool, toolNeed(tool, what)]),
+    Object.entries(options.tools ?? {}).map(([tool, what]) => [tool, readToolNeed(tool, what)]),
   )
   if (tools.size === 0 && route.scopes.length + route.roles.length === 0) {
     throw new TypeError('scopeGuard: name a scope, a role or a tool to guard')
   }
-  return { route, tools }
+  return { route, tools, checkNames: nameCheck([route, ...tools.values()]) }
+}
+
+/** Checks the names once for each strategy that the guard meets: nearly always one. */
+function nameCheck(needs: readonly Need[]): Guard['checkNames'] {
+  const names = needs.flatMap(({ scopes }) => scopes)
+  let checked: ScopeStrategy | undefined
+  return (strategy) => {
+    if (strategy === checked) return
+    strategy.check(names, 'scopeGuard')
+    checked = strategy
+  }
 }
 
 /** A misspelt option must not leave a tool open. */
-function toolNeed(tool: string, what: string | readonly string[] | Requirement): Need {
+function readToolNeed(tool: string, what: string | readonly string[] | Requirement): Need {
   const isList = typeof what === 'string' || Array.isArray(what)
-  const wanted = need(isList ? { scopes: what } : { ...(what as Requirement) })
-  if (wanted.scopes.length + wanted.roles.length > 0) return wanted
+  const need = readNeed(isList ? { scopes: what } : { ...(what as Requirement) })
+  if (need.scopes.length + need.roles.length > 0) return need
   throw new TypeError(
     `scopeGuard: tools.${tool} names no scope and no role: leave the tool out if it needs none`,
   )
 }
 
-function need({ scopes = [], roles = [] }: Requirement): Need {
+function readNeed({ scopes = [], roles = [] }: Requirement): Need {
   const list = (value: string | readonly string[]) =>
     typeof value === 'string' ? [value] : [...value]
-  const wanted = { scopes: list(scopes), roles: list(roles) }
-  checkScopes('scopeGuard', wanted.scopes)
-  return wanted
+  const need = { scopes: list(scopes), roles: list(roles) }
+  need.scopes.forEach(checkName)
+  return need
 }
 
-async function guard(
-  route: Need,
-  tools: ReadonlyMap<string, Need>,
+/** RFC 6749 section 3.3: scope-token. */
+function checkName(name: unknown): void {
+  if (typeof name === 'string' && /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(name)) return
+  throw new TypeError(`scopeGuard: a scope is a name without spaces: ${JSON.stringify(name)}`)
+}
+
+/** What to answer to a request, or undefined when it may pass. */
+async function judgeRequest(
+  { route, tools, checkNames }: Guard,
   req: AuthenticatedRequest,
-  res: ServerResponse,
-  next: Next,
-): Promise<void> {
+): Promise<Refusal | undefined> {
   const caller = internalsOf(req.auth, 'scopeGuard')
-  const needs = [route]
-  if (tools.size > 0) {
-    try {
-      for (const tool of await calledTools(req)) needs.push(tools.get(tool) ?? noNeed)
-    } catch (error) {
-      if (error instanceof McpRequestError) return sendMcpRequestError(res, error, caller.report)
-      throw error
-    }
-    if (isAnswered(res)) return
+  checkNames(caller.scopes)
+  try {
+    const called = tools.size > 0 ? await calledTools(req) : []
+    const needs = [route, ...called.flatMap((tool) => tools.get(tool) ?? [])]
+    const unmet = needs.filter((need) => !isMet(caller, need))
+    if (unmet.length > 0) return await refuseNeeds(caller, req, unmet)
+    return undefined
+  } catch (error) {
+    if (error instanceof McpRequestError) return refuseMcpRequest(caller, error)
+    throw error
   }
-  const unmet = needs.filter((one) => !isMet(caller, one))
-  if (unmet.length === 0) return next()
-  await refuse(caller, req.auth as AuthInfo, res, unmet)
 }
-
-const noNeed: Need = { scopes: [], roles: [] }
 
 function isMet({ claims, missingScopes }: AuthInternals, { scopes, roles }: Need): boolean {
   const held = claims.roles ?? []
@@ -114,18 +147,16 @@ function isMet({ claims, missingScopes }: AuthInternals, { scopes, roles }: Need
   return missingScopes(scopes).length === 0
 }
 
-async function refuse(
+async function refuseNeeds(
   caller: AuthInternals,
-  auth: AuthInfo,
-  res: ServerResponse,
+  { auth }: AuthenticatedRequest,
   unmet: readonly Need[],
-): Promise<void> {
-  const scopes = [...new Set(unmet.flatMap((one) => one.scopes))]
-  const roles = [...new Set(unmet.flatMap((one) => one.roles))]
+): Promise<Refusal> {
+  const scopes = [...new Set(unmet.flatMap((need) => need.scopes))]
+  const roles = [...new Set(unmet.flatMap((need) => need.roles))]
   // No login brings a role, and none brings an app a scope: then there is nothing to challenge for.
-  const canStepUp = auth.extra.user !== undefined && unmet.every((one) => one.scopes.length > 0)
-  if (canStepUp)
-    return caller.refuseScopes(res, scopes, `This needs the scope ${scopes.join(' ')}.`)
+  const canStepUp = auth?.extra.user !== undefined && unmet.every((need) => need.scopes.length > 0)
+  if (canStepUp) return caller.refuseScopes(scopes, `This needs the scope ${scopes.join(' ')}.`)
   const wanted = [
     ...(scopes.length > 0 ? [`the scope ${scopes.join(' ')}`] : []),
     ...(roles.length > 0 ? [`one of the roles ${roles.join(' ')}`] : []),
@@ -133,6 +164,5 @@ async function refuse(
   const description = `This needs ${wanted.join(' or ')}. An administrator assigns roles.`
   const error = new OAuthError('access_denied', description)
   caller.report(error)
-  allowAnyOrigin(res)
-  sendOAuthError(res, error)
+  return refusalFor(error)
 }

@@ -44,8 +44,8 @@ if (!(await install())) {
 }
 if (flags.install) process.exit(0)
 const { startEntra } = await import('../../dist/testing/index.js')
-const { createHost } = await import('../../build/examples/host.js')
-const { Browser } = await import('../../build/examples/browser.js')
+const { createHost } = await import('../../build/examples/reference-host/host.js')
+const { Browser } = await import('../../build/examples/demo/browser.js')
 const { createSdkV2Host } = await import('./sdk-v2-host.mjs')
 
 const entra = await startEntra()

@@ -3,7 +3,7 @@ import { toNodeHandler } from '@modelcontextprotocol/node'
 import { createMcpHandler, McpServer } from '@modelcontextprotocol/server'
 import express from 'express'
 import { z } from 'zod'
-import { ownOrigin } from '../../build/examples/own-origin.js'
+import { ownOrigin } from '../../build/examples/reference-host/own-origin.js'
 import {
   clientSecret,
   entraAuth,

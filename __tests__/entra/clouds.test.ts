@@ -1,7 +1,7 @@
 /** Tokens as every cloud and kind of tenant mints them, and what each authority makes of the others'. */
 import { createPublicKey } from 'node:crypto'
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
-import { parseJws } from '../../lib/crypto/jws.js'
+import { decodeJwt } from '../../lib/crypto/decode-jwt.js'
 import {
   type EntraAuthority,
   type EntraAuthorityOptions,
@@ -39,7 +39,7 @@ beforeAll(async () => {
 function keysOf(issuer: string | undefined, from = key): SigningKeys {
   const published = createPublicKey({ key: from.jwk as never, format: 'jwk' })
   return {
-    find: (kid) => (kid === from.kid ? { kid, key: published, issuer } : undefined),
+    find: async (kid) => (kid === from.kid ? { kid, key: published, issuer } : undefined),
   }
 }
 
@@ -62,9 +62,9 @@ async function check(
   allowedTenants?: EntraVerifierOptions['allowedTenants'],
 ) {
   const verifier = entraVerifier({ authority, clientId, keys, now, allowedTenants })
-  const jws = parseJws(token)
-  if (!jws) throw new Error('no JWS')
-  return outcome(() => verifier.accessToken(jws))
+  const jwt = decodeJwt(token)
+  if (!jwt) throw new Error('no JWS')
+  return outcome(() => verifier.accessToken(jwt))
 }
 
 const refusal = (description: RegExp) => ({
@@ -281,11 +281,11 @@ describe('External ID', () => {
     it('discovers its issuer once, for keys that name none', async () => {
       expect(authority).toMatchObject({ kind: 'external', discoversIssuer: true })
       const verifier = entraVerifier({ authority, clientId, keys: keysOf(undefined), now })
-      const jws = parseJws(await key.sign(claims(tenantId, issuer)))
-      if (!jws) throw new Error('no JWS')
-      const many = Array.from({ length: 20 }, () => outcome(() => verifier.accessToken(jws)))
+      const jwt = decodeJwt(await key.sign(claims(tenantId, issuer)))
+      if (!jwt) throw new Error('no JWS')
+      const many = Array.from({ length: 20 }, () => outcome(() => verifier.accessToken(jwt)))
       for (const one of await Promise.all(many)) expect(one).toMatchObject({ tid: tenantId })
-      expect(await verifier.accessToken(jws)).toMatchObject({ tid: tenantId })
+      expect(await verifier.accessToken(jwt)).toMatchObject({ tid: tenantId })
       expect(entra.requests.map(({ path }) => path)).toEqual([
         `/${tenantId}/v2.0/.well-known/openid-configuration`,
       ])
@@ -293,16 +293,16 @@ describe('External ID', () => {
 
     it('is an outage, not a refusal, while that cannot be had; and keeps the last good answer', async () => {
       const verifier = entraVerifier({ authority, clientId, keys: keysOf(undefined), now })
-      const jws = parseJws(await key.sign(claims(tenantId, issuer)))
-      if (!jws) throw new Error('no JWS')
+      const jwt = decodeJwt(await key.sign(claims(tenantId, issuer)))
+      if (!jwt) throw new Error('no JWS')
       entra.answer = () => ({ status: 503 })
-      expect(await outcome(() => verifier.accessToken(jws))).toMatchObject({ status: 503 })
+      expect(await outcome(() => verifier.accessToken(jwt))).toMatchObject({ status: 503 })
       now.advance(1)
       entra.answer = () => ({ body: { issuer } })
-      expect(await outcome(() => verifier.accessToken(jws))).toMatchObject({ tid: tenantId })
+      expect(await outcome(() => verifier.accessToken(jwt))).toMatchObject({ tid: tenantId })
       entra.answer = () => 'reset'
       now.advance(60)
-      expect(await outcome(() => verifier.accessToken(jws))).toMatchObject({ tid: tenantId })
+      expect(await outcome(() => verifier.accessToken(jwt))).toMatchObject({ tid: tenantId })
       expect(entra.requests).toHaveLength(2)
     })
 

@@ -1,6 +1,6 @@
 /** The keys under attack and in an outage, seen from the gate: what tokens get for an answer. */
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
-import { parseJws } from '../../lib/crypto/jws.js'
+import { decodeJwt } from '../../lib/crypto/decode-jwt.js'
 import { entraAuthority } from '../../lib/entra/authority.js'
 import { signingKeys } from '../../lib/entra/signing-keys.js'
 import { type EntraVerifier, entraVerifier } from '../../lib/entra/verify.js'
@@ -60,9 +60,9 @@ function claims(): Record<string, unknown> {
 }
 
 async function check(by: TestKey, kid = by.kid) {
-  const jws = parseJws(await by.sign(claims(), { kid }))
-  if (!jws) throw new Error('no JWS')
-  return outcome(() => verifier.accessToken(jws))
+  const jwt = decodeJwt(await by.sign(claims(), { kid }))
+  if (!jwt) throw new Error('no JWS')
+  return outcome(() => verifier.accessToken(jwt))
 }
 
 /** The most fetches within any 30 seconds. */
@@ -183,8 +183,8 @@ describe('the set', () => {
     for (let index = 0; index < 50; index++) {
       const tid = `6f1d0c3a-1111-4222-8333-${String(index).padStart(12, '0')}`
       const token = await known.sign({ ...claims(), tid, iss: `${entra.url}/${tid}/v2.0` })
-      const jws = parseJws(token)
-      expect(jws && (await many.accessToken(jws))).toMatchObject({ tid })
+      const jwt = decodeJwt(token)
+      expect(jwt && (await many.accessToken(jwt))).toMatchObject({ tid })
     }
     expect(fetchedAt).toHaveLength(1)
   })

@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto'
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import { base64url } from 'jose'
-import { parseJws } from '../../lib/crypto/jws.js'
+import { decodeJwt } from '../../lib/crypto/decode-jwt.js'
 import { type EntraAuthority, entraAuthority } from '../../lib/entra/authority.js'
 import { UpstreamOutage } from '../../lib/entra/errors.js'
 import { type SigningKey, type SigningKeys, signingKeys } from '../../lib/entra/signing-keys.js'
@@ -111,9 +111,9 @@ function goodClaims(changes: Record<string, unknown> = {}): Record<string, unkno
 }
 
 async function check(token: string, by = verifier): Promise<EntraClaims | Error> {
-  const jws = parseJws(token)
-  if (!jws) throw new Error('not a JWS')
-  return outcome(() => by.accessToken(jws))
+  const jwt = decodeJwt(token)
+  if (!jwt) throw new Error('not a JWS')
+  return outcome(() => by.accessToken(jwt))
 }
 
 async function primed(by: EntraVerifier): Promise<void> {
@@ -139,8 +139,8 @@ function expectRefusal(result: unknown, words: RegExp): void {
 
 describe('accessToken', () => {
   it('returns the claims of a good token', async () => {
-    const jws = parseJws(await templated.sign(goodClaims({ roles: ['Admin'] })))
-    const claims = jws && (await verifier.accessToken(jws))
+    const jwt = decodeJwt(await templated.sign(goodClaims({ roles: ['Admin'] })))
+    const claims = jwt && (await verifier.accessToken(jwt))
     expect(claims).toEqual(goodClaims({ roles: ['Admin'] }))
   })
 
@@ -190,8 +190,8 @@ describe('accessToken', () => {
       ['a kid that is no text', /names no key/, {}, { kid: 7 }],
       ['crit', /critical/, {}, { crit: ['exp'] }],
       ['an empty crit', /critical/, {}, { crit: [] }],
-      ['another typ', /no JWT/, {}, { typ: 'at+jwt' }],
-      ['a typ that is no text', /no JWT/, {}, { typ: 7 }],
+      ['another typ', /not a JWT/, {}, { typ: 'at+jwt' }],
+      ['a typ that is no text', /not a JWT/, {}, { typ: 7 }],
       ['the nonce header of Graph tokens', /Microsoft Graph/, {}, { nonce: 'x' }],
       ['no exp', /no expiry/, { exp: undefined }],
       ['a textual exp', /no expiry/, { exp: '9999999999' }],
@@ -292,6 +292,26 @@ describe('accessToken', () => {
     expectRefusal(await check(`${header}.${claims}.${signature}${signature}`), /signature/)
   })
 
+  it('refuses a signature that is cut, longer, changed, or all zero', async () => {
+    const token = await templated.sign(goodClaims())
+    const good = Buffer.from(token.split('.')[2] ?? '', 'base64url')
+    const flipped = Buffer.from(good)
+    flipped[3] = (flipped[3] ?? 0) ^ 1
+    for (const signature of [
+      good.subarray(1),
+      Buffer.concat([good, Buffer.from([0])]),
+      flipped,
+      Buffer.alloc(good.length),
+    ]) {
+      const forged = token.replace(/[^.]*$/, signature.toString('base64url'))
+      expectRefusal(await check(forged), /signature/)
+    }
+  })
+
+  it('refuses a signed token whose iat is not a number', async () => {
+    expectRefusal(await check(await templated.sign(goodClaims({ iat: 'today' }))), /'iat'/)
+  })
+
   it('refuses HS256 signed with the public key as the secret', async () => {
     const key = await signingKeys({ uri: authority.jwksUri, now }).find('templated')
     const pem = String(key?.key.export({ type: 'spki', format: 'pem' }))
@@ -343,7 +363,7 @@ describe('accessToken', () => {
       const odd = { ...(key as SigningKey), issuer: '{tenantid}' }
       const result = await check(
         await bare.sign(goodClaims({ iss: tenantId })),
-        make({ keys: { find: () => odd } }),
+        make({ keys: { find: async () => odd } }),
       )
       expectRefusal(result, /issuer/)
     })
@@ -567,7 +587,7 @@ describe('idToken', () => {
   })
 
   it.each(['', 'x', 'a.b', 'a.b.c', '..'])('refuses %j', async (token) => {
-    expectRefusal(await checkId(token), /no JWT/)
+    expectRefusal(await checkId(token), /not a JWT/)
   })
 
   it('refuses expired ones, other tenants, foreign keys and version 1 as for access tokens', async () => {

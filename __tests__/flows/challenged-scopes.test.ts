@@ -2,11 +2,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import { entraScopes, requireBearer, resourceMetadata } from 'mcp-entra'
 import { startEntra } from 'mcp-entra/testing'
-import { signEs256 } from '../../lib/crypto/jws.js'
 import { keyRing } from '../../lib/crypto/key-ring.js'
 import { ada, ask, decode, startGate, type TestGate } from '../support/gate.js'
 import { type Entra, testKeys } from '../support/host.js'
 import { challengeParams, login, postForm, refresh, type Tokens } from '../support/oauth-client.js'
+import { signEs256 } from '../support/sign-es256.js'
 
 let entra: Entra
 let gate: TestGate

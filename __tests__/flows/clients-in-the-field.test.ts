@@ -4,7 +4,7 @@
  * those seen in the clients' sources and trackers in 2025 and 2026; ports are random wherever theirs are.
  */
 import { beforeAll, describe, expect, it } from '@jest/globals'
-import { Browser, type Page } from '../../examples/browser.js'
+import { Browser, type Page } from '../../examples/demo/browser.js'
 import type { Entra } from '../support/host.js'
 import {
   ada,

@@ -11,6 +11,7 @@ import express5, { type Express } from 'express'
 import express4 from 'express4'
 import {
   type EntraAuth,
+  entraAuth,
   type Middleware,
   oauthRoutes,
   oboToken,
@@ -57,12 +58,18 @@ const handler: Middleware = (req, res) => {
   res.end('handled')
 }
 
+/** The same server for clients that get their tokens from Entra. */
+function direct({ baseUrl, scopes }: EntraAuth): EntraAuth {
+  const clientId = '00000000-0000-4000-8000-000000000001'
+  return entraAuth({ baseUrl, scopes, tenantId: 'contoso.com', clientId })
+}
+
 function middlewares(auth: EntraAuth): [path: string | undefined, Middleware][] {
   return [
     [undefined, timeout('front')],
     [undefined, answered],
     [undefined, oauthRoutes(auth)],
-    [undefined, resourceMetadata(auth)],
+    [undefined, resourceMetadata(direct(auth))],
     ['/mcp', requireBearer(auth)],
     ['/mcp', timeout('guard')],
     ['/mcp', scopeGuard({ tools: { add_note: 'notes.write', assign: { roles: 'Nobody' } } })],

@@ -1,7 +1,7 @@
 /** A whole journey, and then a search for everything in it that must not lie about: store, log, events. */
 import { beforeAll, describe, expect, it } from '@jest/globals'
 import { memoryStorage, type Storage } from 'mcp-entra'
-import { formRequest } from '../../examples/browser.js'
+import { formRequest } from '../../examples/demo/browser.js'
 import { startWorld, testKeys, type World } from '../support/host.js'
 import {
   addNote,

@@ -209,7 +209,7 @@ describe('a member in other letters', () => {
     ],
     ['name', call('{"name":"list_notes","Name":"add_note"}')],
   ])('is refused, for there are parsers that take it for %s: %s', async (member, message) => {
-    await expectRefused(message, `Write \`${member}\` so.`, { id: 7 })
+    await expectRefused(message, `Spell \`${member}\` exactly so.`, { id: 7 })
   })
 
   it("is nobody's business in the arguments", async () => {

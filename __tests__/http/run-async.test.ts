@@ -14,7 +14,7 @@ async function nextsOf(
       calls.push(error)
       if (!isAnswered(res)) res.end('next')
     }
-    runAsync(req, res, next, (goOn) => work(goOn, res))
+    runAsync({ req, res, next }, (goOn) => work(goOn, res))
   }
   await serve(listener, (url) => send(url, {}))
   return calls

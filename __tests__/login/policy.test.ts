@@ -1,4 +1,4 @@
-/** `requiredRoles` and `allow` after the login: at every refresh, and when an assertion is renewed. */
+/** `requiredRoles` and `allow` after the login: at every refresh, and when a gate renews an assertion. */
 import {
   afterAll,
   afterEach,
@@ -64,18 +64,18 @@ async function expectOutage(response: Response): Promise<void> {
   expect(await response.json()).toEqual({
     error: 'temporarily_unavailable',
     error_description:
-      'Whether the user may use this server cannot be found out right now. Try again shortly.',
+      'This server cannot check right now whether the user may use it. Try again shortly.',
   })
 }
 
-/** The access token stops within a second, and nothing brings the login back. */
+/** The access token stops working within a second, and the refresh token is refused. */
 async function expectLoginGone(from = proxy.url): Promise<void> {
   clock.advance(1)
   expect((await getNotes(from, session.access_token)).status).toBe(401)
   await expectEnded(await refresh(from, session))
 }
 
-/** What Entra answers refreshes with from now on. */
+/** Sets what Entra answers to refreshes from now on. */
 async function answerRefreshWith(options: MintAccessTokenOptions): Promise<void> {
   const access_token = await entra.mintAccessToken({ user: ada, ...options })
   const body = { token_type: 'Bearer', expires_in: 3600, access_token, refresh_token: 'next' }
@@ -217,7 +217,7 @@ describe('allow that never answers', () => {
     ['at login is an error', checkPolicy, { message: 'allow did not answer within 10 seconds' }],
     ['afterwards is a 503', recheckPolicy, { status: 503, retryAfter: 5 }],
   ])('%s after ten seconds', async (_when, ask, error) => {
-    jest.useFakeTimers()
+    jest.useFakeTimers({ doNotFake: ['setImmediate'] })
     const outcome = expect(ask(policy, user, claims)).rejects.toMatchObject(error)
     await jest.advanceTimersByTimeAsync(10_000)
     await outcome

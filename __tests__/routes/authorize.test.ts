@@ -1,6 +1,6 @@
 /** `/authorize`: a page until client and redirect URI are known good, a redirect ever after. */
 import { beforeAll, describe, expect, it } from '@jest/globals'
-import { formRequest } from '../../examples/browser.js'
+import { formRequest } from '../../examples/demo/browser.js'
 import type { Entra } from '../support/host.js'
 import { authorizeUrl, pkce, redirectUri, register } from '../support/oauth-client.js'
 import {

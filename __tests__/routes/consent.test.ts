@@ -1,6 +1,6 @@
 /** The consent page, and who may press its buttons. */
 import { beforeAll, describe, expect, it } from '@jest/globals'
-import { formRequest, type Page } from '../../examples/browser.js'
+import { formRequest, type Page } from '../../examples/demo/browser.js'
 import type { Entra } from '../support/host.js'
 import {
   authorizeUrl,

@@ -103,7 +103,7 @@ export const tenantId = '6f1d0c3a-1111-4222-8333-444455556666'
 export const otherTenantId = '7a2e0c3a-1111-4222-8333-444455556666'
 export const clientId = 'a0b1c2d3-1111-4222-8333-444455556666'
 
-/** Settles what may be a promise and what may be thrown at once. */
+/** The result, or the error that was thrown or rejected with. */
 export async function outcome<T>(work: () => T | Promise<T>): Promise<T | Error> {
   try {
     return await work()
@@ -112,9 +112,21 @@ export async function outcome<T>(work: () => T | Promise<T>): Promise<T | Error>
   }
 }
 
-/** Lets everything that is ready run, timers and sockets included. */
-export async function settled(condition: () => boolean): Promise<void> {
-  for (let i = 0; i < 400 && !condition(); i++)
+/** Waits until the condition holds, up to two seconds, and lets timers and sockets run meanwhile. */
+export async function settled(condition: () => boolean | Promise<boolean>): Promise<void> {
+  for (let i = 0; i < 400; i++) {
+    if (await condition()) return
     await new Promise((resolve) => setTimeout(resolve, 5))
-  if (!condition()) throw new Error('it did not happen')
+  }
+  throw new Error('it did not happen')
+}
+
+/** The result of work that waits for no timer and no socket; an error when it does wait. */
+export function atOnce<T>(work: Promise<T>): Promise<T> {
+  return Promise.race([
+    work,
+    new Promise<never>((_resolve, reject) => {
+      setImmediate(() => reject(new Error('it waits')))
+    }),
+  ])
 }

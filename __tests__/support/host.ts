@@ -3,8 +3,8 @@ import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Storage } from 'mcp-entra'
 import { startEntra } from 'mcp-entra/testing'
-import { createHost } from '../../examples/host.js'
-import type { Settings } from '../../examples/settings.js'
+import { createHost } from '../../examples/reference-host/host.js'
+import type { Settings } from '../../examples/reference-host/settings.js'
 
 export type Entra = Awaited<ReturnType<typeof startEntra>>
 

@@ -1,6 +1,6 @@
 /** An OAuth client by hand, for what no well-behaved SDK would ever send. */
 import { createHash, randomBytes } from 'node:crypto'
-import { Browser, type Page } from '../../examples/browser.js'
+import { Browser, type Page } from '../../examples/demo/browser.js'
 
 export const redirectUri = 'http://127.0.0.1:33418/callback'
 

@@ -15,7 +15,7 @@ import {
   scopeGuard,
 } from 'mcp-entra'
 import { type EntraOptions, startEntra } from 'mcp-entra/testing'
-import { type Browser, formRequest, type Page, unescapeHtml } from '../../examples/browser.js'
+import { type Browser, formRequest, type Page, unescapeHtml } from '../../examples/demo/browser.js'
 import { type Entra, listen, testKeys } from './host.js'
 import { ada, authorizeUrl, newBrowser, pkce, redirectUri, register } from './oauth-client.js'
 

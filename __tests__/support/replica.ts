@@ -91,7 +91,7 @@ export function fakeEntra(before: () => Promise<void> = async () => undefined) {
       }
       return { ...grant, upstream }
     },
-    answer(sid: string, grant: Grant, refreshToken: string) {
+    async answer(sid: string, grant: Grant, refreshToken: string) {
       entra.answers += 1
       return {
         access_token: `${sid}.${grant.upstream.accessToken}.${entra.answers}`,

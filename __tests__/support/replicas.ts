@@ -2,8 +2,8 @@
 import { request } from 'node:http'
 import type { Storage } from 'mcp-entra'
 import { startEntra } from 'mcp-entra/testing'
-import { createHost } from '../../examples/host.js'
-import type { Settings } from '../../examples/settings.js'
+import { createHost } from '../../examples/reference-host/host.js'
+import type { Settings } from '../../examples/reference-host/settings.js'
 import { type Entra, type Listening, listen, settingsFor } from './host.js'
 
 /** One of the hosts, at its own address. */

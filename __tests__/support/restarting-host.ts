@@ -2,7 +2,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Storage } from 'mcp-entra'
-import { createHost } from '../../examples/host.js'
+import { createHost } from '../../examples/reference-host/host.js'
 import { closeServer, type Entra, type Listening, settingsFor } from './host.js'
 
 const logger = { info() {}, warn() {}, error() {} }

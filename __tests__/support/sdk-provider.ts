@@ -1,5 +1,5 @@
 /** What a real MCP client keeps between its requests, and the browser it sends its user to. */
-import type { Browser } from '../../examples/browser.js'
+import type { Browser } from '../../examples/demo/browser.js'
 import { newBrowser, redirectUri } from './oauth-client.js'
 
 /** An `OAuthClientProvider` for both generations of the SDK: everything in memory. */

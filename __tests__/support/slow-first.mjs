@@ -11,7 +11,7 @@ const slow = [
   'conformance/',
   'flows/browser',
   'flows/on-behalf-of-load',
-  'examples/server',
+  'examples/reference-host/server',
   'flows/outages',
   'flows/fuzz/',
 ]

@@ -29,7 +29,7 @@ async function issue(auth, settings) {
     const grant = { ...login(settings, clientId), resource }
     const sid = await grants.create(grant)
     await grants.keep(sid, grant)
-    return accessTokens.mint({ sid, grant, clientId, scopes: grant.scopes }).token
+    return (await accessTokens.mint({ sid, grant, clientId, scopes: grant.scopes })).token
   })
   return {
     tokens: await Promise.all(tokens),

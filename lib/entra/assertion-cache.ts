@@ -1,7 +1,7 @@
 /** Client assertions, cached until shortly before they expire: each costs a signature or a request. */
 import { withinDeadline } from '../async/deadline.js'
 import { singleFlight } from '../async/single-flight.js'
-import { parseJws } from '../crypto/jws.js'
+import { decodeJwt } from '../crypto/decode-jwt.js'
 import type { ClientCredential, CredentialContext } from './credentials.js'
 import { UpstreamOutage } from './errors.js'
 
@@ -85,7 +85,7 @@ export function cachedAssertion(
 }
 
 function readJwt(assertion: string): TimedAssertion {
-  const exp = parseJws(assertion)?.claims.exp
+  const exp = decodeJwt(assertion)?.claims.exp
   return { assertion, expiresAt: typeof exp === 'number' ? exp * 1000 : undefined }
 }
 

@@ -1,5 +1,6 @@
-/** What only Entra's discovery document tells: the tenant id behind a name, the issuer behind a custom domain. */
+/** What only Entra's discovery document says: the tenant id behind a name, the issuer behind a custom domain. */
 import { monotonicNow } from '../async/monotonic-now.js'
+import { singleFlight } from '../async/single-flight.js'
 import { type EntraAuthority, isGuid } from './authority.js'
 import { backOff } from './back-off.js'
 import { UpstreamOutage } from './errors.js'
@@ -12,24 +13,25 @@ export interface Discovered {
   readonly tid: string
 }
 
-/** At once when it is known. @throws UpstreamOutage (as a rejection) when Entra does not tell */
-export type Discovery = () => Discovered | Promise<Discovered>
+/** @throws UpstreamOutage when the document cannot be fetched, or names no tenant */
+export type Discovery = () => Promise<Discovered>
 
 /**
- * Makes a function that asks Entra on first use, once for all who wait, and keeps the answer for good: a
- * domain does not change tenants under a running server.
+ * Makes a function that fetches the document on first use, once for all who wait, and keeps it for good: a domain
+ * does not move to another tenant while a server runs.
  *
  * @param now milliseconds on a clock that only goes forward
  * @see OpenID Connect Discovery 1.0, section 4
  */
-export function discovery(authority: EntraAuthority, now: () => number = monotonicNow): Discovery {
+export function discovery(authority: EntraAuthority, now = monotonicNow): Discovery {
+  const uri = authority.openidConfiguration
   const retry = backOff()
+  const flights = singleFlight<Discovered>()
   let known: Discovered | undefined
-  let flight: Promise<Discovered> | undefined
 
-  async function ask(): Promise<Discovered> {
+  async function fetchOnce(): Promise<Discovered> {
     try {
-      known = await fetchDocument(authority.openidConfiguration)
+      known = await fetchDocument(uri)
       return known
     } catch (error) {
       retry.failed(now(), error)
@@ -37,20 +39,17 @@ export function discovery(authority: EntraAuthority, now: () => number = monoton
     }
   }
 
-  return function discovered() {
+  return async function discover() {
     if (known !== undefined) return known
-    const retryAfter = flight ? undefined : retry.wait(now())
+    const retryAfter = flights.has(uri) ? undefined : retry.wait(now())
     if (retryAfter !== undefined) {
-      return Promise.reject(new UpstreamOutage('the tenant id cannot be fetched', { retryAfter }))
+      throw new UpstreamOutage('the tenant id cannot be fetched', { retryAfter })
     }
-    flight ??= ask().finally(() => {
-      flight = undefined
-    })
-    return flight
+    return flights.run(uri, fetchOnce)
   }
 }
 
-/** The tenant an issuer names: B2C may write `tfp` before it. */
+/** The tenant that an issuer names. B2C may write `tfp` before it. */
 export function tenantOfIssuer(issuer: string): string | undefined {
   if (!URL.canParse(issuer)) return undefined
   const [first, second] = new URL(issuer).pathname.split('/').slice(1)
@@ -60,8 +59,8 @@ export function tenantOfIssuer(issuer: string): string | undefined {
 
 async function fetchDocument(uri: string): Promise<Discovered> {
   const { status, body, retryAfter } = await fetchUpstream(uri, { method: 'GET', timeout: 5 })
-  const found = status === 200 ? read(body) : undefined
-  if (found !== undefined) return found
+  const discovered = status === 200 ? readDocument(body) : undefined
+  if (discovered !== undefined) return discovered
   throw new UpstreamOutage(`the discovery document names no tenant: HTTP ${status}`, {
     status,
     retryAfter,
@@ -69,7 +68,7 @@ async function fetchDocument(uri: string): Promise<Discovered> {
   })
 }
 
-function read(body: string): Discovered | undefined {
+function readDocument(body: string): Discovered | undefined {
   try {
     const { issuer } = Object(JSON.parse(body)) as { issuer?: unknown }
     const tid = typeof issuer === 'string' ? tenantOfIssuer(issuer) : undefined

@@ -1,6 +1,7 @@
-/** Entra's signing keys: fetched seldom, at hand always, and still there when Entra is not. */
+/** Entra's signing keys: cached, fetched rarely, and usable while Entra is down. */
 import { createPublicKey, type KeyObject } from 'node:crypto'
 import { monotonicNow } from '../async/monotonic-now.js'
+import { singleFlight } from '../async/single-flight.js'
 import { backOff } from './back-off.js'
 import { UpstreamOutage } from './errors.js'
 import { fetchUpstream } from './http-client.js'
@@ -16,14 +17,14 @@ export interface SigningKey {
 /** The current keys. */
 export interface SigningKeys {
   /**
-   * The key of that name, at once when it is at hand; undefined when Entra has no such key.
+   * The key with that id; undefined when Entra has none.
    *
-   * @throws UpstreamOutage (as a rejection) when only Entra could tell and does not answer
+   * @throws UpstreamOutage when the key is not cached and Entra cannot be asked
    */
-  find(kid: string): Promise<SigningKey | undefined> | SigningKey | undefined
+  find(kid: string): Promise<SigningKey | undefined>
 }
 
-/** What the keys are made of. */
+/** Where the keys come from. */
 export interface SigningKeysOptions {
   /** The JWK Set. */
   readonly uri: string
@@ -34,13 +35,13 @@ export interface SigningKeysOptions {
 }
 
 const minute = 60_000
-/** Age at which a set is fetched anew in the background. */
+/** Age at which a set is fetched again in the background. */
 const prefetchAge = 50 * minute
-/** Age up to which a set is used without a question. */
+/** Age up to which a set is used without asking Entra. */
 const freshAge = 60 * minute
 /** Age up to which a set is used while Entra is down. */
 const lastKnownGoodAge = 24 * 60 * minute
-/** Least time between two fetches for keys nobody knows. */
+/** Least time between two fetches for unknown keys. */
 const unknownKeyPause = 30_000
 
 const mostKeys = 100
@@ -52,26 +53,19 @@ interface KeySet {
 }
 
 /**
- * Keys of a JWK Set, kept as Microsoft advises: refreshed hourly, asked once more for an unknown `kid` but
- * not at any attacker's pace, last-known-good through an outage.
+ * Keys of a JWK Set, kept as Microsoft advises: refreshed every hour, fetched once more for an unknown `kid` (but
+ * not at an attacker's pace), and last-known-good during an outage.
  *
  * @see https://learn.microsoft.com/entra/identity-platform/signing-key-rollover
  */
 export function signingKeys(options: SigningKeysOptions): SigningKeys {
   const { uri, now = monotonicNow, timeout = 5 } = options
   const retry = backOff()
+  const flights = singleFlight<KeySet>()
   let set: KeySet | undefined
   let triedAt = Number.NEGATIVE_INFINITY
-  let flight: Promise<KeySet> | undefined
 
-  function refresh(): Promise<KeySet> {
-    flight ??= load().finally(() => {
-      flight = undefined
-    })
-    return flight
-  }
-
-  async function load(): Promise<KeySet> {
+  async function fetchSet(): Promise<KeySet> {
     const fetchedAt = now()
     triedAt = fetchedAt
     try {
@@ -84,46 +78,47 @@ export function signingKeys(options: SigningKeysOptions): SigningKeys {
     }
   }
 
-  /** Fetches, or during a back-off says at once that there is no fetching. */
-  async function refreshIfDue(): Promise<KeySet> {
-    const retryAfter = flight ? undefined : retry.wait(now())
-    if (retryAfter === undefined) return refresh()
-    throw new UpstreamOutage('the signing keys cannot be fetched', { retryAfter })
+  /** Fetches the set, or throws at once during a back-off. */
+  async function refresh(): Promise<KeySet> {
+    const retryAfter = flights.has(uri) ? undefined : retry.wait(now())
+    if (retryAfter !== undefined) throw keysUnavailable(retryAfter)
+    return flights.run(uri, fetchSet)
   }
 
   function refreshInBackground(): void {
-    refreshIfDue().catch(() => {}) // The back-off has noted it; what is at hand goes on being used.
+    refresh().catch(() => {}) // The back-off has counted the failure, and the keys at hand stay in use.
   }
 
-  function findKnown(key: SigningKey, age: number): Promise<SigningKey | undefined> | SigningKey {
+  async function findKnown(key: SigningKey, age: number): Promise<SigningKey | undefined> {
     if (age >= freshAge && !retry.failing) {
-      return refreshIfDue().then(
-        ({ keys }) => keys.get(key.kid),
-        () => key,
-      )
+      const refreshed = await refresh().catch(() => undefined)
+      return refreshed ? refreshed.keys.get(key.kid) : key
     }
     if (age >= prefetchAge) refreshInBackground()
     return key
   }
 
-  /** Anybody can make up a `kid`: while Entra is down, too, they make us ask no more often than this. */
-  function findUnknown(kid: string): Promise<SigningKey | undefined> | undefined {
+  /** Anyone can make up a `kid`, so unknown ones make us ask no more often than this, also while Entra is down. */
+  async function findUnknown(kid: string): Promise<SigningKey | undefined> {
     const pause = triedAt + unknownKeyPause - now()
-    if (flight || pause <= 0) return refreshIfDue().then(({ keys }) => keys.get(kid))
-    if (!retry.failing) return undefined
-    const retryAfter = pause / 1000
-    return Promise.reject(new UpstreamOutage('the signing keys cannot be fetched', { retryAfter }))
+    if (flights.has(uri) || pause <= 0) return (await refresh()).keys.get(kid)
+    if (retry.failing) throw keysUnavailable(pause / 1000)
+    return undefined
   }
 
   return Object.freeze({
-    find(kid: string) {
+    async find(kid: string) {
       const age = set ? now() - set.fetchedAt : lastKnownGoodAge
-      if (!set || age >= lastKnownGoodAge) return refreshIfDue().then(({ keys }) => keys.get(kid))
+      if (!set || age >= lastKnownGoodAge) return (await refresh()).keys.get(kid)
       const key = set.keys.get(kid)
-      if (key) return findKnown(key, age)
-      return findUnknown(kid)
+      return key ? findKnown(key, age) : findUnknown(kid)
     },
   })
+}
+
+/** @param retryAfter seconds */
+function keysUnavailable(retryAfter: number): UpstreamOutage {
+  return new UpstreamOutage('the signing keys cannot be fetched', { retryAfter })
 }
 
 async function fetchKeys(uri: string, timeout: number): Promise<ReadonlyMap<string, SigningKey>> {
@@ -134,19 +129,19 @@ async function fetchKeys(uri: string, timeout: number): Promise<ReadonlyMap<stri
     maxBytes: longestDocument,
   })
   if (status !== 200) {
-    throw new UpstreamOutage(`the signing keys are not to be had: HTTP ${status}`, {
+    throw new UpstreamOutage(`the signing keys cannot be fetched: HTTP ${status}`, {
       status,
       retryAfter,
     })
   }
   const keys = readKeys(body)
-  // An empty set would lock everybody out: rather keep what we have.
+  // An empty set would lock everybody out, so the keys at hand stay.
   if (keys.size === 0)
     throw new UpstreamOutage('the signing keys document holds no usable key', { status })
   return keys
 }
 
-/** One odd key does no harm: it is left out. */
+/** Keys that cannot be used are left out. */
 function readKeys(body: string): ReadonlyMap<string, SigningKey> {
   const keys = jwksIn(body)
     .slice(0, mostKeys)
@@ -172,7 +167,7 @@ function importKey(jwk: unknown): SigningKey | undefined {
   if ((use !== undefined && use !== 'sig') || (alg !== undefined && alg !== 'RS256')) return
   try {
     const key = createPublicKey({ key: { kty, n, e }, format: 'jwk' })
-    // The defaults, and the catch below, are for types' sake: Node 20 has the details and never throws here.
+    // The types need the defaults and the catch below: Node 20 always has these details, and does not throw here.
     const { modulusLength = 0, publicExponent = 0n } = key.asymmetricKeyDetails ?? {}
     // RFC 7518 section 3.3: 2048 bits or more. With an exponent of 1 everybody could sign.
     if (modulusLength < 2048 || publicExponent < 3n) return

@@ -1,23 +1,16 @@
 /** The tenant id behind a domain name: tokens name tenants by id only. */
-import { monotonicNow } from '../async/monotonic-now.js'
 import { type EntraAuthority, isGuid } from './authority.js'
 import { type Discovery, discovery } from './discovery.js'
 
 /**
- * Makes a function that tells the authority's tenant id: a GUID at once, a domain name as discovered.
+ * Makes a function that returns the authority's tenant id. A domain name is looked up in the discovery document.
  *
- * @param now milliseconds on a clock that only goes forward
- * @throws UpstreamOutage (the function, as a rejection) when Entra does not tell
+ * @throws UpstreamOutage (the function it returns, as a rejection) when the discovery document cannot be fetched
  */
 export function tenantIdOf(
   authority: EntraAuthority,
-  now: () => number = monotonicNow,
-  discovered: Discovery = discovery(authority, now),
-): () => string | Promise<string> {
+  discover: Discovery = discovery(authority),
+): () => Promise<string> {
   const { tenantId } = authority
-  if (isGuid(tenantId)) return () => tenantId
-  return () => {
-    const found = discovered()
-    return found instanceof Promise ? found.then(({ tid }) => tid) : found.tid
-  }
+  return async () => (isGuid(tenantId) ? tenantId : (await discover()).tid)
 }

@@ -1,14 +1,16 @@
-/** Entra's tokens: what may refuse cheaply refuses first, and nothing is believed before the signature. */
+/** Verifies Entra's tokens: the cheap checks refuse first, and no claim is trusted before the signature is checked. */
+import { errors, jwtVerify } from 'jose'
+import type { Clock } from '../async/clock.js'
 import { monotonicNow } from '../async/monotonic-now.js'
+import { type DecodedJwt, decodeJwt } from '../crypto/decode-jwt.js'
 import { constantTimeEqual } from '../crypto/hashing.js'
-import { type ParsedJws, parseJws, verifyJws } from '../crypto/jws.js'
 import { OAuthError, unavailable } from '../oauth/errors.js'
+import { tenantRule } from './allowed-tenants.js'
 import { type EntraAuthority, isGuid } from './authority.js'
-import { isV1Issuer, personalAccounts } from './clouds.js'
+import { isV1Issuer } from './clouds.js'
 import { type Discovery, discovery, tenantOfIssuer } from './discovery.js'
 import { EntraError } from './errors.js'
 import type { SigningKey, SigningKeys } from './signing-keys.js'
-import { tenantIdOf } from './tenant-id.js'
 
 /** The claims of a verified v2 token. Key users on `tid` and `oid`; names are for display only. */
 export interface EntraClaims {
@@ -34,43 +36,39 @@ export interface EntraClaims {
   readonly [claim: string]: unknown
 }
 
-/** What tokens are checked against. */
+/** What a verifier is made with. */
 export interface EntraVerifierOptions {
   readonly authority: EntraAuthority
   readonly clientId: string
-  /** Audiences beside the client id. Default `api://{clientId}`. */
+  /** Audiences accepted besides the client id. Default `api://{clientId}`. */
   readonly identifierUris?: readonly string[] | undefined
-  /** Tenant ids whose users may come in, or `'any'`, said on purpose. Needed when the authority is of many. */
+  /** Tenant ids whose users may sign in, or `'any'`. Required when the authority serves many tenants. */
   readonly allowedTenants?: readonly string[] | 'any' | undefined
   readonly keys: SigningKeys
-  /** Milliseconds since the epoch. */
-  readonly now?: () => number
+  readonly now?: Clock
   /** Milliseconds on a clock that only goes forward. Default: `now` when that is given. */
   readonly monotonic?: () => number
-  /** Seconds two clocks may differ. Default 5. */
+  /** Seconds by which Entra's clock and ours may differ. Default 5. */
   readonly clockSkew?: number
 }
 
 /**
- * Checks tokens. Every refusal is an OAuthError `invalid_token` that tells the client's developer what to
- * change; when keys cannot be had it is a 503, never a 401.
+ * Checks tokens. A refusal is an OAuthError `invalid_token` that says what the client's developer has to change.
+ * When the keys cannot be fetched, the error is a 503 and never a 401.
  */
 export interface EntraVerifier {
-  /** An access token for this app, a user's or an application's. Throws at once what needs no signature to be refused. */
-  accessToken(jws: ParsedJws): Promise<EntraClaims>
-  /** The id token of a login of ours. @see OpenID Connect Core 1.0, section 3.1.3.7 */
+  /** An access token for this app, a user's or an application's. */
+  accessToken(jwt: DecodedJwt): Promise<EntraClaims>
+  /** The id token of a login that started here. @see OpenID Connect Core 1.0, section 3.1.3.7 */
   idToken(token: string, expected: { readonly nonce: string }): Promise<EntraClaims>
 }
 
 type Claims = Readonly<Record<string, unknown>>
 
-/** Says whether a tenant may come in; a promise while its name is looked up. */
-type TenantRule = (tid: string) => boolean | Promise<boolean>
-
 /**
  * Makes the verifier of an app registration.
  *
- * @throws TypeError when an authority of many tenants comes without `allowedTenants`
+ * @throws TypeError when the authority serves many tenants and `allowedTenants` is missing
  * @see https://learn.microsoft.com/entra/identity-platform/access-tokens#validate-tokens
  */
 export function entraVerifier(options: EntraVerifierOptions): EntraVerifier {
@@ -78,41 +76,39 @@ export function entraVerifier(options: EntraVerifierOptions): EntraVerifier {
   const { monotonic = options.now ?? monotonicNow } = options
   const clientId = options.clientId.toLowerCase()
   const apiAudiences = [clientId, ...(options.identifierUris ?? [`api://${options.clientId}`])]
-  const discovered = discovery(authority, monotonic)
-  const tenantRule = tenantRuleOf(options, monotonic, discovered)
+  const discover = discovery(authority, monotonic)
+  const isTenantAllowed = tenantRule(authority, options.allowedTenants, discover)
 
-  /** Throws at once what needs no signature to be refused. */
-  function verify(
-    jws: ParsedJws,
+  async function verify(
+    jwt: DecodedJwt,
     audiences: readonly string[],
-    wanted: (claims: Claims) => void,
+    checkKind: (claims: Claims) => void,
   ): Promise<EntraClaims> {
-    const kid = checkHeader(jws.header)
-    checkTimes(jws.claims, now() / 1000, clockSkew)
-    checkAudience(jws.claims, audiences)
-    if (authority.kind === 'b2c') checkPolicy(jws.claims, authority.policy)
-    else checkVersion(jws.claims)
-    wanted(jws.claims)
-    return signed(jws, kid)
+    // Refusing an unverified token is safe and costs nothing, so garbage never reaches a signature check.
+    const kid = checkHeader(jwt.header)
+    checkTimes(jwt.claims, now() / 1000, clockSkew)
+    checkAudience(jwt.claims, audiences)
+    if (authority.kind === 'b2c') checkPolicy(jwt.claims, authority.policy)
+    else checkVersion(jwt.claims)
+    checkKind(jwt.claims)
+    return verifyWithKey(jwt, await translateOutage(keys.find(kid)))
   }
 
-  async function signed(jws: ParsedJws, kid: string): Promise<EntraClaims> {
-    const key = await outageAs503(keys.find(kid))
-    if (!key || !(await verifyJws(jws, 'RS256', key.key))) {
-      throw refused('The signature is not valid.')
-    }
-    const issuer = await outageAs503(issuerTemplate(key, authority, discovered))
-    const claims = checkIssuer(jws.claims, issuer, authority)
-    if (await tenantAllowed(tenantRule, claims.tid)) return claims
-    throw refused('Accounts of this tenant are not allowed here.')
+  async function verifyWithKey(jwt: DecodedJwt, key: SigningKey | undefined): Promise<EntraClaims> {
+    if (!key) throw badSignature()
+    const signed = await verifySignature(jwt, key, { now, clockSkew })
+    const issuer = await translateOutage(issuerTemplate(key, authority, discover))
+    const claims = checkIssuer(signed, issuer, authority)
+    if (await translateOutage(isTenantAllowed(claims.tid.toLowerCase()))) return claims
+    throw refusal('Accounts of this tenant are not allowed here.')
   }
 
   return Object.freeze({
-    accessToken: (jws: ParsedJws) => verify(jws, apiAudiences, checkAccessToken),
+    accessToken: (jwt: DecodedJwt) => verify(jwt, apiAudiences, checkAccessToken),
     async idToken(token: string, expected: { readonly nonce: string }) {
-      const jws = parseJws(token)
-      if (!jws) throw refused('The id token is no JWT.')
-      return verify(jws, [clientId], (claims) => checkNonce(claims, expected.nonce))
+      const jwt = decodeJwt(token)
+      if (!jwt) throw refusal('The id token is not a JWT.')
+      return verify(jwt, [clientId], (claims) => checkNonce(claims, expected.nonce))
     },
   })
 }
@@ -125,7 +121,7 @@ export function entraVerifier(options: EntraVerifierOptions): EntraVerifier {
 export function isAppOnly(claims: Claims): boolean {
   const { idtyp, scp, roles, oid, sub, nonce } = claims
   if (idtyp !== undefined) return idtyp === 'app'
-  // `idtyp` is an optional claim; without it, this is what an application's token looks like.
+  // `idtyp` is an optional claim. An application's token without it looks like this.
   return (
     scp === undefined &&
     nonce === undefined &&
@@ -135,22 +131,22 @@ export function isAppOnly(claims: Claims): boolean {
   )
 }
 
-/** @returns the name of the key */
+/** @returns the key id */
 function checkHeader({ alg, kid, crit, typ, nonce }: Claims): string {
-  if (nonce !== undefined) throw refused(graphHint)
-  if (alg !== 'RS256') throw refused('The token is not signed with RS256.')
-  if (crit !== undefined) throw refused('The token has critical extensions.') // RFC 7515 section 4.1.11
+  if (nonce !== undefined) throw refusal(graphHint)
+  if (alg !== 'RS256') throw refusal('The token is not signed with RS256.')
+  if (crit !== undefined) throw refusal('The token has critical extensions.') // RFC 7515 section 4.1.11
   if (typ !== undefined && String(typ).toUpperCase() !== 'JWT')
-    throw refused('The token is no JWT.')
-  if (typeof kid !== 'string' || kid === '') throw refused('The token names no key.')
+    throw refusal('The token is not a JWT.')
+  if (typeof kid !== 'string' || kid === '') throw refusal('The token names no key.')
   return kid
 }
 
 function checkTimes({ exp, nbf }: Claims, now: number, skew: number): void {
-  if (!isTime(exp)) throw refused('The token has no expiry.')
-  if (exp + skew <= now) throw refused('The token has expired.')
+  if (!isTime(exp)) throw refusal('The token has no expiry.')
+  if (exp + skew <= now) throw expired()
   if (nbf === undefined) return
-  if (!isTime(nbf) || nbf - skew > now) throw refused('The token is not valid yet.')
+  if (!isTime(nbf) || nbf - skew > now) throw refusal('The token is not valid yet.')
 }
 
 function isTime(value: unknown): value is number {
@@ -163,80 +159,101 @@ const graphHint =
 
 function checkAudience({ aud }: Claims, audiences: readonly string[]): void {
   if (typeof aud === 'string' && audiences.includes(aud)) return
-  const graph = typeof aud === 'string' && graphAudiences.includes(aud.replace(/\/$/, ''))
-  throw refused(
-    graph ? graphHint : 'The token is for another application: its audience is not this server.',
+  const isGraph = typeof aud === 'string' && graphAudiences.includes(aud.replace(/\/$/, ''))
+  throw refusal(
+    isGraph ? graphHint : 'The token is for another application: its audience is not this server.',
   )
 }
 
-/** Which version an API gets is up to its own registration, not to the endpoint or the client. */
+/** The registration of an API decides which token version it gets, not the endpoint and not the client. */
 function checkVersion({ ver, iss }: Claims): void {
   if (ver === '1.0' || isV1Issuer(String(iss))) {
-    throw refused(
+    throw refusal(
       "The token is of version 1.0. Set requestedAccessTokenVersion to 2 in the app registration's manifest (api.requestedAccessTokenVersion).",
     )
   }
-  if (ver !== '2.0') throw refused('The token is not of version 2.0.')
+  if (ver !== '2.0') throw refusal('The token is not of version 2.0.')
 }
 
 /**
- * All policies of a B2C tenant share issuer and keys: without this, a token of a weaker one would do. What
- * B2C calls its version says nothing.
+ * All policies of a B2C tenant share issuer and keys, so without this check a token of a weaker policy would pass.
+ * The claim `ver` says nothing about tokens of B2C.
  *
  * @see https://learn.microsoft.com/azure/active-directory-b2c/tokens-overview#claims
  */
 function checkPolicy({ tfp, acr }: Claims, policy = ''): void {
   if (String(tfp ?? acr).toLowerCase() === policy.toLowerCase()) return
-  throw refused('The token was issued under another policy.')
+  throw refusal('The token was issued under another policy.')
 }
 
 function checkAccessToken(claims: Claims): void {
   const { scp } = claims
   if (isAppOnly(claims) || (typeof scp === 'string' && scp.trim() !== '')) return
-  throw refused(
+  throw refusal(
     'The token grants no scope. Send an access token for a scope of this server, not an id token.',
   )
 }
 
 function checkNonce({ nonce }: Claims, expected: string): void {
   if (typeof nonce !== 'string' || !constantTimeEqual(nonce, expected)) {
-    throw refused('The id token belongs to another login.')
+    throw refusal('The id token belongs to another login.')
+  }
+}
+
+async function verifySignature(
+  { token }: DecodedJwt,
+  { key }: SigningKey,
+  { now, clockSkew }: { readonly now: Clock; readonly clockSkew: number },
+): Promise<Claims> {
+  try {
+    const { payload } = await jwtVerify(token, key, {
+      algorithms: ['RS256'],
+      clockTolerance: clockSkew,
+      currentDate: new Date(now()),
+    })
+    return payload
+  } catch (error) {
+    if (error instanceof errors.JWTExpired) throw expired()
+    if (error instanceof errors.JWTClaimValidationFailed) {
+      throw refusal(`The claim '${error.claim}' is not valid.`)
+    }
+    if (!(error instanceof errors.JOSEError)) throw error
+    throw badSignature()
   }
 }
 
 /**
- * Every key says whose tokens it signs; for one that does not, the authority or its discovery document does.
+ * Most keys name the issuer whose tokens they sign. For the others, the authority or its discovery document does.
  *
- * @returns an issuer, maybe with `{tenantid}` in it
+ * @returns an issuer that may contain `{tenantid}`
  */
-function issuerTemplate(
+async function issuerTemplate(
   key: SigningKey,
   authority: EntraAuthority,
-  discovered: Discovery,
-): string | Promise<string> {
+  discover: Discovery,
+): Promise<string> {
   if (key.issuer !== undefined) return key.issuer
-  if (authority.discoversIssuer) return Promise.resolve(discovered()).then(({ issuer }) => issuer)
-  return authority.issuerFor('{tenantid}')
+  return authority.discoversIssuer ? (await discover()).issuer : authority.issuerFor('{tenantid}')
 }
 
 /**
- * The issuer must be the key's, letter for letter, and the tenant in its path the token's own.
+ * The issuer must equal the key's exactly, and the tenant in its path must be the token's.
  *
  * @see https://learn.microsoft.com/entra/identity-platform/access-tokens#validate-the-issuer
  */
 function checkIssuer(claims: Claims, template: string, authority: EntraAuthority): EntraClaims {
   const own = authority.kind === 'b2c' ? b2cIdentity(claims, template) : claims
   const { iss, tid } = own
-  if (!isGuid(tid)) throw refused('The token names no tenant.')
+  if (!isGuid(tid)) throw refusal('The token names no tenant.')
   const expected = template.replace(/\{tenantid\}/gi, tid)
   if (iss !== expected || tenantOfIssuer(expected) !== tid.toLowerCase()) {
-    throw refused('The issuer is not valid.')
+    throw refusal('The issuer is not valid.')
   }
-  if (!isEntraClaims(own)) throw refused('The token names no user and no application.')
+  if (!isEntraClaims(own)) throw refusal('The token names no user and no application.')
   return own
 }
 
-/** B2C leaves `tid` to the issuer, and the object id to `sub` unless a policy is told otherwise. */
+/** In B2C the issuer names the tenant, and `sub` holds the object id unless the policy says otherwise. */
 function b2cIdentity(claims: Claims, issuer: string): Claims {
   const { tid = tenantOfIssuer(issuer), oid = claims.sub } = claims
   return { ...claims, tid, oid }
@@ -254,71 +271,24 @@ function isEntraClaims(claims: Claims): claims is EntraClaims {
   )
 }
 
-function tenantRuleOf(
-  options: EntraVerifierOptions,
-  now: () => number,
-  discovered: Discovery,
-): TenantRule {
-  const { authority, allowedTenants } = options
-  if (allowedTenants === 'any' && authority.multiTenant) return anyTenant(authority)
-  if (allowedTenants !== undefined) return listRule(authority, allowedTenants)
-  if (authority.multiTenant) {
-    throw new TypeError(
-      `entraAuth: tenantId '${authority.tenantId}' lets users of every tenant sign in: list those you mean in allowedTenants, or say allowedTenants: 'any'`,
-    )
-  }
-  const tenantId = tenantIdOf(authority, now, discovered)
-  return async (tid) => (await tenantId()) === tid
-}
-
-/** Whose accounts each of the three names stands for. */
-function anyTenant({ tenantId }: EntraAuthority): TenantRule {
-  if (tenantId === 'consumers') return (tid) => tid === personalAccounts
-  if (tenantId === 'organizations') return (tid) => tid !== personalAccounts
-  return () => true
-}
-
-function listRule(
-  authority: EntraAuthority,
-  allowedTenants: readonly string[] | 'any',
-): TenantRule {
-  if (
-    !Array.isArray(allowedTenants) ||
-    allowedTenants.length === 0 ||
-    !allowedTenants.every(isGuid)
-  ) {
-    throw new TypeError(
-      "entraAuth: allowedTenants must be a list of Directory (tenant) IDs, or 'any' together with tenantId 'organizations' or 'common'",
-    )
-  }
-  const allowed = new Set(allowedTenants.map((id) => id.toLowerCase()))
-  const { tenantId } = authority
-  const possible = anyTenant(authority)
-  const impossible = isGuid(tenantId)
-    ? allowed.size > 1 || !allowed.has(tenantId)
-    : [...allowed].some((tid) => !possible(tid))
-  if (impossible) {
-    const word = allowed.has(personalAccounts) ? 'common' : 'organizations'
-    throw new TypeError(
-      `entraAuth: allowedTenants names tenants that cannot sign in at tenantId: set tenantId to '${word}'`,
-    )
-  }
-  return (tid) => allowed.has(tid)
-}
-
-function tenantAllowed(rule: TenantRule, tid: string): boolean | Promise<boolean> {
-  return outageAs503(rule(tid.toLowerCase()))
-}
-
-/** An outage says nothing about the token. */
-function outageAs503<T>(value: T | Promise<T>): T | Promise<T> {
-  if (!(value instanceof Promise)) return value
-  return value.catch((error: unknown) => {
+/** An outage says nothing about the token, so it becomes a 503. */
+async function translateOutage<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
     if (!(error instanceof EntraError)) throw error
     throw unavailable('The token cannot be checked right now.', error, error.retryAfter)
-  })
+  }
 }
 
-function refused(description: string): OAuthError {
+function expired(): OAuthError {
+  return refusal('The token has expired.')
+}
+
+function badSignature(): OAuthError {
+  return refusal('The signature is not valid.')
+}
+
+function refusal(description: string): OAuthError {
   return new OAuthError('invalid_token', description)
 }

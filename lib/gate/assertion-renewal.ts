@@ -1,4 +1,5 @@
 /** A new assertion for a login whose own has expired: from Entra's refresh token, once for all who wait for it. */
+
 import { singleFlight } from '../async/single-flight.js'
 import type { TokenEndpoint } from '../entra/token-endpoint.js'
 import type { Report } from '../http/report.js'
@@ -7,7 +8,7 @@ import { endRefusedGrant, renewGrant, type UpstreamContext } from '../login/upst
 import { OAuthError } from '../oauth/errors.js'
 import type { Grants } from '../tokens/grants.js'
 import type { Grant, UpstreamGrant } from '../tokens/records.js'
-import type { VerifiedToken } from './verified-tokens.js'
+import type { VerifiedToken } from './verified-token.js'
 
 /**
  * Gets an assertion that is not the one of `verified`; undefined when there is no way to have one.

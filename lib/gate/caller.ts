@@ -1,7 +1,11 @@
 /** The caller behind a request: what `req.auth` shows, and what the middlewares know beyond it. */
 
+import type { ScopeStrategy } from '../entra/scopes.js'
 import type { EntraClaims } from '../entra/verify.js'
+import type { OAuthError } from '../oauth/errors.js'
 import type { User } from '../tokens/records.js'
+import type { Refusal } from './refuse.js'
+
 /** What {@link requireBearer} puts on `req.auth`. Own enumerable properties only: SDK v2 copies it. */
 export interface AuthInfo {
   /** The bearer token as it came in. */
@@ -16,7 +20,7 @@ export interface AuthInfo {
   resource: URL
   /** Where that endpoint's metadata document is. */
   resourceMetadataUrl: string
-  /** What is Entra's. Read it with {@link userOf}, {@link tokenClaim} and their neighbours. */
+  /** What Entra says about the caller. Read it with {@link userOf}, {@link tokenClaim} and their neighbours. */
   extra: Record<string, unknown> & {
     /** `proxy`: a token of ours. `entra`: one that Entra issued to the caller directly. */
     tokenKind: 'proxy' | 'entra'
@@ -40,6 +44,8 @@ export interface DownstreamAccessToken {
 /** What the middlewares know beyond what they show. Behind a function, so that no log ever prints it. */
 export interface AuthInternals {
   readonly claims: EntraClaims
+  /** The scopes of the `entraAuth` whose gate this was. */
+  readonly scopes: ScopeStrategy
   /** Which of these scopes the caller lacks, hierarchy considered. */
   missingScopes(needed: readonly string[]): readonly string[]
   /** Exchanges the caller's token on behalf of the user. @throws OAuthError */
@@ -48,25 +54,18 @@ export interface AuthInternals {
     claims?: string
     tenantId?: string
   }): Promise<DownstreamAccessToken>
-  /** Answers 403 `insufficient_scope` for these scopes. */
-  readonly refuseScopes: RefuseScopes
+  /** 403 `insufficient_scope` for these scopes. The client's next refresh hears that it has to log in for them. */
+  refuseScopes(needed: readonly string[], description: string): Promise<Refusal>
   /** Tells the operator of a refusal that a middleware answers itself. */
-  report(error: import('../oauth/errors.js').OAuthError): void
+  report(error: OAuthError): void
   /** Downstream APIs by the names that {@link oboToken} was given. */
   readonly downstream: Readonly<Record<string, readonly string[]>>
 }
 
-/** Answers a request that lacks scopes. */
-export type RefuseScopes = (
-  res: import('node:http').ServerResponse,
-  needed: readonly string[],
-  description: string,
-) => Promise<void>
-
-/** A symbol and no string: JSON and structured clones pass it by. */
+/** A symbol, so that JSON and structured clones leave it out. */
 const internalsKey = Symbol.for('mcp-entra.internals')
 
-/** Puts the internals into an `extra`: made when somebody asks for them, which most requests do not. */
+/** Puts the internals into an `extra`. They are made when they are read, which most requests never do. */
 export function withInternals<T extends Record<string, unknown>>(
   extra: T,
   internals: () => AuthInternals,

@@ -4,7 +4,8 @@ import type { ScopeStrategy } from '../entra/scopes.js'
 import type { Report } from '../http/report.js'
 import type { Resource } from '../oauth/resource.js'
 import type { Exchange } from './downstream-exchange.js'
-import type { VerifiedToken, VerifyToken } from './verified-tokens.js'
+import type { VerifiedToken } from './verified-token.js'
+import type { VerifyToken } from './verified-tokens.js'
 /** See the file's own comment. */
 export interface GateContext {
   readonly resources: readonly [Resource, ...Resource[]]
@@ -12,14 +13,23 @@ export interface GateContext {
   readonly scopes: ScopeStrategy
   readonly verify: VerifyToken
   readonly report: Report
-  /** Scopes as a client has to ask for them: ours, or in direct mode Entra's. Without those that are no more. */
+  /** Scopes as a client has to ask for them: our names, or in direct mode Entra's. Scopes that no longer exist are left out. */
   challengeScopes(scopes: readonly string[]): string
   /** Makes the client log in for those of `needed` that its login lacks, if there are any. */
   askForStepUp(verified: VerifiedToken, needed: readonly string[]): Promise<void>
   readonly exchange: Exchange
-  /** Where a client that understands a claims challenge takes it. */
+  /** Where a client that understands claims challenges takes them. */
   authorizationUri(tid: string): string
   /** @throws TypeError when tokens cannot be exchanged for want of a credential */
   checkExchange(caller: string): void
-  useDirectMode(): { readonly issuer: string; readonly upstreamScopes: readonly string[] }
+  /** @throws TypeError when clients get their tokens from the proxy */
+  directMode(caller: string): DirectMode
+}
+
+/** What clients that get their tokens from Entra need to know. */
+export interface DirectMode {
+  /** Entra, as an authorization server. */
+  readonly issuer: string
+  /** The scopes to ask for, as Entra wants them. */
+  readonly upstreamScopes: readonly string[]
 }

@@ -1,9 +1,10 @@
 /**
- * A caller's token, exchanged on behalf of the user; and what becomes of Entra's refusals. In proxy mode a
- * challenge is remembered, so that the next login carries it to Entra; asking twice for what the user could not
- * give once would go round in circles.
+ * Exchanges a caller's token on behalf of the user, and turns Entra's refusals into answers. In proxy mode a
+ * challenge is remembered, so that the next login carries it to Entra. A challenge that a login has carried without
+ * success is not raised again: that would be a loop.
  */
 
+import type { Clock } from '../async/clock.js'
 import { sha256 } from '../crypto/hashing.js'
 import type { EntraAuthority } from '../entra/authority.js'
 import { EntraError } from '../entra/errors.js'
@@ -21,7 +22,7 @@ import {
 import type { User } from '../tokens/records.js'
 import type { RenewAssertion } from './assertion-renewal.js'
 import type { DownstreamAccessToken } from './caller.js'
-import type { VerifiedToken } from './verified-tokens.js'
+import type { VerifiedToken } from './verified-token.js'
 
 /** What is wanted downstream. */
 export interface ExchangeRequest {
@@ -36,12 +37,12 @@ export interface ExchangeRequest {
 export interface DownstreamExchangeOptions {
   readonly exchanges: OnBehalfOf | undefined
   readonly tokens: { readonly challenges: Challenges } | undefined
-  /** Without it an assertion that has died stays dead. */
+  /** Without it an assertion that has expired is not renewed. */
   readonly renewAssertion: RenewAssertion | undefined
   readonly authority: EntraAuthority
   readonly clientId: string
   readonly report: Report
-  readonly now: () => number
+  readonly now: Clock
 }
 
 /** Exchanges a verified token. @throws OAuthError */
@@ -58,7 +59,7 @@ export function downstreamExchange(options: DownstreamExchangeOptions): Exchange
     if (!verified.user) throw appOnly()
     const startedAt = now()
     try {
-      return await exchanged(options, exchanges, verified.user, verified, request)
+      return await exchange({ options, exchanges, user: verified.user, verified, request })
     } catch (error) {
       if (!(error instanceof EntraError)) throw error
       const ours = error.kind === 'misconfigured' || error.kind === 'unavailable'
@@ -67,12 +68,12 @@ export function downstreamExchange(options: DownstreamExchangeOptions): Exchange
         milliseconds: now() - startedAt,
         ...upstreamDetail(error),
       })
-      throw await outcome(options, verified, request, error)
+      throw await clientError(options, verified, request, error)
     }
   }
 }
 
-/** Reports exchanges that succeed, and failures that nobody waits for: {@link downstreamExchange} tells of the others. */
+/** Reports exchanges that succeed, and failures that nobody waits for. {@link downstreamExchange} reports the others. */
 export function exchangeReporter(report: Report) {
   return ({ error, background, ...event }: ExchangeEvent): void => {
     if (error && !background) return
@@ -85,21 +86,27 @@ export function exchangeReporter(report: Report) {
   }
 }
 
-/** With the assertion at hand; and once more with a new one, when that one has died. @throws EntraError */
-async function exchanged(
-  { renewAssertion, report, now }: DownstreamExchangeOptions,
-  exchanges: OnBehalfOf,
-  { oid, tid }: User,
-  verified: VerifiedToken,
-  { scopes, claims, tenantId = tid }: ExchangeRequest,
-): Promise<DownstreamAccessToken> {
+interface ExchangeAttempt {
+  readonly options: DownstreamExchangeOptions
+  readonly exchanges: OnBehalfOf
+  readonly user: User
+  readonly verified: VerifiedToken
+  readonly request: ExchangeRequest
+}
+
+/** Tries the assertion at hand, and once more with a new one when that has expired. @throws EntraError */
+async function exchange(attempt: ExchangeAttempt): Promise<DownstreamAccessToken> {
+  const { options, exchanges, user, verified, request } = attempt
+  const { renewAssertion, report, now } = options
+  const { oid, tid } = user
+  const { scopes, claims, tenantId = tid } = request
   const wanted = { oid, tid: tenantId, scopes, ...(claims !== undefined && { claims }) }
   const { assertion, claims: asserted } = verified
   try {
     return await exchanges.token({ ...wanted, assertion, assertionExpiresAt: asserted.exp })
   } catch (error) {
-    const died = isExpired(error) || asserted.exp * 1000 <= now()
-    const fresh = died ? await renewAssertion?.(verified) : undefined
+    const expired = isExpired(error) || asserted.exp * 1000 <= now()
+    const fresh = expired ? await renewAssertion?.(verified) : undefined
     if (!fresh) throw error
     report('exchange', { endpoint: 'on-behalf-of', reason: 'assertion_renewed' })
     const { accessToken, expiresAt } = fresh
@@ -119,7 +126,7 @@ function appOnly(): OAuthError {
   )
 }
 
-async function outcome(
+async function clientError(
   options: DownstreamExchangeOptions,
   verified: VerifiedToken,
   { scopes }: ExchangeRequest,
@@ -129,7 +136,7 @@ async function outcome(
   switch (error.kind) {
     case 'interaction_required': {
       const challenge = error.claims === undefined ? {} : { claims: error.claims }
-      if (await isNew(options, verified, challenge)) {
+      if (await rememberChallenge(options, verified, challenge)) {
         return new OAuthError(
           'insufficient_claims',
           'Microsoft Entra wants the user to sign in again, with more proof.',
@@ -143,7 +150,7 @@ async function outcome(
       )
     }
     case 'consent_required':
-      if (verified.grant && (await isNew(options, verified, { scopes }))) {
+      if (verified.grant && (await rememberChallenge(options, verified, { scopes }))) {
         return new OAuthError(
           'invalid_token',
           'Consent is needed. Sign in again to give it.',
@@ -177,8 +184,8 @@ async function outcome(
 /** Seconds after a login for which it counts as the answer to the challenge it carried. */
 const answerSeconds = 600
 
-/** Remembers a challenge for the user. False when a login has just been through it, without success. */
-async function isNew(
+/** Remembers a challenge for the user's next login. @returns false when a login has just carried it, without success */
+async function rememberChallenge(
   { tokens, report, now }: DownstreamExchangeOptions,
   { grant, sid }: VerifiedToken,
   challenge: Challenge,
@@ -193,7 +200,7 @@ async function isNew(
     const raisedBy = sha256(sid)
     const pending = await tokens.challenges.read(user)
     if (pending?.refused && challengeId(pending) === id) return false
-    // One after the other: the login that may be under way carries the first.
+    // One challenge at a time: the login that may be under way carries the first.
     if (pending && !pending.refused && pending.raisedBy === raisedBy) return true
     await tokens.challenges.remember(user, { ...challenge, raisedBy, after: answered })
   } catch (error) {

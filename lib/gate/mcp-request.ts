@@ -1,23 +1,21 @@
 /**
- * Which MCP tools a request calls. The body is read once, and left on `req.body` for the transport. It fails
- * closed: what some parser behind it might read in another way (own members, inherited ones, the first of two,
- * in other letters) is refused, because a call that the guard does not see is a call that nobody checks.
+ * Finds out which MCP tools a request calls. The body is read once, and left on `req.body` for the transport. It
+ * fails closed: a message that another parser could read differently (inherited members, a member twice, other
+ * letters) is refused, because nobody checks a call that the guard does not see.
  */
 
-import type { ServerResponse } from 'node:http'
 import { isParsed, isPlainUtf8, mediaType, readUtf8 } from '../http/body.js'
 import { checkJson, JsonError, parseJson } from '../http/json-text.js'
 import type { MiddlewareRequest } from '../http/middleware.js'
-import { sendJson } from '../http/respond.js'
-import { isAnswered } from '../http/run-async.js'
 import { OAuthError } from '../oauth/errors.js'
+import type { Refusal } from './refuse.js'
 
-/** Bytes: what the SDK's transports take. Who needs more parses in front of us, with a limit of his own. */
+/** In bytes, as much as the SDK's transports take. A server that needs more puts its own parser in front of us. */
 const bodyLimit = 4 * 1024 * 1024
-/** Messages of a batch. Clients that batch at all send a handful. */
+/** Most messages in a batch. Clients that batch at all send a handful. */
 const mostMessages = 100
 
-/** A request no MCP server could make sense of. */
+/** A request that no MCP server can serve. */
 export class McpRequestError extends Error {
   override readonly name = 'McpRequestError'
   readonly status: number
@@ -34,10 +32,10 @@ export class McpRequestError extends Error {
 }
 
 /**
- * The names of the tools that a request calls: none for one without a body.
+ * The names of the tools that a request calls. A request without a body calls none.
  *
- * @throws McpRequestError for a body that is no JSON-RPC, is too large, could be read in two ways, or disagrees
- * with `Mcp-Method`/`Mcp-Name`
+ * @throws McpRequestError for a body that is not JSON-RPC, is too large, can be read in two ways, or disagrees
+ *   with `Mcp-Method`/`Mcp-Name`
  * @see MCP Transports (2025-11-25; 2026-07-28 "Standard Headers"), JSON-RPC 2.0 section 6 (batches)
  */
 export async function calledTools(req: MiddlewareRequest): Promise<readonly string[]> {
@@ -52,40 +50,36 @@ export async function calledTools(req: MiddlewareRequest): Promise<readonly stri
   return called
 }
 
-/** Whatever the method: a parser in front reads the body of a GET, too, and a handler may go by that. */
+/** The method does not matter: a parser in front also reads the body of a GET, and a handler may use it. */
 function hasBody({ headers }: MiddlewareRequest): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 }
 
-/** Answers in JSON-RPC's own terms, unless somebody has answered, and tells the operator. */
-export function sendMcpRequestError(
-  res: ServerResponse,
+/** Answers in JSON-RPC's own terms, and tells the operator. */
+export function refuseMcpRequest(
+  { report }: { report(error: OAuthError): void },
   { status, rpcCode, message, id }: McpRequestError,
-  report: (error: OAuthError) => void,
-): void {
+): Refusal {
   report(new OAuthError('invalid_request', message, { status }))
-  if (isAnswered(res)) return
-  // Node drops by itself only what nobody has begun to read; the connection is of use again when all is gone.
-  res.req.resume()
-  sendJson(res, status, { jsonrpc: '2.0', error: { code: rpcCode, message }, id })
+  return { status, body: { jsonrpc: '2.0', error: { code: rpcCode, message }, id } }
 }
 
 async function jsonBody(req: MiddlewareRequest): Promise<object> {
   try {
     return isRead(req) ? readParsed(req.body) : await readUnparsed(req)
   } catch (error) {
-    if (error instanceof JsonError) throw refusedJson(error)
+    if (error instanceof JsonError) throw jsonRefusal(error)
     if (!(error instanceof OAuthError)) throw error
     throw new McpRequestError(error.status, -32600, error.description)
   }
 }
 
-/** A parser in front has left a value: text and bytes are still to be parsed. */
+/** Whether a parser in front has left a value. Text and bytes still have to be parsed. */
 function isRead(req: MiddlewareRequest): boolean {
   return isParsed(req) && typeof req.body !== 'string' && !Buffer.isBuffer(req.body)
 }
 
-/** Members that came twice are gone by now: the transport gets this very object, and reads what we read. */
+/** A member that came twice cannot be seen here, but the transport gets this same object and reads what we read. */
 function readParsed(body: unknown): object {
   checkJson(body)
   return messageIn(body)
@@ -103,13 +97,13 @@ async function readUnparsed(req: MiddlewareRequest): Promise<object> {
   return body
 }
 
-/** A string could hold a call for whoever parses it once more: nothing but a message goes on. */
+/** Only messages go on: a string could hold a call for a handler that parses it once more. */
 function messageIn(body: unknown): object {
   if (typeof body === 'object' && body !== null) return body
-  throw invalid('The body is no JSON-RPC message.')
+  throw invalid('The body is not a JSON-RPC message.')
 }
 
-function refusedJson({ reason, message }: JsonError): McpRequestError {
+function jsonRefusal({ reason, message }: JsonError): McpRequestError {
   if (reason === 'syntax') return new McpRequestError(400, -32700, `Parse error: ${message}`)
   if (reason === 'size') return new McpRequestError(413, -32600, message)
   return invalid(message)
@@ -141,13 +135,13 @@ function toolName(message: object): string {
   throw invalid('The `name` of a tool is a string.', message)
 }
 
-/** One without a method, an inherited one included: a parser in front may have made a prototype of `__proto__`. */
+/** A response has no method, not even an inherited one: a parser in front may have made `__proto__` a prototype. */
 function isResponse(message: object): boolean {
   if ('method' in message) return false
   return Object.hasOwn(message, 'result') || Object.hasOwn(message, 'error')
 }
 
-/** A string that any encoding can carry: half a surrogate pair is another character to the next parser. */
+/** Whether it is a string that every encoding can carry. The next parser may change half a surrogate pair. */
 function isText(value: unknown): value is string {
   return typeof value === 'string' && !/\p{Surrogate}/u.test(value)
 }
@@ -155,21 +149,22 @@ function isText(value: unknown): value is string {
 const messageMembers = byFoldedName(['jsonrpc', 'id', 'method', 'params', 'result', 'error'])
 const callMembers = byFoldedName(['name', 'arguments'])
 
-/** Go's parser, for one, takes `Method` and `paramſ` for `method` and `params`. */
+/** Some parsers (Go's, for one) read `Method` and `paramſ` as `method` and `params`. */
 function checkSpelling(value: unknown, names: ReadonlyMap<string, string>, message: object): void {
-  // The keys of a text would be the places of its characters: millions of them.
+  // A string has a key for each of its characters: millions of them.
   if (typeof value !== 'object' || value === null) return
   for (const key of Object.keys(value)) {
-    const meant = names.get(folded(key))
-    if (meant !== undefined && meant !== key) throw invalid(`Write \`${meant}\` so.`, message)
+    const meant = names.get(foldCase(key))
+    if (meant !== undefined && meant !== key)
+      throw invalid(`Spell \`${meant}\` exactly so.`, message)
   }
 }
 
 function byFoldedName(names: readonly string[]): ReadonlyMap<string, string> {
-  return new Map(names.map((name) => [folded(name), name]))
+  return new Map(names.map((name) => [foldCase(name), name]))
 }
 
-function folded(name: string): string {
+function foldCase(name: string): string {
   return name.toLowerCase().toUpperCase()
 }
 
@@ -178,17 +173,17 @@ function member(value: unknown, name: string): unknown {
   return (value as Record<string, unknown>)[name]
 }
 
-/** The body decides; headers that say something else are a trick played on whoever trusts them. */
+/** The body decides. Headers that say something else would mislead a component that trusts them. */
 function checkHeaders({ headers }: MiddlewareRequest, body: unknown): void {
   const method = headers['mcp-method']
   const name = headers['mcp-name']
   if (method !== undefined && method !== member(body, 'method')) throw mismatch('Mcp-Method', body)
   if (name === undefined) return
-  if (Array.isArray(name) || decoded(name) !== named(body)) throw mismatch('Mcp-Name', body)
+  if (Array.isArray(name) || decodeName(name) !== nameIn(body)) throw mismatch('Mcp-Name', body)
 }
 
-/** What `Mcp-Name` repeats. @see MCP SEP-2243, and SEP-2663 for the methods of tasks */
-function named(body: unknown): unknown {
+/** The value that `Mcp-Name` has to repeat. @see MCP SEP-2243, and SEP-2663 for the methods of tasks */
+function nameIn(body: unknown): unknown {
   const params = member(body, 'params')
   const method = member(body, 'method')
   if (typeof method === 'string' && method.startsWith('tasks/')) return member(params, 'taskId')
@@ -200,8 +195,8 @@ function mismatch(header: string, body: unknown): McpRequestError {
   return new McpRequestError(400, -32020, message, member(body, 'id'))
 }
 
-/** Names that no header can carry come as `=?base64?...?=`. */
-function decoded(header: string): string {
+/** Names that a header cannot carry come as `=?base64?...?=`. */
+function decodeName(header: string): string {
   const encoded = /^=\?base64\?([A-Za-z0-9+/=]*)\?=$/.exec(header)?.[1]
   return encoded === undefined ? header : Buffer.from(encoded, 'base64').toString('utf8')
 }

@@ -1,85 +1,76 @@
 /**
- * Tokens a gate has verified: a bounded cache in front of the two ways to verify one. A token seen before
- * costs a look-up; one of ours is held against its grant in the store once a second, so that a
- * revocation reaches every replica within that second.
+ * The tokens that a gate has verified: a bounded cache in front of the two ways to verify one. A token seen before
+ * costs a look-up. For one of ours the grant in the store is looked at again once a second, so that a revocation
+ * reaches every replica within that second.
  */
-
-import { type ParsedJws, parseJws } from '../crypto/jws.js'
+import type { Clock } from '../async/clock.js'
+import { singleFlight } from '../async/single-flight.js'
+import { decodeJwt } from '../crypto/decode-jwt.js'
 import type { ScopeStrategy } from '../entra/scopes.js'
-import { type EntraClaims, type EntraVerifier, isAppOnly } from '../entra/verify.js'
-import type { LoginPolicy } from '../login/policy.js'
-import { isPolicyRefusal, recheckPolicy } from '../login/policy.js'
-import { userFromClaims } from '../login/user.js'
+import type { EntraClaims, EntraVerifier } from '../entra/verify.js'
+import { isPolicyRefusal, type LoginPolicy, recheckPolicy } from '../login/policy.js'
 import { OAuthError } from '../oauth/errors.js'
 import type { VaultRecord } from '../storage/vault.js'
 import { type AccessTokenClaims, type AccessTokens, scopesOf } from '../tokens/access-token.js'
 import type { Grants } from '../tokens/grants.js'
-import type { Grant, User } from '../tokens/records.js'
+import type { Grant } from '../tokens/records.js'
+import { entraToken, fromGrant, proxyToken, type VerifiedToken } from './verified-token.js'
 
-/** A token that is good. */
-export interface VerifiedToken {
-  readonly kind: 'proxy' | 'entra'
-  readonly clientId: string
-  /** Short names: asked for and granted. */
-  readonly scopes: readonly string[]
-  /** Seconds since the epoch. */
-  readonly expiresAt: number
-  /** The audience of a token of ours; Entra's are for all our resources. */
-  readonly resource?: string
-  readonly user?: User
-  /** Claims of Entra's access token. */
-  readonly claims: EntraClaims
-  /** Entra's access token: what is exchanged on behalf of the user. */
-  readonly assertion: string
-  /** The secret of the grant behind a token of ours. */
-  readonly sid?: string
-  /** That grant, as it was at most a second ago. */
-  readonly grant?: Grant
-}
-
-/** What verifying needs. The proxy's part is absent in direct mode without `keys`. */
+/** What verifying needs. */
 export interface VerifiedTokensOptions {
   readonly verifier: EntraVerifier
   readonly scopes: ScopeStrategy
-  /** Asked about a user who brings a token of Entra's; who logged in here was asked about then. */
+  /** Asked about a user who brings a token of Entra's. Users of the proxy were asked about at login. */
   readonly policy: LoginPolicy
-  readonly proxy?: { readonly accessTokens: AccessTokens; readonly grants: Grants } | undefined
+  /** Absent without `keys`. */
+  readonly proxy?: ProxyTokens | undefined
+  /** Tokens to remember. */
   readonly maxEntries: number
-  /** Milliseconds since the epoch. */
-  readonly now: () => number
+  readonly now: Clock
   /** Milliseconds on a clock that only goes forward: a revocation must not wait for one that jumped back. */
-  readonly monotonic?: () => number
+  readonly monotonic?: Clock
 }
 
-/** Finds out whether a token is good: at once when nobody else has to be asked. May throw, too. */
-export type VerifyToken = (token: string) => VerifiedToken | Promise<VerifiedToken>
+/** What verifies tokens of ours. */
+interface ProxyTokens {
+  readonly accessTokens: AccessTokens
+  readonly grants: Grants
+}
+
+/** @throws OAuthError */
+export type VerifyToken = (token: string) => Promise<VerifiedToken>
 
 interface Entry {
   /** The whole token: entries are found by its end, and it is the same token only when all of it is. */
   readonly token: string
   verified: VerifiedToken
-  readonly jti?: string
+  /** What has to be looked at again, for a token of ours. */
+  own?: OwnState
+}
+
+interface OwnState {
+  readonly sid: string
+  readonly jti: string
   /** The grant as last read. */
-  record?: VaultRecord<Grant>
-  /** Milliseconds on the clock that only goes forward. */
-  checkedAt: number
+  readonly record: VaultRecord<Grant>
+  /** When that was, on the monotonic clock. */
+  readonly checkedAt: number
   /** How many revocations this process had made by then. */
-  revocations: number
-  check?: Promise<VerifiedToken>
+  readonly revocations: number
 }
 
 /** A token of Entra's whose user may not come in. */
-interface Refusal {
+interface PolicyRefusal {
   readonly token: string
   readonly error: OAuthError
   /** Seconds since the epoch: until then nobody is asked about this token again. */
   readonly expiresAt: number
 }
 
-/** Refusals to remember: a map of their own, so that users who may not come in push out nobody who may. */
+/** Refusals to remember, in a map of their own: users who may not come in push out nobody who may. */
 const mostRefusals = 1000
 /** Milliseconds for which a grant is taken to be as it was last read. */
-const recheck = 1000
+const recheckAfter = 1000
 /** Longest token worth looking at, in characters. */
 const longestToken = 16_384
 
@@ -90,36 +81,34 @@ const longestToken = 16_384
 export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
   const { now, monotonic = now, maxEntries, proxy } = options
   const entries = new Map<string, Entry>()
-  const refusals = new Map<string, Refusal>()
-  const examinations = new Map<string, Promise<VerifiedToken>>()
+  const refusals = new Map<string, PolicyRefusal>()
+  const flights = singleFlight<VerifiedToken>()
 
   const remember = (entry: Entry): VerifiedToken => {
     put(entries, entry, maxEntries)
     return entry.verified
   }
 
-  /** Throws at once what needs no signature to be refused. */
-  const examine = (token: string): Promise<VerifiedToken> => {
-    const jws = token.length <= longestToken ? parseJws(token) : undefined
-    if (!jws)
+  const examine = async (token: string): Promise<VerifiedToken> => {
+    const jwt = token.length <= longestToken ? decodeJwt(token) : undefined
+    if (!jwt)
       throw new OAuthError('invalid_token', 'The access token is not one this server knows.')
-    return proxy?.accessTokens.claimsToBeOurs(jws)
-      ? proxy.accessTokens.verify(jws).then((claims) => own(proxy, token, claims))
-      : options.verifier.accessToken(jws).then((claims) => entras(token, claims))
+    return proxy?.accessTokens.claimsToBeOurs(jwt)
+      ? admitOwn(proxy, token, await proxy.accessTokens.verify(jwt))
+      : admitEntras(token, await options.verifier.accessToken(jwt))
   }
 
-  /** One of ours: held against its grant in the store. */
-  const own = async (
-    { grants }: NonNullable<VerifiedTokensOptions['proxy']>,
-    token: string,
-    claims: AccessTokenClaims,
-  ) => {
+  /** A token of ours is as good as its grant. */
+  const admitOwn = async ({ grants }: ProxyTokens, token: string, claims: AccessTokenClaims) => {
+    const { sid, jti } = claims
     const seen = { checkedAt: monotonic(), revocations: grants.revocations }
-    return remember({ token, ...ownEntry(claims, await liveGrant(grants, claims)), ...seen })
+    const record = await readLiveGrant(grants, claims)
+    const verified = proxyToken(claims, record.value)
+    return remember({ token, verified, own: { sid, jti, record, ...seen } })
   }
 
-  /** One of Entra's. The policy's answer holds as long as the token, whichever it is; an outage is no answer. */
-  const entras = async (token: string, claims: EntraClaims) => {
+  /** The policy's answer, yes or no, holds as long as the token; an outage is no answer. */
+  const admitEntras = async (token: string, claims: EntraClaims) => {
     const verified = entraToken(token, claims, options.scopes)
     try {
       if (verified.user) await recheckPolicy(options.policy, verified.user, claims)
@@ -128,66 +117,48 @@ export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
         put(refusals, { token, error, expiresAt: claims.exp }, mostRefusals)
       throw error
     }
-    return remember({ token, verified, checkedAt: monotonic(), revocations: 0 })
+    return remember({ token, verified })
   }
 
   const throwIfRefused = (token: string) => {
     const refusal = refusals.get(endOf(token))
     if (refusal?.token !== token) return
     if (refusal.expiresAt * 1000 > now()) throw refusal.error
-    // A new token may say other things about the user: the client is to get itself one.
+    // A new token may say other things about the user, so the client should get one.
     throw new OAuthError('invalid_token', 'The access token has expired.')
   }
 
-  /** However many requests bring a new token at once, it is examined once. */
-  const first = (token: string): Promise<VerifiedToken> => {
-    const running = examinations.get(token)
-    if (running) return running
-    throwIfRefused(token)
-    const examination = examine(token).finally(() => examinations.delete(token))
-    examinations.set(token, examination)
-    return examination
-  }
-
-  const again = async (entry: Entry): Promise<VerifiedToken> => {
-    const { sid } = entry.verified
-    const seen = { checkedAt: monotonic(), revocations: proxy?.grants.revocations ?? 0 }
-    const record = await stillLive(sid as string, entry)
+  /** Looks at the grant of a token of ours again. */
+  const recheck = async (grants: Grants, entry: Entry, own: OwnState) => {
+    const seen = { checkedAt: monotonic(), revocations: grants.revocations }
+    const record = await rereadLiveGrant(grants, own)
     if (!record) {
       entries.delete(endOf(entry.token))
       throw revoked(entry.verified.scopes)
     }
+    entry.own = { ...own, ...seen, record }
     // Refreshed meanwhile, by whichever replica: what Entra said last is what counts.
-    const verified =
-      record === entry.record ? entry.verified : { ...entry.verified, ...ofGrant(record.value) }
-    Object.assign(entry, seen, { record, verified })
-    return verified
+    if (record !== own.record) entry.verified = { ...entry.verified, ...fromGrant(record.value) }
+    return entry.verified
   }
 
-  /** Whoever revokes this token writes its grant too, so the token's own mark is only read when that has changed. */
-  const stillLive = async (sid: string, { jti, record: known }: Entry) => {
-    const record = await proxy?.grants.reread(sid, known as VaultRecord<Grant>)
-    if (!record || record === known) return record
-    return (await proxy?.grants.isTokenRevoked(sid, jti as string)) ? undefined : record
-  }
+  const isFresh = ({ checkedAt, revocations }: OwnState, grants: Grants) =>
+    monotonic() - checkedAt < recheckAfter && revocations === grants.revocations
 
-  const isFresh = ({ checkedAt, revocations }: Entry, time: number) =>
-    time - checkedAt < recheck && revocations === proxy?.grants.revocations
-
-  return function verify(token) {
+  return async function verify(token) {
     const entry = entries.get(endOf(token))
-    if (entry?.token !== token) return first(token)
-    const time = now()
-    if (entry.verified.expiresAt * 1000 <= time) {
+    if (entry?.token !== token) {
+      throwIfRefused(token)
+      return flights.run(token, () => examine(token))
+    }
+    const { verified, own } = entry
+    if (verified.expiresAt * 1000 <= now()) {
       entries.delete(endOf(token))
-      const scopes = entry.record && entry.verified.scopes
+      const scopes = own && verified.scopes
       throw new OAuthError('invalid_token', 'The access token has expired.', { scopes })
     }
-    if (entry.record === undefined || isFresh(entry, monotonic())) return entry.verified
-    entry.check ??= again(entry).finally(() => {
-      delete entry.check
-    })
-    return entry.check
+    if (!own || !proxy || isFresh(own, proxy.grants)) return verified
+    return flights.run(token, () => recheck(proxy.grants, entry, own))
   }
 }
 
@@ -210,46 +181,27 @@ function endOf(token: string): string {
   return token.slice(-43)
 }
 
-async function liveGrant(grants: Grants, claims: AccessTokenClaims): Promise<VaultRecord<Grant>> {
+async function readLiveGrant(
+  grants: Grants,
+  claims: AccessTokenClaims,
+): Promise<VaultRecord<Grant>> {
   const { sid, jti } = claims
   const [record, isRevoked] = await Promise.all([grants.read(sid), grants.isTokenRevoked(sid, jti)])
   if (!record || isRevoked) throw revoked(scopesOf(claims))
   return record
 }
 
+/** A revocation of this one token writes its grant too, so the token's mark is read only when that has changed. */
+async function rereadLiveGrant(
+  grants: Grants,
+  { sid, jti, record: known }: OwnState,
+): Promise<VaultRecord<Grant> | undefined> {
+  const record = await grants.reread(sid, known)
+  if (!record || record === known) return record
+  return (await grants.isTokenRevoked(sid, jti)) ? undefined : record
+}
+
 /** @param scopes those of the token, whose signature is ours: a new login is to ask for as much */
 function revoked(scopes: readonly string[]): OAuthError {
   return new OAuthError('invalid_token', 'The access token has been revoked.', { scopes })
-}
-
-function ownEntry(token: AccessTokenClaims, record: VaultRecord<Grant>) {
-  const verified: VerifiedToken = {
-    kind: 'proxy',
-    clientId: token.client_id,
-    scopes: scopesOf(token),
-    expiresAt: token.exp,
-    resource: token.aud,
-    sid: token.sid,
-    ...ofGrant(record.value),
-  }
-  return { verified, jti: token.jti, record }
-}
-
-/** What a token of ours owes to its grant. */
-function ofGrant(grant: Grant) {
-  const { accessToken } = grant.upstream
-  const claims = (parseJws(accessToken) as ParsedJws).claims as EntraClaims
-  return { user: grant.user, claims, assertion: accessToken, grant }
-}
-
-function entraToken(token: string, claims: EntraClaims, scopes: ScopeStrategy): VerifiedToken {
-  return {
-    kind: 'entra',
-    clientId: claims.azp ?? '',
-    scopes: scopes.fromToken(claims),
-    expiresAt: claims.exp,
-    ...(!isAppOnly(claims) && { user: userFromClaims(claims) }),
-    claims,
-    assertion: token,
-  }
 }

@@ -39,9 +39,12 @@ export function sendOAuthError(res: ServerResponse, error: OAuthError): void {
   sendJson(res, error.status, error.toBody())
 }
 
-/** Sets `Retry-After`, when the error says so. */
-export function retryAfter(res: ServerResponse, error: OAuthError): void {
-  if (error.retryAfter !== undefined) res.setHeader('Retry-After', String(error.retryAfter))
+/** Sets `Retry-After`, when there is one: whole seconds. */
+export function retryAfter(
+  res: ServerResponse,
+  { retryAfter: seconds }: { readonly retryAfter?: number | undefined },
+): void {
+  if (seconds !== undefined) res.setHeader('Retry-After', String(seconds))
 }
 
 /** Ends a connection whose request body nobody is going to read. */

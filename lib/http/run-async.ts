@@ -2,10 +2,20 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Next } from './middleware.js'
+import type { Report } from './report.js'
 
 /** Whether somebody has answered, a timeout of the application's, say: no header can be set any more. */
 export function isAnswered(res: ServerResponse): boolean {
   return res.headersSent || res.writableEnded
+}
+
+/** One run of a middleware. */
+export interface MiddlewareRun {
+  readonly req: IncomingMessage
+  readonly res: ServerResponse
+  readonly next: Next
+  /** Hears of an error that `next` does not hear of, because the request has been answered. */
+  readonly report?: Report
 }
 
 /**
@@ -16,9 +26,7 @@ export function isAnswered(res: ServerResponse): boolean {
  * `node:http` had thrown it: calling `next` a second time for it could run a handler twice.
  */
 export function runAsync(
-  req: IncomingMessage,
-  res: ServerResponse,
-  next: Next,
+  { req, res, next, report }: MiddlewareRun,
   work: (next: Next) => Promise<void>,
 ): void {
   let called = false
@@ -33,8 +41,10 @@ export function runAsync(
       })
     }
   }
-  work(goOn).catch((error: unknown) => {
-    if (!isAbandoned(req)) goOn(asError(error))
+  work(goOn).catch((cause: unknown) => {
+    if (isAbandoned(req)) return
+    if (isAnswered(res)) report?.('failure', { endpoint: 'gate', reason: 'server_error', cause })
+    goOn(asError(cause))
   })
 }
 

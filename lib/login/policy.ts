@@ -1,19 +1,21 @@
-/** Who may use this server: one question, asked at login, at every refresh and for a user's own Entra token. */
+/** Who may use this server. Asked at login, at every refresh, and when a user brings an Entra token of their own. */
+import { withinDeadline } from '../async/deadline.js'
 import type { EntraClaims } from '../entra/verify.js'
 import { OAuthError, unavailable } from '../oauth/errors.js'
 import type { User } from '../tokens/records.js'
 
 /**
- * Which users may come in: asked at login before a code is issued, at every refresh, and once for a user's own
- * Entra token. Apps without a user are not asked about: an administrator gave them the roles they have.
+ * Which users may use this server. The policy is asked at login before a code is issued, at every refresh, and once
+ * for each Entra token that a user brings to a gate. It is not asked about apps without a user: an administrator gave
+ * them the roles they have.
  */
 export interface LoginPolicy {
   readonly requiredRoles: readonly string[]
   readonly allow: (user: User, claims: EntraClaims) => boolean | Promise<boolean>
 }
 
-/** Longest wait for `allow`, in milliseconds: less than the lock under which a login is renewed. */
-const patience = 10_000
+/** Longest wait for `allow`, in seconds: shorter than the lock under which a login is renewed. */
+const longestWait = 10
 
 /**
  * Asks the operator's policy about a user.
@@ -30,15 +32,16 @@ export async function checkPolicy(
   if (requiredRoles.length > 0 && !requiredRoles.some((role) => user.roles.includes(role))) {
     throw new OAuthError('access_denied', 'The user lacks a role that this server requires.')
   }
-  if (!(await inTime(async () => allow(user, claims)))) {
+  const late = () => new Error(`allow did not answer within ${longestWait} seconds`)
+  if (!(await withinDeadline(longestWait, late, async () => allow(user, claims)))) {
     throw new OAuthError('access_denied', 'The user may not use this server.')
   }
 }
 
 /**
- * {@link checkPolicy} for a user who has tokens already: when `allow` fails nobody knows, and nothing is lost.
+ * {@link checkPolicy} for a user who already has tokens: when `allow` fails they keep them, and try again later.
  *
- * @throws OAuthError `access_denied`, or 503
+ * @throws OAuthError `access_denied`, or 503 when `allow` fails
  */
 export async function recheckPolicy(
   policy: LoginPolicy,
@@ -50,25 +53,13 @@ export async function recheckPolicy(
   } catch (cause) {
     if (isPolicyRefusal(cause)) throw cause
     throw unavailable(
-      'Whether the user may use this server cannot be found out right now. Try again shortly.',
+      'This server cannot check right now whether the user may use it. Try again shortly.',
       cause,
     )
   }
 }
 
-/** Whether an error is the policy's refusal, and no outage. */
+/** Whether the policy refused the user; a policy that failed is an outage. */
 export function isPolicyRefusal(error: unknown): error is OAuthError {
   return error instanceof OAuthError && error.code === 'access_denied'
-}
-
-async function inTime<T>(ask: () => Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error('allow did not answer within 10 seconds')), patience)
-  })
-  try {
-    return await Promise.race([ask(), late])
-  } finally {
-    clearTimeout(timer)
-  }
 }

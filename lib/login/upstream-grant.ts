@@ -2,7 +2,7 @@
  * A grant out of Entra's tokens: made when a user comes back from signing in, and renewed for as long as the login
  * lasts. Both check the same things: whose tokens these are, that they are for this API, and the login policy.
  */
-import { parseJws } from '../crypto/jws.js'
+import { decodeJwt } from '../crypto/decode-jwt.js'
 import type { ScopeStrategy } from '../entra/scopes.js'
 import type { TokenEndpoint, UpstreamTokens } from '../entra/token-endpoint.js'
 import { type EntraClaims, type EntraVerifier, isAppOnly } from '../entra/verify.js'
@@ -147,9 +147,9 @@ async function verifyAccessToken(
   { verifier }: UpstreamContext,
   token: string,
 ): Promise<EntraClaims> {
-  const jws = parseJws(token)
-  if (!jws) throw unusable('the access token is not a JWT')
-  const claims = await verifier.accessToken(jws)
+  const jwt = decodeJwt(token)
+  if (!jwt) throw unusable('the access token is not a JWT')
+  const claims = await verifier.accessToken(jwt)
   if (isAppOnly(claims)) throw unusable('the access token has no user')
   return claims
 }

@@ -1,6 +1,6 @@
 /** Who is calling the token and revocation endpoints: known before anything else is looked at. */
 import type { IncomingMessage } from 'node:http'
-import { parseJws } from '../crypto/jws.js'
+import { decodeJwt } from '../crypto/decode-jwt.js'
 import { senderOf } from '../http/sender.js'
 import { OAuthError } from '../oauth/errors.js'
 import type { Params } from '../oauth/params.js'
@@ -83,7 +83,7 @@ function presentedAssertion(params: Params): string | undefined {
 /** Whose key to check with: as unproven as any other client id, until the signature is checked. */
 function asserted(assertion: string, clientId: string | undefined): Credentials | undefined {
   if (clientId !== undefined) return { id: clientId, assertion }
-  const subject = parseJws(assertion)?.claims.sub
+  const subject = decodeJwt(assertion)?.claims.sub
   return typeof subject === 'string' ? { id: subject, assertion } : undefined
 }
 

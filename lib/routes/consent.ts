@@ -1,16 +1,16 @@
-/** `POST /consent`: on Approve the login cookie is set and the browser goes to Entra; on Deny back to the client. */
+/** `POST /consent`: Approve sets the login cookie and sends the browser to Entra; Deny sends it back to the client. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { sha256 } from '../crypto/hashing.js'
-import { openJson } from '../crypto/sealing.js'
 import { oauthBodyLimit, readForm } from '../http/body.js'
 import { redirect } from '../http/respond.js'
 import { senderOf } from '../http/sender.js'
 import { OAuthError } from '../oauth/errors.js'
-import { type Params, required } from '../oauth/params.js'
-import { type AuthorizationRequest, knownClient } from './authorization-request.js'
-import { type ConsentForm, consentSeal } from './authorize.js'
+import { required } from '../oauth/params.js'
+import type { AuthorizationRequest } from './authorization-request.js'
 import { errorAnswer } from './client-answer.js'
-import type { EndpointRequest, ProxyContext } from './context.js'
+import { readConsentForm } from './consent-form.js'
+import type { Browser, EndpointRequest, ProxyContext } from './context.js'
+import { identifyClient } from './requesting-client.js'
 import { beginLogin } from './upstream-login.js'
 
 /** @see MCP Security Best Practices, "Confused Deputy Problem" */
@@ -21,20 +21,17 @@ export function consent(context: ProxyContext) {
   ): Promise<void> {
     const params = await readForm(req, oauthBodyLimit)
     checkSameOrigin(req)
-    const { request } = openForm(context, req, params)
+    const request = readConsentForm(context, req, params)
     const { clientId, redirectUri } = request
-    await knownClient(context, { client_id: clientId, redirect_uri: redirectUri }, senderOf(req))
+    await identifyClient(context, { client_id: clientId, redirect_uri: redirectUri }, senderOf(req))
     const action = required(params, 'action')
-    if (action === 'approve') return approve(context, req, res, request)
-    if (action !== 'deny')
-      throw new OAuthError('invalid_request', "'action' must be approve or deny")
-    context.report('refusal', { endpoint: 'consent', reason: 'denied' })
-    const denied = new OAuthError('access_denied', 'The user did not allow access.')
-    redirect(res, 303, errorAnswer(request, denied, context.baseUrl))
+    if (action === 'approve') return approve(context, { req, res }, request)
+    if (action === 'deny') return deny(context, res, request)
+    throw new OAuthError('invalid_request', "'action' must be 'approve' or 'deny'.")
   }
 }
 
-/** A second line behind the cookie: browsers say where a form was sent from. */
+/** A second defence beside the cookie: browsers say which site a form was sent from. */
 function checkSameOrigin(req: IncomingMessage): void {
   const site = req.headers['sec-fetch-site']
   if (site !== undefined && site !== 'same-origin' && site !== 'none') {
@@ -42,28 +39,21 @@ function checkSameOrigin(req: IncomingMessage): void {
   }
 }
 
-function openForm(context: ProxyContext, req: IncomingMessage, params: Params): ConsentForm {
-  const cookie = context.consentCookies.read(req, required(params, 'form'))
-  const form =
-    cookie &&
-    (openJson(context.ring, consentSeal(cookie), required(params, 'request')) as
-      | ConsentForm
-      | undefined)
-  if (!form || form.expiresAt <= context.now()) {
-    throw new OAuthError(
-      'access_denied',
-      'This page has expired, or it was opened in another browser. Start again from the application.',
-    )
-  }
-  return form
-}
-
 function approve(
   context: ProxyContext,
-  req: IncomingMessage,
-  res: ServerResponse,
+  browser: Browser,
   { clientId, hints, ...request }: AuthorizationRequest,
 ): void {
   const client = sha256(clientId)
-  redirect(res, 303, beginLogin(context, req, res, { ...request, client }, { hints }))
+  redirect(browser.res, 303, beginLogin(context, browser, { ...request, client }, { hints }))
+}
+
+function deny(
+  { report, baseUrl }: Pick<ProxyContext, 'report' | 'baseUrl'>,
+  res: ServerResponse,
+  request: AuthorizationRequest,
+): void {
+  report('refusal', { endpoint: 'consent', reason: 'denied' })
+  const denied = new OAuthError('access_denied', 'The user did not allow access.')
+  redirect(res, 303, errorAnswer(request, denied, baseUrl))
 }

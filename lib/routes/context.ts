@@ -1,6 +1,7 @@
 /** What the endpoints work with: made once by `entraAuth`, shared by all of them, never changed. */
 
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Clock } from '../async/clock.js'
 import type { KeyRing } from '../crypto/key-ring.js'
 import type { EntraAuthority } from '../entra/authority.js'
 import type { ScopeStrategy } from '../entra/scopes.js'
@@ -9,7 +10,7 @@ import type { EntraVerifier } from '../entra/verify.js'
 import type { CookieFamily } from '../http/cookies.js'
 import type { Report } from '../http/report.js'
 import type { LoginPolicy } from '../login/policy.js'
-import type { Resource } from '../oauth/resource.js'
+import type { Resources } from '../oauth/resource.js'
 import type { AccessTokens } from '../tokens/access-token.js'
 import type { AuthorizationCodes } from '../tokens/authorization-code.js'
 import type { Challenges } from '../tokens/challenges.js'
@@ -20,7 +21,7 @@ import type { Lifetimes } from '../tokens/lifetimes.js'
 import type { RefreshTokens } from '../tokens/refresh-token.js'
 import type { StepUps } from '../tokens/step-ups.js'
 
-/** The ways of being a client that are open here: what the metadata document tells. */
+/** How clients may identify themselves here, as the metadata document says. */
 export interface ClientFeatures {
   /** RFC 7591 at `/register`. */
   readonly registration: boolean
@@ -30,7 +31,7 @@ export interface ClientFeatures {
   readonly assertions: boolean
 }
 
-/** See the file's own comment. */
+/** Everything an endpoint may use; each function names the part it takes. */
 export interface ProxyContext {
   /** Our issuer: never with a trailing slash. */
   readonly baseUrl: string
@@ -39,7 +40,7 @@ export interface ProxyContext {
   readonly resourceName: string | undefined
   readonly clientId: string
   readonly callbackPath: string
-  readonly resources: readonly [Resource, ...Resource[]]
+  readonly resources: Resources
   readonly customSchemes: readonly string[]
   readonly allowRedirect: (redirectUri: URL) => boolean
   readonly scopes: ScopeStrategy
@@ -62,8 +63,7 @@ export interface ProxyContext {
   readonly verifier: EntraVerifier
   readonly tokenEndpoint: TokenEndpoint
   readonly report: Report
-  /** Milliseconds since the epoch. */
-  readonly now: () => number
+  readonly now: Clock
 }
 
 /** A request as an endpoint sees it. */
@@ -72,4 +72,10 @@ export interface EndpointRequest {
   readonly query: URLSearchParams
   /** Milliseconds since the epoch. */
   readonly arrivedAt: number
+}
+
+/** One request of the user's browser, and our answer to it: cookies are read from one and set on the other. */
+export interface Browser {
+  readonly req: IncomingMessage
+  readonly res: ServerResponse
 }

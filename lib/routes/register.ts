@@ -4,8 +4,8 @@ import { oauthBodyLimit, readJson } from '../http/body.js'
 import { noStore, sendJson } from '../http/respond.js'
 import { readClientMetadata } from '../oauth/client-metadata.js'
 import { OAuthError } from '../oauth/errors.js'
-import { checkAllowed } from './authorization-request.js'
 import type { EndpointRequest, ProxyContext } from './context.js'
+import { checkRedirectAllowed } from './requesting-client.js'
 
 /** @see RFC 7591 section 3 */
 export function register(context: ProxyContext) {
@@ -15,7 +15,9 @@ export function register(context: ProxyContext) {
   ): Promise<void> {
     const body = await readRegistration(req)
     const metadata = readClientMetadata(body, context.customSchemes)
-    for (const uri of metadata.redirect_uris) checkAllowed(context, metadata.application_type, uri)
+    for (const uri of metadata.redirect_uris) {
+      checkRedirectAllowed(context, metadata.application_type, uri)
+    }
     const client = context.clients.register(metadata)
     const secret = context.clients.secretOf(client)
     noStore(res)

@@ -1,7 +1,7 @@
 /** `POST /revoke`: a refresh token ends its grant, an access token only itself. */
 import type { ServerResponse } from 'node:http'
+import { decodeJwt } from '../crypto/decode-jwt.js'
 import { sha256 } from '../crypto/hashing.js'
-import { parseJws } from '../crypto/jws.js'
 import { oauthBodyLimit, readForm } from '../http/body.js'
 import { noStore } from '../http/respond.js'
 import { OAuthError } from '../oauth/errors.js'
@@ -35,10 +35,10 @@ async function accessTokenClaims(
   context: ProxyContext,
   token: string,
 ): Promise<AccessTokenClaims | undefined> {
-  const jws = parseJws(token)
-  if (!jws) return undefined
+  const jwt = decodeJwt(token)
+  if (!jwt) return undefined
   try {
-    return await context.accessTokens.verify(jws)
+    return await context.accessTokens.verify(jwt)
   } catch {
     return undefined
   }

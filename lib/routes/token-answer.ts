@@ -12,12 +12,12 @@ export interface AnswerFor {
 }
 
 /** @see RFC 6749 section 5.1 */
-export function tokenAnswer(
+export async function tokenAnswer(
   { accessTokens }: Pick<ProxyContext, 'accessTokens'>,
   { sid, grant, clientId, scopes = grant.scopes }: AnswerFor,
   refreshToken: string | undefined,
-): TokenAnswer {
-  const { token, expiresIn } = accessTokens.mint({ sid, grant, clientId, scopes })
+): Promise<TokenAnswer> {
+  const { token, expiresIn } = await accessTokens.mint({ sid, grant, clientId, scopes })
   return {
     access_token: token,
     token_type: 'Bearer',

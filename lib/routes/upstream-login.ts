@@ -1,13 +1,14 @@
-/** The way to Entra and back: the pending login in its cookie, and the address the browser is sent to. */
-import type { IncomingMessage, ServerResponse } from 'node:http'
+/** The way to Entra and back: the pending login in its cookie, and where the browser is sent. */
 import { randomSecret, sha256 } from '../crypto/hashing.js'
 import { openJson, sealJson } from '../crypto/sealing.js'
+import { type CarriedChallenges, carryChallenge } from '../login/carried-challenges.js'
 import { OAuthError } from '../oauth/errors.js'
 import { codeChallenge as challengeOf } from '../oauth/pkce.js'
-import { answersAtMost, type Challenge } from '../tokens/challenges.js'
-import type { ProxyContext } from './context.js'
+import { answersAtMost, type Challenge, type PendingChallenge } from '../tokens/challenges.js'
+import type { User } from '../tokens/records.js'
+import type { Browser, ProxyContext } from './context.js'
 
-/** What a client asked for, as long as its user is away at Entra. */
+/** What a client asked for, remembered while its user signs in at Entra. */
 export interface ClientRequest {
   readonly redirectUri: string
   readonly state?: string
@@ -20,28 +21,23 @@ export interface ClientRequest {
 
 /** A login under way, sealed in a cookie of its own and bound to its `state`. */
 export interface PendingLogin extends ClientRequest {
-  /** Our own PKCE verifier and nonce towards Entra. */
+  /** Our own PKCE verifier and nonce for Entra. */
   readonly verifier: string
   readonly nonce: string
   /** Milliseconds since the epoch. */
   readonly expiresAt: number
-  /** The challenge this login carries to Entra, after those its user has answered before. */
-  readonly carries?: {
-    readonly ids: readonly string[]
-    readonly tid: string
-    readonly oid: string
-  }
+  readonly carries?: CarriedChallenges
 }
 
-/** What goes to Entra besides. */
+/** What goes to Entra beside the client's request. */
 export interface LoginExtras {
   readonly hints?: Readonly<Record<string, string>>
   readonly challenge?: Challenge
-  readonly carries?: NonNullable<PendingLogin['carries']>
+  readonly carries?: CarriedChallenges
 }
 
-/** What the second way to Entra adds to a login: as many challenges as one login carries, of one user. */
-const longestCarries: NonNullable<PendingLogin['carries']> = {
+/** The most that a challenge may add to a login: as many challenges as one login carries, all for one user. */
+const longestCarries: CarriedChallenges = {
   ids: Array.from({ length: answersAtMost }, () => sha256('')),
   tid: '0'.repeat(36),
   oid: '0'.repeat(36),
@@ -50,13 +46,21 @@ const longestCarries: NonNullable<PendingLogin['carries']> = {
 const loginSeal = (state: string) => ({ purpose: 'pending login', boundTo: state })
 const cookieId = (state: string) => sha256(`login\0${state}`).slice(0, 16)
 
+/** What starting and ending a login needs. */
+type LoginContext = Pick<ProxyContext, 'loginCookies' | 'ring' | 'lifetimes' | 'now'>
+/** What sending the browser to Entra needs. */
+type UpstreamContext = Pick<
+  ProxyContext,
+  'authority' | 'clientId' | 'baseUrl' | 'callbackPath' | 'scopes'
+>
+
 /**
- * Checks that a request can be remembered while its user is away, with all that may come to it on the way:
- * after Approve it would be too late to say so.
+ * Checks that the cookie has room for this request and for every challenge that may be added to it later. The client
+ * has to hear it before the user approves.
  *
  * @throws OAuthError `invalid_request`
  */
-export function checkLoginFits(context: ProxyContext, request: ClientRequest): void {
+export function checkLoginFits(context: LoginContext, request: ClientRequest): void {
   const state = randomSecret()
   const longest = pendingLogin(context, request, longestCarries)
   const sealed = sealJson(context.ring, loginSeal(state), longest)
@@ -74,9 +78,8 @@ export function checkLoginFits(context: ProxyContext, request: ClientRequest): v
  * @see https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow
  */
 export function beginLogin(
-  context: ProxyContext,
-  req: IncomingMessage,
-  res: ServerResponse,
+  context: LoginContext & UpstreamContext,
+  { req, res }: Browser,
   request: ClientRequest,
   extras: LoginExtras = {},
 ): string {
@@ -87,8 +90,28 @@ export function beginLogin(
   return upstreamUrl(context, login, state, extras)
 }
 
+/**
+ * Sends the browser to Entra a second time. A challenge is for one user, and only the first trip shows who signs in.
+ *
+ * @returns where to send the browser
+ */
+export function beginChallengedLogin(
+  context: LoginContext & UpstreamContext & Pick<ProxyContext, 'report'>,
+  browser: Browser,
+  login: PendingLogin,
+  user: User,
+  challenge: PendingChallenge,
+): string {
+  context.report('login', { outcome: 'challenged' })
+  return beginLogin(context, browser, login, {
+    challenge,
+    carries: carryChallenge(login.carries, user, challenge),
+    ...(user.username !== undefined && { hints: { login_hint: user.username } }),
+  })
+}
+
 function pendingLogin(
-  { now, lifetimes }: ProxyContext,
+  { now, lifetimes }: LoginContext,
   { redirectUri, state, codeChallenge, scopes, resource, client }: ClientRequest,
   carries: PendingLogin['carries'],
 ): PendingLogin {
@@ -107,15 +130,14 @@ function pendingLogin(
 }
 
 /**
- * The login a callback belongs to; its cookie is spent.
+ * Reads the login that a callback belongs to, and clears its cookie.
  *
- * @throws OAuthError `access_denied` when this browser has none for that state
+ * @throws OAuthError `access_denied` when this browser has no login with that state
  * @see RFC 9700 section 4.7
  */
 export function endLogin(
-  context: ProxyContext,
-  req: IncomingMessage,
-  res: ServerResponse,
+  context: LoginContext,
+  { req, res }: Browser,
   state: string,
 ): PendingLogin {
   const cookie = context.loginCookies.read(req, cookieId(state))
@@ -132,7 +154,7 @@ export function endLogin(
 }
 
 function upstreamUrl(
-  context: ProxyContext,
+  context: UpstreamContext,
   { scopes, verifier, nonce }: PendingLogin,
   state: string,
   { hints = {}, challenge }: LoginExtras,
@@ -157,7 +179,7 @@ function upstreamUrl(
 
 /** Entra takes `.default` of one API and no named scope beside it (AADSTS70011); our own have been consented to. */
 function upstreamScopes(
-  { scopes: strategy }: ProxyContext,
+  { scopes: strategy }: UpstreamContext,
   scopes: readonly string[],
   challenged: readonly string[] = [],
 ): readonly string[] {
@@ -166,7 +188,7 @@ function upstreamScopes(
   return [...challenged, ...all.filter((scope) => !scope.includes('/'))]
 }
 
-/** Consent that is missing is given on Entra's own page, and only asking for it brings that up. */
+/** Entra shows its consent page only when asked to with `prompt=consent`. */
 function challengeParams({ claims, scopes }: Challenge): Readonly<Record<string, string>> {
   if (claims !== undefined) return { claims }
   return { prompt: scopes === undefined ? 'login' : 'consent' }

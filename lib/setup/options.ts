@@ -1,5 +1,6 @@
 /** The options of `entraAuth`: what they are, and what is wrong with them if something is. */
 
+import type { Clock } from '../async/clock.js'
 import type { Cloud } from '../entra/clouds.js'
 import type { ClientCredential } from '../entra/credentials.js'
 import type { ScopeStrategy } from '../entra/scopes.js'
@@ -11,6 +12,9 @@ import { wellKnownPath } from '../oauth/resource.js'
 import type { Storage } from '../storage/storage.js'
 import type { Lifetimes } from '../tokens/lifetimes.js'
 import type { ClientOptions } from './client-options.js'
+
+/** Whose tokens clients bring: ours, or Entra's own. */
+export type Mode = 'proxy' | 'direct'
 
 /** Options of {@link entraAuth}. Times are in seconds. */
 export interface EntraAuthOptions extends ClientOptions {
@@ -33,6 +37,11 @@ export interface EntraAuthOptions extends ClientOptions {
    * and makes clients that registered under it register again.
    */
   readonly keys?: readonly string[]
+  /**
+   * `proxy`: clients get tokens of ours from `oauthRoutes`. `direct`: they get Entra's own, and `resourceMetadata`
+   * tells them where. It decides how challenges spell scopes. Default: `proxy` when there are `keys`, else `direct`.
+   */
+  readonly mode?: Mode
   /** Where logins are kept (default: this process's memory). */
   readonly storage?: Storage
   /** Paths of the MCP endpoints (default `['/mcp']`). */
@@ -93,8 +102,8 @@ export interface EntraAuthOptions extends ClientOptions {
   readonly shareDownstreamTokens?: boolean
   /** In pino's shape (default: warnings and errors on the console). */
   readonly logger?: Logger
-  /** The clock, in milliseconds since the epoch. */
-  readonly now?: () => number
+  /** For tests. */
+  readonly now?: Clock
 }
 
 export function readBaseUrl(given: unknown): { baseUrl: string; basePath: string } {
@@ -196,4 +205,11 @@ export function checkStorage(storage: Storage): void {
       )
     }
   }
+}
+
+/** @throws TypeError for anything but the two modes */
+export function readMode({ mode, keys }: Pick<EntraAuthOptions, 'mode' | 'keys'>): Mode {
+  if (mode === undefined) return keys === undefined ? 'direct' : 'proxy'
+  if (mode === 'proxy' || mode === 'direct') return mode
+  throw new TypeError(`entraAuth: mode must be 'proxy' or 'direct': ${JSON.stringify(mode)}`)
 }

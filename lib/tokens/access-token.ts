@@ -1,7 +1,9 @@
 /** Our access tokens: `at+jwt`, ES256, for one MCP resource, with nothing in them that names a person. */
+import { errors, jwtVerify, SignJWT } from 'jose'
+import type { Clock } from '../async/clock.js'
+import type { DecodedJwt } from '../crypto/decode-jwt.js'
 import { randomId } from '../crypto/hashing.js'
-import { type ParsedJws, signEs256, verifyJws } from '../crypto/jws.js'
-import type { KeyRing } from '../crypto/key-ring.js'
+import type { KeyRing, RingKey } from '../crypto/key-ring.js'
 import { OAuthError } from '../oauth/errors.js'
 import type { Grant } from './records.js'
 
@@ -29,35 +31,35 @@ export interface MintRequest {
 
 /** Mints and checks our access tokens. */
 export interface AccessTokens {
-  /** @returns the token, and its life in seconds */
-  mint(request: MintRequest): { token: string; expiresIn: number }
-  /** Whether a token says it is ours: the header only. */
-  claimsToBeOurs(jws: ParsedJws): boolean
+  /** @returns the token, and its lifetime in seconds */
+  mint(request: MintRequest): Promise<{ token: string; expiresIn: number }>
+  /** Whether the header of a token says that it is ours. */
+  claimsToBeOurs(jwt: DecodedJwt): boolean
   /**
-   * @param resource the audience to insist on; without it any of ours will do (revocation)
-   * @throws OAuthError `invalid_token`: at once, unless it takes the signature to find out. An expired token whose
-   *   signature is ours has its `scopes` named in the error, so that a new login asks for as much
+   * @param resource the audience to insist on. Without it, any resource of this server will do (revocation)
+   * @throws OAuthError `invalid_token`. When an expired token has our signature, the error names its `scopes`, so that
+   *   a new login can ask for the same
    */
-  verify(jws: ParsedJws, resource?: string): Promise<AccessTokenClaims>
+  verify(jwt: DecodedJwt, resource?: string): Promise<AccessTokenClaims>
 }
 
 const type = 'at+jwt'
+const algorithm = 'ES256'
 
 /**
  * @param issuer our base URL
- * @param maxAge seconds
- * @param now milliseconds since the epoch
+ * @param maxAge longest lifetime, in seconds
  * @see RFC 9068
  */
 export function accessTokens(
   issuer: string,
   ring: KeyRing,
   maxAge: number,
-  now: () => number,
+  now: Clock,
 ): AccessTokens {
   const { kid, privateKey } = ring.current.signing
   return Object.freeze({
-    mint({ sid, grant, clientId, scopes }: MintRequest) {
+    async mint({ sid, grant, clientId, scopes }: MintRequest) {
       const iat = Math.floor(now() / 1000)
       const expiresIn = Math.max(1, Math.min(maxAge, grant.upstream.expiresAt - iat))
       const claims: AccessTokenClaims = {
@@ -71,31 +73,58 @@ export function accessTokens(
         jti: randomId(),
         sid,
       }
-      return { token: signEs256({ typ: type, kid }, { ...claims }, privateKey), expiresIn }
+      const header = { alg: algorithm, typ: type, kid }
+      const token = await new SignJWT({ ...claims }).setProtectedHeader(header).sign(privateKey)
+      return { token, expiresIn }
     },
-    claimsToBeOurs: ({ header }: ParsedJws) => header.typ === type && header.alg === 'ES256',
-    verify(jws: ParsedJws, resource?: string) {
-      const key = typeof jws.header.kid === 'string' && ring.bySigningKid(jws.header.kid)
-      const claims = jws.claims as unknown as AccessTokenClaims
-      // Refusing before the signature is checked is cheap; admitting never happens there.
-      if (!key || jws.header.typ !== type || jws.header.alg !== 'ES256' || 'crit' in jws.header) {
-        throw invalid('The access token is not one of this server.')
-      }
-      if (typeof claims.exp !== 'number') throw invalid('The access token has expired.')
-      if (claims.iss !== issuer || (resource !== undefined && claims.aud !== resource)) {
-        throw invalid('The access token is not for this resource.')
-      }
-      return verifyJws(jws, 'ES256', key.signing.publicKey).then((good) => {
-        if (!good) throw invalid('The access token has a bad signature.')
-        if (claims.exp * 1000 > now()) return claims
-        throw invalid('The access token has expired.', scopesOf(claims))
-      })
+    claimsToBeOurs: ({ header }: DecodedJwt) => header.typ === type && header.alg === algorithm,
+    async verify(jwt: DecodedJwt, resource?: string) {
+      // Refusing an unverified token is safe and costs nothing. Only the signature check may admit one.
+      const { publicKey } = findKey(jwt, ring)
+      checkClaims(jwt, issuer, resource)
+      return verifySignature(jwt, publicKey, now)
     },
   })
 }
 
-/** Short names, as they stood in a token that has been verified. */
-export function scopesOf({ scope }: AccessTokenClaims): readonly string[] {
+function findKey({ header }: DecodedJwt, ring: KeyRing): RingKey['signing'] {
+  const key = typeof header.kid === 'string' ? ring.bySigningKid(header.kid) : undefined
+  if (!key || header.typ !== type || header.alg !== algorithm || 'crit' in header) {
+    throw invalid('The access token is not one of this server.')
+  }
+  return key.signing
+}
+
+function checkClaims({ claims }: DecodedJwt, issuer: string, resource: string | undefined): void {
+  if (typeof claims.exp !== 'number') throw invalid('The access token has expired.')
+  if (claims.iss !== issuer || (resource !== undefined && claims.aud !== resource)) {
+    throw invalid('The access token is not for this resource.')
+  }
+}
+
+async function verifySignature(
+  { token }: DecodedJwt,
+  publicKey: RingKey['signing']['publicKey'],
+  now: Clock,
+): Promise<AccessTokenClaims> {
+  try {
+    const { payload } = await jwtVerify<AccessTokenClaims>(token, publicKey, {
+      algorithms: [algorithm],
+      currentDate: new Date(now()),
+    })
+    return payload
+  } catch (error) {
+    if (error instanceof errors.JWTExpired) {
+      const { payload } = error
+      throw invalid('The access token has expired.', scopesOf(payload as { scope: string }))
+    }
+    if (!(error instanceof errors.JOSEError)) throw error
+    throw invalid('The access token has a bad signature.')
+  }
+}
+
+/** Short names of the scopes in a verified token. */
+export function scopesOf({ scope }: Pick<AccessTokenClaims, 'scope'>): readonly string[] {
   return scope === '' ? [] : scope.split(' ')
 }
 

@@ -4,7 +4,7 @@
  */
 import { type CryptoKey, errors, importJWK, type JWTPayload, jwtVerify } from 'jose'
 import type { Clock } from '../async/clock.js'
-import { parseJws } from '../crypto/jws.js'
+import { decodeJwt } from '../crypto/decode-jwt.js'
 import {
   type AssertionAlgorithm,
   algorithmOf,
@@ -71,7 +71,7 @@ export function clientAssertions(options: ClientAssertionsOptions): ClientAssert
 }
 
 function readHeader({ metadata }: Client, assertion: string): AssertionHeader {
-  const header = parseJws(assertion)?.header
+  const header = decodeJwt(assertion)?.header
   if (!header) throw refusal('is not a signed JWT')
   const { alg, kid, typ = 'JWT' } = header
   const algorithm = assertionAlgorithms.find((one) => one === alg)

@@ -21,7 +21,7 @@ export interface Renewal {
   /** Gets new tokens from Entra. When it rejects, because Entra refused or did not answer, nothing has changed. */
   renew(grant: Grant): Promise<Grant>
   /** Makes the answer that every caller gets. */
-  answer(sid: string, grant: Grant, refreshToken: string): TokenAnswer
+  answer(sid: string, grant: Grant, refreshToken: string): Promise<TokenAnswer>
 }
 
 /** How a rotation went. */
@@ -77,7 +77,7 @@ export function refreshTokens(
     const renewed = await renewal.renew(before)
     // From the token, not from the grant: a store that lost its last writes may hold an earlier generation.
     const grant = { ...renewed, generation: generation + 1, renewedAt: Math.floor(now() / 1000) }
-    const answer = renewal.answer(sid, grant, issue(sid, grant.generation))
+    const answer = await renewal.answer(sid, grant, issue(sid, grant.generation))
     // In this order a crash at any point leaves the client with a token that works: until the grant is written the
     // old token does, and from then on the answer to it is repeated.
     if (lifetimes.refreshGrace > 0) await answers.set(token, answer, lifetimes.refreshGrace)

@@ -1,6 +1,6 @@
 /** Hostile clients: what they call themselves, how much they send, and what they leave behind. */
 import { beforeAll, describe, expect, it } from '@jest/globals'
-import { formRequest } from '../../../examples/browser.js'
+import { formRequest } from '../../../examples/demo/browser.js'
 import {
   newBrowser,
   postForm,
@@ -162,7 +162,7 @@ describe('a redirect URI that is no longer allowed', () => {
     ]
     for (const page of pages) {
       expect([page.status, page.headers.get('location')]).toEqual([400, null])
-      expect(page.html).toContain('The redirect URI is not one this server allows.')
+      expect(page.html).toContain('This server does not allow the redirect URI.')
     }
     await expect(register(server.url, { redirect_uris: [other] })).rejects.toThrow(
       'invalid_redirect_uri',

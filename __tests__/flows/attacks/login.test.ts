@@ -1,6 +1,6 @@
 /** Attacks on a login that is under way: other people's browsers, forms, codes and answers. */
 import { beforeAll, describe, expect, it } from '@jest/globals'
-import { Browser, formRequest } from '../../../examples/browser.js'
+import { Browser, formRequest } from '../../../examples/demo/browser.js'
 import type { Entra } from '../../support/host.js'
 import {
   ada,

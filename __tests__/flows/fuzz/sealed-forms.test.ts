@@ -1,7 +1,7 @@
 /** What travels through other hands, changed by one bit, over HTTP: nothing of it is taken. */
 import { Agent } from 'node:http'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { formRequest } from '../../../examples/browser.js'
+import { formRequest } from '../../../examples/demo/browser.js'
 import { bitFlips, forEachOf } from '../../support/fuzz.js'
 import { authorizeUrl, pkce, postForm, register } from '../../support/oauth-client.js'
 import {

@@ -12,9 +12,9 @@ import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import { redisStorage } from 'mcp-entra/redis'
 import { startEntra } from 'mcp-entra/testing'
+import { createHost } from '../reference-host/host.js'
 import { Browser } from './browser.js'
 import { DemoClient } from './demo-client.js'
-import { createHost } from './host.js'
 
 const { values: flags } = parseArgs({
   options: {

@@ -3,11 +3,11 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
-import { createHost, type HostOptions } from '../../examples/host.js'
-import { redisCounts } from '../../examples/redis-counts.js'
-import { type Entra, type Listening, listen, settingsFor } from '../support/host.js'
-import { send, startTestEntra } from '../support/proxy.js'
-import { describeWithOwnRedis } from '../support/redis-server.js'
+import { createHost, type HostOptions } from '../../../examples/reference-host/host.js'
+import { redisCounts } from '../../../examples/reference-host/redis-counts.js'
+import { type Entra, type Listening, listen, settingsFor } from '../../support/host.js'
+import { send, startTestEntra } from '../../support/proxy.js'
+import { describeWithOwnRedis } from '../../support/redis-server.js'
 
 let entra: Entra
 let hosts: Listening[] = []

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, it } from '@jest/globals'
 import { startEntra } from 'mcp-entra/testing'
 import { Agent, fetch as undiciFetch } from 'undici'
-import type { Entra } from '../support/host.js'
+import type { Entra } from '../../support/host.js'
 import {
   addNote,
   callMcp,
@@ -18,10 +18,10 @@ import {
   refresh,
   type Tokens,
   toolText,
-} from '../support/oauth-client.js'
+} from '../../support/oauth-client.js'
 
-const root = fileURLToPath(new URL('../..', import.meta.url))
-const program = join(root, 'build/examples/server.js')
+const root = fileURLToPath(new URL('../../..', import.meta.url))
+const program = join(root, 'build/examples/reference-host/server.js')
 
 type Environment = Readonly<Record<string, string>>
 
@@ -150,23 +150,23 @@ async function playThrough(entra: Entra, url: string): Promise<void> {
   const profile = await callMcp(url, token, 'tools/call', { name: 'my_profile' })
   expect(await toolText(profile)).toMatchObject({ userPrincipalName: ada?.username, id: ada?.oid })
 
-  // Its gate takes tokens of Entra as well.
+  // The gate takes Entra's own tokens too.
   const direct = await entra.mintAccessToken({ user: ada?.oid ?? '' })
   expect((await getNotes(url, direct)).status).toBe(200)
 }
 
 describe('npm run example', () => {
-  it('plays the whole contract over http, and ends with 0 on SIGTERM', async () => {
+  it('serves the whole contract over http, and exits with 0 on SIGTERM', async () => {
     const entra = await emulator()
     const host = await listening(run(await contract(entra)))
     await playThrough(entra, host.url)
     host.child.kill('SIGTERM')
     expect(await host.ended).toBe(0)
-    // Neither a secret nor a person in what it printed.
+    // It prints no token, no secret and no name.
     expect(host.output()).not.toMatch(/eyJ|notes-mcp-secret|contoso|Lovelace/)
   }, 60_000)
 
-  it('plays it over https with a CA of its own (NODE_EXTRA_CA_CERTS)', async () => {
+  it('serves it over https when Entra has a CA of its own (NODE_EXTRA_CA_CERTS)', async () => {
     const entra = await emulator({ https: true })
     const folder = await mkdtemp(join(tmpdir(), 'mcp-entra-'))
     const ca = join(folder, 'ca.pem')
@@ -182,14 +182,14 @@ describe('npm run example', () => {
     }
   }, 60_000)
 
-  it('answers 503, not 401, when it does not trust the certificate', async () => {
+  it('answers 503, not 401, when it does not trust the certificate of Entra', async () => {
     const entra = await emulator({ https: true })
     const host = await listening(run(await contract(entra)))
     const response = await getNotes(host.url, await entra.mintAccessToken())
     expect(response.status).toBe(503)
   }, 60_000)
 
-  it('goes by MCP_ENTRA_REFRESH_GRACE', async () => {
+  it('repeats an answer to a used refresh token for MCP_ENTRA_REFRESH_GRACE seconds', async () => {
     const entra = await emulator()
     const statuses = async (more: Environment) => {
       const host = await listening(run({ ...(await contract(entra)), ...more }))
@@ -205,7 +205,7 @@ describe('npm run example', () => {
     expect(await statuses({})).toEqual([200, 200, true])
   }, 60_000)
 
-  it('ends with 1 and says so when its port is taken', async () => {
+  it('exits with 1 and says so when its port is taken', async () => {
     const entra = await emulator()
     const env = await contract(entra)
     await listening(run(env))
@@ -237,7 +237,7 @@ describe('npm run example with something wrong', () => {
     return host.output().trim().split('\n')
   }
 
-  it('starts with what all the others leave out', async () => {
+  it('starts with the required variables alone', async () => {
     const host = await listening(run(good))
     expect(host.output()).toContain('http://localhost:3000/mcp')
   })
@@ -247,18 +247,13 @@ describe('npm run example with something wrong', () => {
     ['PORT', 'http', 'must be a port number', 'your choice'],
     ['PORT', '65536', 'must be a port number', 'your choice'],
     ['BASE_URL', undefined, 'is missing', 'your choice'],
-    ['BASE_URL', 'mcp.contoso.com', 'must be an https URL', 'Redirect URIs'],
-    ['BASE_URL', 'http://mcp.contoso.com', 'must be an https URL', 'Redirect URIs'],
-    [
-      'BASE_URL',
-      'https://MCP.contoso.com',
-      'must be spelt https://mcp.contoso.com',
-      'Redirect URIs',
-    ],
-    ['BASE_URL', 'https://mcp.contoso.com/?a=1', 'must be spelt', 'Redirect URIs'],
+    ['BASE_URL', 'mcp.contoso.com', 'baseUrl must be', 'Redirect URIs'],
+    ['BASE_URL', 'http://mcp.contoso.com', 'baseUrl must be https', 'Redirect URIs'],
+    ['BASE_URL', 'https://MCP.contoso.com', 'https://mcp.contoso.com', 'Redirect URIs'],
+    ['BASE_URL', 'https://mcp.contoso.com/?a=1', 'https://mcp.contoso.com:', 'Redirect URIs'],
     ['AZURE_TENANT_ID', undefined, 'is missing', `${portal} > Overview > Directory (tenant) ID`],
-    ['AZURE_TENANT_ID', 'common', 'must be the GUID', `${portal} > Overview`],
-    ['AZURE_TENANT_ID', 'my tenant', 'must be the GUID', `${portal} > Overview`],
+    ['AZURE_TENANT_ID', 'common', 'tenantId', `${portal} > Overview > Directory (tenant) ID`],
+    ['AZURE_TENANT_ID', 'my tenant', 'tenantId must be', `${portal} > Overview`],
     ['AZURE_CLIENT_ID', undefined, 'is missing', `${portal} > Overview > Application (client) ID`],
     [
       'AZURE_CLIENT_ID',
@@ -267,34 +262,39 @@ describe('npm run example with something wrong', () => {
       `${portal} > Overview > Application (client) ID`,
     ],
     ['AZURE_CLIENT_SECRET', undefined, 'is missing', `${portal} > Certificates & secrets`],
-    ['AZURE_CLIENT_SECRET', 'two words', 'has a blank', `${portal} > Certificates & secrets`],
-    ['AZURE_AUTHORITY_HOST', 'login.microsoftonline.com', 'must be an https URL', 'Endpoints'],
-    ['AZURE_AUTHORITY_HOST', 'http://login.example', 'must be an https URL', 'Endpoints'],
-    [
-      'AZURE_AUTHORITY_HOST',
-      'https://login.example/tenant',
-      'must end after the host',
-      'Endpoints',
-    ],
+    ['AZURE_CLIENT_SECRET', 'two words', 'white space', `${portal} > Certificates & secrets`],
+    ['AZURE_AUTHORITY_HOST', 'login.microsoftonline.com', 'authorityHost', 'Endpoints'],
+    ['AZURE_AUTHORITY_HOST', 'http://login.example', 'authorityHost must be https', 'Endpoints'],
+    ['AZURE_AUTHORITY_HOST', 'https://login.example/tenant', 'an origin', 'Endpoints'],
     ['MCP_ENTRA_KEYS', undefined, 'is missing', 'openssl rand -base64 32'],
-    ['MCP_ENTRA_KEYS', 'short', 'must be random secrets', 'openssl rand -base64 32'],
-    ['MCP_ENTRA_KEYS', `${'k'.repeat(30)},`, 'must be random secrets', 'openssl rand -base64 32'],
+    ['MCP_ENTRA_KEYS', 'short', 'keys[0] must be a random secret', 'openssl rand -base64 32'],
+    ['MCP_ENTRA_KEYS', `${'k'.repeat(30)},`, 'keys[1] must be', 'openssl rand -base64 32'],
     ['MCP_ENTRA_KEYS', 'k'.repeat(30).concat(',', 'k'.repeat(30)), 'twice', 'openssl rand'],
-    ['MCP_ENTRA_REFRESH_GRACE', 'a minute', 'must be a number of seconds', '60 when unset'],
-    ['MCP_ENTRA_REFRESH_GRACE', '-1', 'must be a number of seconds', '60 when unset'],
-    ['REDIS_URL', 'localhost:6379', 'must start with redis:// or rediss://', 'Redis'],
-    ['GRAPH_URL', 'graph.microsoft.com', 'must be an https URL', 'unset'],
-  ])('ends with 1 and one line when %s is %j', async (name, value, problem, place) => {
+    ['MCP_ENTRA_REFRESH_GRACE', 'a minute', 'refreshGrace must be', '60 when unset'],
+    ['MCP_ENTRA_REFRESH_GRACE', '-1', 'refreshGrace must be', '60 when unset'],
+    ['REDIS_URL', 'localhost:6379', 'redis://', 'the URL of your Redis'],
+    ['GRAPH_URL', 'graph.microsoft.com', 'must be an https URL', 'leave it unset'],
+  ])('exits with 1 and prints one line when %s is %j', async (name, value, problem, place) => {
     const { [name]: _gone, ...rest } = good
     const printed = await lines(value === undefined ? rest : { ...rest, [name]: value })
     expect(printed).toEqual([expect.stringContaining(place)])
     expect(printed[0]).toMatch(new RegExp(`^${name} `))
     expect(printed[0]).toContain(problem)
-    // A secret in the wrong place is still a secret.
+    // Part of a secret is still a secret.
     if (name === 'AZURE_CLIENT_SECRET' && value) expect(printed[0]).not.toContain(value)
   })
 
-  it('takes an empty variable for a missing one', async () => {
+  it('prints a line for each when several are wrong', async () => {
+    const wrong = { BASE_URL: 'mcp.contoso.com', MCP_ENTRA_KEYS: 'short', REDIS_URL: 'redis' }
+    const printed = await lines({ ...good, ...wrong })
+    expect(printed.map((line) => line.split(' ', 3).join(' '))).toEqual([
+      'BASE_URL is wrong:',
+      'MCP_ENTRA_KEYS is wrong:',
+      'REDIS_URL is wrong:',
+    ])
+  })
+
+  it('treats an empty variable like a missing one', async () => {
     expect(await lines({ ...good, AZURE_CLIENT_ID: ' ' })).toEqual([
       expect.stringMatching(/^AZURE_CLIENT_ID is missing\. /),
     ])

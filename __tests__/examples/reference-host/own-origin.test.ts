@@ -1,8 +1,8 @@
 /** Who may talk to the reference host's MCP endpoint from a web page. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { createHost } from '../../examples/host.js'
-import { type Entra, type Listening, listen, settingsFor } from '../support/host.js'
-import { send, startTestEntra } from '../support/proxy.js'
+import { createHost } from '../../../examples/reference-host/host.js'
+import { type Entra, type Listening, listen, settingsFor } from '../../support/host.js'
+import { send, startTestEntra } from '../../support/proxy.js'
 
 let entra: Entra
 let local: Listening

@@ -5,7 +5,7 @@ import { readSettings, SettingsError } from './settings.js'
 
 try {
   const settings = readSettings(process.env)
-  // Loaded once the settings are good: what is wrong with them is said at once.
+  // Loaded only when the settings are good, so that mistakes are shown at once.
   const { createHost } = await import('./host.js')
   const { storage, counts } = await connections(settings.redisUrl)
   const server = createServer(
@@ -33,7 +33,7 @@ try {
   process.exit(1)
 }
 
-/** To Redis, when there is one. */
+/** The storage and the rate limits' counts, when they are kept in Redis. */
 async function connections(redisUrl: string | undefined) {
   if (redisUrl === undefined) return {}
   const { redisStorage } = await import('mcp-entra/redis')

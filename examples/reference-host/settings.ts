@@ -1,0 +1,170 @@
+/**
+ * The reference host's settings, from environment variables. The library checks what it is given; the host adds
+ * which variable it came from, and where its value is found.
+ */
+import { type EntraAuthOptions, entraAuth, entraScopes } from 'mcp-entra'
+import { redisStorage } from 'mcp-entra/redis'
+
+/** What the host runs with. */
+export interface Settings {
+  readonly port: number
+  readonly baseUrl: string
+  readonly tenantId: string
+  readonly clientId: string
+  readonly clientSecret: string
+  readonly authorityHost: string
+  readonly keys: readonly string[]
+  /** Seconds. */
+  readonly refreshGrace: number | undefined
+  readonly redisUrl: string | undefined
+  readonly graphUrl: string
+}
+
+/** What is wrong with the environment: one line for each variable. */
+export class SettingsError extends Error {
+  override readonly name = 'SettingsError'
+  readonly lines: readonly string[]
+
+  constructor(lines: readonly string[]) {
+    super(lines.join('\n'))
+    this.lines = lines
+  }
+}
+
+/** @throws SettingsError with a line for every variable that is missing or wrong */
+export function readSettings(env: Readonly<Record<string, string | undefined>>): Settings {
+  const problems: string[] = []
+  const read = <T>(name: string, parse: (value: string) => T, fallback?: { value: T }): T => {
+    const value = env[name]?.trim()
+    try {
+      if (value) return parse(value)
+      if (fallback) return fallback.value
+      throw new Unusable('is missing')
+    } catch (error) {
+      if (!(error instanceof Unusable)) throw error
+      problems.push(`${name} ${error.message}. Where to find it: ${whereToFind[name]}.`)
+      return undefined as T
+    }
+  }
+  const settings: Settings = {
+    port: read('PORT', port),
+    baseUrl: read('BASE_URL', baseUrl),
+    tenantId: read('AZURE_TENANT_ID', tenantId),
+    clientId: read('AZURE_CLIENT_ID', clientId),
+    clientSecret: read('AZURE_CLIENT_SECRET', clientSecret),
+    authorityHost: read('AZURE_AUTHORITY_HOST', authorityHost, {
+      value: 'https://login.microsoftonline.com',
+    }),
+    keys: read('MCP_ENTRA_KEYS', keys),
+    refreshGrace: read('MCP_ENTRA_REFRESH_GRACE', refreshGrace, { value: undefined }),
+    redisUrl: read<string | undefined>('REDIS_URL', redisUrl, { value: undefined }),
+    graphUrl: read('GRAPH_URL', graphUrl, { value: 'https://graph.microsoft.com/v1.0' }),
+  }
+  if (problems.length > 0) throw new SettingsError(problems)
+  return settings
+}
+
+const portal = 'Microsoft Entra admin center (entra.microsoft.com)'
+
+/** In the words of the portal. */
+const whereToFind: Readonly<Record<string, string>> = {
+  PORT: 'your choice: the port this host listens on, such as 3000',
+  BASE_URL:
+    'your choice: the URL at which clients reach this host, such as https://mcp.contoso.com or http://localhost:3000; register BASE_URL/auth/callback in the portal under App registrations > your app > Authentication > Web > Redirect URIs',
+  AZURE_TENANT_ID: `${portal} > App registrations > your app > Overview > Directory (tenant) ID`,
+  AZURE_CLIENT_ID: `${portal} > App registrations > your app > Overview > Application (client) ID`,
+  AZURE_CLIENT_SECRET: `${portal} > App registrations > your app > Certificates & secrets > Client secrets > Value (not the Secret ID)`,
+  AZURE_AUTHORITY_HOST:
+    'the sign-in host of your cloud, shown in the portal under App registrations > your app > Endpoints; leave it unset for https://login.microsoftonline.com',
+  MCP_ENTRA_KEYS:
+    'not in the portal: make one with `openssl rand -base64 32`; to change it, first append the new one on every replica (old,new), then move it to the front on every replica (new,old)',
+  MCP_ENTRA_REFRESH_GRACE: 'not in the portal: a number of seconds, 60 when unset, 0 for no grace',
+  REDIS_URL: 'not in the portal: the URL of your Redis; leave it unset to keep logins in memory',
+  GRAPH_URL:
+    'not in the portal: the root of Microsoft Graph; leave it unset for https://graph.microsoft.com/v1.0',
+}
+
+/** A variable that is missing or wrong: the message follows its name. */
+class Unusable extends Error {}
+
+const anyGuid = '00000000-0000-4000-8000-000000000000'
+
+/** Options without a fault. Each variable is tried in them alone, so that each one gets a line of its own. */
+const faultless: EntraAuthOptions = {
+  baseUrl: 'http://localhost',
+  tenantId: anyGuid,
+  clientId: anyGuid,
+  scopes: entraScopes({ clientId: anyGuid, required: ['notes.read'] }),
+}
+
+function checkOption(option: Partial<EntraAuthOptions>): void {
+  ask(() => entraAuth({ ...faultless, ...option }))
+}
+
+/** @throws Unusable with what the library says */
+function ask(library: () => unknown): void {
+  try {
+    library()
+  } catch (error) {
+    throw new Unusable(`is wrong: ${(error as Error).message}`)
+  }
+}
+
+function port(value: string): number {
+  const number = Number(value)
+  if (!/^\d{1,5}$/.test(value) || number > 65535) throw new Unusable('must be a port number')
+  return number
+}
+
+function baseUrl(value: string): string {
+  const url = value.replace(/\/$/, '')
+  checkOption({ baseUrl: url })
+  return url
+}
+
+function tenantId(value: string): string {
+  checkOption({ tenantId: value })
+  return value
+}
+
+/** The library takes any text. Here a display name in place of the id is found at once, not at the first login. */
+function clientId(value: string): string {
+  if (/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(value)) return value
+  throw new Unusable('must be a GUID')
+}
+
+function clientSecret(value: string): string {
+  if (/\s/.test(value)) throw new Unusable('must not contain white space')
+  return value
+}
+
+function authorityHost(value: string): string {
+  checkOption({ authorityHost: value })
+  return value
+}
+
+function keys(value: string): readonly string[] {
+  const list = value.split(',')
+  checkOption({ keys: list })
+  return list
+}
+
+function refreshGrace(value: string): number {
+  const seconds = Number(value)
+  checkOption({ lifetimes: { refreshGrace: seconds } })
+  return seconds
+}
+
+function redisUrl(value: string): string {
+  ask(() => redisStorage({ url: value }))
+  return value
+}
+
+function graphUrl(value: string): string {
+  const url = URL.canParse(value) ? new URL(value) : undefined
+  const loopback = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(url?.hostname ?? '')
+  if (url?.protocol === 'https:' || (url?.protocol === 'http:' && loopback)) {
+    return value.replace(/\/$/, '')
+  }
+  throw new Unusable('must be an https URL (http is allowed on localhost)')
+}

@@ -1,0 +1,50 @@
+/** Refusals: a plain value that says what to answer, and the one function that sends it. */
+import type { ServerResponse } from 'node:http'
+import { allowAnyOrigin } from '../http/cors.js'
+import type { Report } from '../http/report.js'
+import { noStore, retryAfter, sendJson } from '../http/respond.js'
+import type { OAuthError } from '../oauth/errors.js'
+
+/** What a gate answers to a request that it does not let through. */
+export interface Refusal {
+  readonly status: number
+  /** The value of `WWW-Authenticate`. */
+  readonly challenge?: string | undefined
+  /** JSON. Without it the answer is empty. */
+  readonly body?: object
+  /** Seconds. */
+  readonly retryAfter?: number | undefined
+}
+
+/** The refusal that an error stands for. @see RFC 6750 section 3.1 */
+export function refusalFor(error: OAuthError, challenge?: string): Refusal {
+  const { status, retryAfter } = error
+  return { status, challenge, body: error.toBody(), retryAfter }
+}
+
+/** Sends a refusal. Any origin may read it: a client in a browser has to see the challenge. */
+export function sendRefusal(res: ServerResponse, refusal: Refusal): void {
+  const { status, challenge, body } = refusal
+  allowAnyOrigin(res)
+  noStore(res)
+  retryAfter(res, refusal)
+  if (challenge !== undefined) res.setHeader('WWW-Authenticate', challenge)
+  // A body that a middleware began to read has to be read to its end before the connection is of use again.
+  res.req.resume()
+  if (body) return sendJson(res, status, body)
+  res.statusCode = status
+  res.setHeader('Content-Length', '0')
+  res.end()
+}
+
+/** Tells the operator of a refusal. A 5xx is a failure, and has its cause with it. */
+export function reportRefusal(report: Report, error: OAuthError): void {
+  const { code, description, status, cause } = error
+  const failed = status >= 500
+  report(failed ? 'failure' : 'refusal', {
+    endpoint: 'gate',
+    reason: code,
+    detail: description,
+    ...(failed && { cause }),
+  })
+}

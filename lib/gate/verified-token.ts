@@ -1,0 +1,65 @@
+/** A verified token, whichever kind it is: one of ours with the grant behind it, or one of Entra's own. */
+import { type DecodedJwt, decodeJwt } from '../crypto/decode-jwt.js'
+import type { ScopeStrategy } from '../entra/scopes.js'
+import { type EntraClaims, isAppOnly } from '../entra/verify.js'
+import { userFromClaims } from '../login/user.js'
+import { type AccessTokenClaims, scopesOf } from '../tokens/access-token.js'
+import type { Grant, User } from '../tokens/records.js'
+
+/** A token that is good. */
+export interface VerifiedToken {
+  readonly kind: 'proxy' | 'entra'
+  readonly clientId: string
+  /** Short names: asked for and granted. */
+  readonly scopes: readonly string[]
+  /** Seconds since the epoch. */
+  readonly expiresAt: number
+  /** The audience of a token of ours; Entra's are for all our resources. */
+  readonly resource?: string
+  readonly user?: User
+  /** Claims of Entra's access token. */
+  readonly claims: EntraClaims
+  /** Entra's access token: what is exchanged on behalf of the user. */
+  readonly assertion: string
+  /** The secret of the grant behind a token of ours. */
+  readonly sid?: string
+  /** That grant, as it was at most a second ago. */
+  readonly grant?: Grant
+}
+
+/** One of ours. */
+export function proxyToken(claims: AccessTokenClaims, grant: Grant): VerifiedToken {
+  return {
+    kind: 'proxy',
+    clientId: claims.client_id,
+    scopes: scopesOf(claims),
+    expiresAt: claims.exp,
+    resource: claims.aud,
+    sid: claims.sid,
+    ...fromGrant(grant),
+  }
+}
+
+/** What a token of ours takes from its grant: it changes when the grant is refreshed. */
+export function fromGrant(grant: Grant) {
+  const { accessToken } = grant.upstream
+  const claims = (decodeJwt(accessToken) as DecodedJwt).claims as EntraClaims
+  return { user: grant.user, claims, assertion: accessToken, grant }
+}
+
+/** One that Entra issued to the caller directly. */
+export function entraToken(
+  token: string,
+  claims: EntraClaims,
+  scopes: ScopeStrategy,
+): VerifiedToken {
+  return {
+    kind: 'entra',
+    clientId: claims.azp ?? '',
+    scopes: scopes.fromToken(claims),
+    expiresAt: claims.exp,
+    ...(!isAppOnly(claims) && { user: userFromClaims(claims) }),
+    claims,
+    assertion: token,
+  }
+}

@@ -1,0 +1,110 @@
+/** A login that did not succeed: what the operator sees of it, and what the client hears. */
+import { EntraError } from '../entra/errors.js'
+import type { Report } from '../http/report.js'
+import { OAuthError, type OAuthErrorCode } from '../oauth/errors.js'
+import { loginOutcome, reportUpstream } from './upstream-outcome.js'
+
+/** Most AADSTS numbers of one answer that are reported. */
+const mostCodes = 8
+/** AADSTS54005: the code has been redeemed before. */
+const alreadyRedeemed = 54005
+/** AADSTS9002313: what was sent as a code is not one. It says nothing about how this server is set up. */
+const malformed = 9002313
+
+/** Codes that reach the client unchanged; everything else is between Entra and us. */
+const passedOn: readonly OAuthErrorCode[] = [
+  'access_denied',
+  'login_required',
+  'interaction_required',
+  'consent_required',
+  'account_selection_required',
+  'temporarily_unavailable',
+]
+
+/** Whether Entra or the user said no: an outage and a failure of ours are something else. */
+export function isLoginRefusal({ code }: OAuthError): boolean {
+  return code !== 'temporarily_unavailable' && passedOn.includes(code)
+}
+
+/**
+ * Reports an error that Entra sent through the browser instead of a code.
+ *
+ * @param description Entra's text: only the AADSTS numbers in it are reported
+ * @returns the error for the client
+ */
+export function refuseByEntra(
+  report: Report,
+  error: string,
+  description: string | undefined,
+): OAuthError {
+  const codes = [...(description ?? '').matchAll(/AADSTS(\d{4,8})/g)]
+    .slice(0, mostCodes)
+    .map(([, code]) => Number(code))
+  const code = passedOn.find((known) => known === error) ?? 'server_error'
+  const refusal = new OAuthError(code, 'Microsoft Entra did not complete the sign-in.', {
+    cause: { codes },
+  })
+  report(refusal.status >= 500 ? 'failure' : 'refusal', {
+    endpoint: 'callback',
+    reason: 'entra_error',
+    error: code,
+    codes,
+    // The browser brings this error, and nothing proves that Entra sent it.
+    origin: 'stranger',
+  })
+  return refusal
+}
+
+/**
+ * Reports what ended a login.
+ *
+ * @param alreadyReported whether {@link refuseByEntra} has reported it as a failure
+ * @returns the error for the client
+ * @throws OAuthError `access_denied`, to show on a page, when this sign-in has been completed before
+ */
+export function concludeFailedLogin(
+  report: Report,
+  error: unknown,
+  alreadyReported: boolean,
+): OAuthError {
+  if (error instanceof EntraError) return concludeUpstreamFailure(report, error)
+  if (error instanceof OAuthError) {
+    if (error.status < 500) reportRefusal(report, error)
+    else if (!alreadyReported) reportFailure(report, error)
+    return error
+  }
+  report('failure', { endpoint: 'callback', reason: 'unexpected', error })
+  return new OAuthError('server_error', 'The sign-in could not be completed. Try again.', {
+    cause: error,
+  })
+}
+
+function concludeUpstreamFailure(report: Report, cause: EntraError): OAuthError {
+  // The code comes from the browser too, and may be made up.
+  const origin = cause.codes.includes(malformed) ? 'stranger' : undefined
+  reportUpstream(report, 'callback', cause, origin)
+  if (cause.codes.includes(alreadyRedeemed)) {
+    // The client gets the answer of the first redemption: an error by redirect could arrive before it.
+    throw new OAuthError('access_denied', 'This sign-in has been completed already.', { cause })
+  }
+  return loginOutcome(cause)
+}
+
+function reportRefusal(report: Report, error: OAuthError): void {
+  const { code, description } = error
+  report('login', { outcome: code, detail: description, cause: readCause(error) })
+}
+
+function reportFailure(report: Report, error: OAuthError): void {
+  const { code, description } = error
+  report('failure', {
+    endpoint: 'callback',
+    reason: code,
+    detail: description,
+    cause: readCause(error),
+  })
+}
+
+function readCause({ cause }: OAuthError): unknown {
+  return cause instanceof Error ? cause.message : cause
+}

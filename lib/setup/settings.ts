@@ -1,0 +1,90 @@
+/** The options of `entraAuth` once they are read: everything checked, every default filled in. */
+import type { Clock } from '../async/clock.js'
+import { monotonicNow } from '../async/monotonic-now.js'
+import { type KeyRing, keyRing } from '../crypto/key-ring.js'
+import { type EntraAuthority, entraAuthority } from '../entra/authority.js'
+import { type Report, reporter } from '../http/report.js'
+import type { LoginPolicy } from '../login/policy.js'
+import { knownCustomSchemes } from '../oauth/redirect-uri.js'
+import type { Resources } from '../oauth/resource.js'
+import { memoryStorage } from '../storage/memory.js'
+import type { Storage } from '../storage/storage.js'
+import { type Lifetimes, lifetimes } from '../tokens/lifetimes.js'
+import { readClientOptions } from './client-options.js'
+import {
+  checkStorage,
+  checkStrategy,
+  checkText,
+  type EntraAuthOptions,
+  type Mode,
+  readBaseUrl,
+  readMode,
+  readPath,
+  readResources,
+  readSchemes,
+} from './options.js'
+
+/** What `entraAuth` works with. Options that need no reading stay in `options`. */
+export interface Settings {
+  readonly options: EntraAuthOptions
+  readonly mode: Mode
+  readonly baseUrl: string
+  /** The path of `baseUrl`: empty at the root of the host. */
+  readonly basePath: string
+  readonly callbackPath: string
+  readonly resources: Resources
+  readonly customSchemes: readonly string[]
+  readonly authority: EntraAuthority
+  readonly policy: LoginPolicy
+  readonly stepUpByLogin: boolean
+  readonly lifetimes: Lifetimes
+  readonly storage: Storage
+  readonly ring: KeyRing | undefined
+  readonly clients: ReturnType<typeof readClientOptions>
+  readonly report: Report
+  readonly now: Clock
+  /** Milliseconds on a clock that only goes forward. */
+  readonly monotonic: () => number
+}
+
+/** @throws TypeError that names the option and the remedy */
+export function readSettings(options: EntraAuthOptions): Settings {
+  const { storage = memoryStorage(), now = Date.now } = options
+  const base = readBaseUrl(options.baseUrl)
+  checkText('clientId', options.clientId, 'Application (client) ID of the app registration')
+  checkStrategy(options.scopes)
+  checkStorage(storage)
+  const customSchemes = [...knownCustomSchemes, ...readSchemes(options.customSchemes)]
+  return Object.freeze({
+    options,
+    mode: readMode(options),
+    ...base,
+    callbackPath: readPath('callbackPath', options.callbackPath ?? '/auth/callback'),
+    resources: readResources(options.resources, base.baseUrl, base.basePath),
+    customSchemes,
+    authority: readAuthority(options),
+    policy: readPolicy(options),
+    stepUpByLogin: options.stepUpByLogin ?? true,
+    lifetimes: lifetimes(options.lifetimes),
+    storage,
+    ring: options.keys && keyRing(options.keys),
+    clients: readClientOptions(options, customSchemes),
+    report: reporter(options.logger, now),
+    now,
+    // A clock of a test's only goes forward, so it serves as both.
+    monotonic: options.now ?? monotonicNow,
+  })
+}
+
+function readAuthority({ tenantId, authorityHost, cloud, policy }: EntraAuthOptions) {
+  return entraAuthority({
+    tenantId,
+    ...(authorityHost !== undefined && { host: authorityHost }),
+    ...(cloud !== undefined && { cloud }),
+    ...(policy !== undefined && { policy }),
+  })
+}
+
+function readPolicy({ requiredRoles = [], allow = () => true }: EntraAuthOptions): LoginPolicy {
+  return { requiredRoles, allow }
+}

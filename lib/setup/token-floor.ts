@@ -1,0 +1,40 @@
+/** What the server's keys make possible: clients, records, and tokens of our own. */
+import type { KeyRing } from '../crypto/key-ring.js'
+import { vault } from '../storage/vault.js'
+import { accessTokens } from '../tokens/access-token.js'
+import { authorizationCodes } from '../tokens/authorization-code.js'
+import { challenges } from '../tokens/challenges.js'
+import { clients } from '../tokens/clients.js'
+import { grants } from '../tokens/grants.js'
+import { refreshTokens } from '../tokens/refresh-token.js'
+import { stepUps } from '../tokens/step-ups.js'
+import type { Settings } from './settings.js'
+
+/** See the file's own comment. */
+export type TokenFloor = ReturnType<typeof makeTokenFloor>
+
+export function makeTokenFloor(settings: Settings, ring: KeyRing) {
+  const { storage, lifetimes, baseUrl, customSchemes, report, now, monotonic } = settings
+  const records = vault(storage, ring)
+  const allGrants = grants(records, lifetimes, now)
+  const registered = clients(ring, now)
+  return {
+    ring,
+    vault: records,
+    grants: allGrants,
+    challenges: challenges(records),
+    stepUps: stepUps(records, now),
+    codes: authorizationCodes(records, allGrants, lifetimes),
+    refreshTokens: refreshTokens(ring, records, allGrants, lifetimes, now),
+    accessTokens: accessTokens(baseUrl, ring, lifetimes.accessToken, now),
+    ...settings.clients.build({
+      registered,
+      records,
+      baseUrl,
+      customSchemes,
+      report,
+      now,
+      monotonic,
+    }),
+  }
+}
