@@ -45,7 +45,7 @@ interface AnyClient extends RedisClient {
   on(event: 'error' | 'ready', listener: (error: Error) => void): unknown
 }
 
-/** Bulk strings (RESP type 36, `$`) arrive as Buffers, and a command that cannot be sent within the deadline is dropped. */
+/** Bulk strings (RESP type 36, `$`) arrive as Buffers. A command that cannot be sent within the deadline is dropped. */
 function commandsOf(client: RedisClient, milliseconds: number): RedisCommands {
   const options = { typeMapping: { 36: Buffer }, timeout: Math.ceil(milliseconds) + 100 }
   const commands = client.withCommandOptions(options as never) as RedisCommands

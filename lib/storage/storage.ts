@@ -1,9 +1,9 @@
 /** What a store must do for us: four atomic operations on one key each. */
 
 /**
- * A shared store. Keys are ASCII, at most 128 characters; values are bytes. Every record has a lifetime, and no operation
- * touches more than one key. An operation that cannot be carried out rejects, which becomes a 503: it must never resolve
- * as if there were no record.
+ * A shared store. Keys are ASCII, at most 128 characters; values are bytes. Every record has a lifetime, and no
+ * operation touches more than one key. An operation that cannot be carried out rejects, which becomes a 503. It must
+ * never resolve as if there were no record.
  */
 export interface Storage {
   /** The record's bytes, or undefined when there is none or its lifetime is over. */

@@ -114,7 +114,7 @@ function covers(allowed: string, host: string): boolean {
   return allowed.startsWith('*.') ? host.endsWith(allowed.slice(1)) : host === allowed
 }
 
-/** Turns a failed fetch into an error for the client. A document that cannot be fetched now is an outage, not a refusal. */
+/** Turns a failed fetch into an error for the client: an outage, unless the document itself is bad or gone. */
 async function explainFailure<T>({ host }: URL, what: string, answer: Promise<T>): Promise<T> {
   try {
     return await answer
