@@ -1,12 +1,12 @@
-/** Client ID Metadata Documents: what of a document becomes the registration of its client. */
+/** Client ID Metadata Documents: reads a client's registration from its document. */
 import { assertionAlgorithms, readKeySet } from './client-keys.js'
 import { type ClientMetadata, readClientMetadata } from './client-metadata.js'
 import { OAuthError } from './errors.js'
 import { type ApplicationType, checkRedirectUri } from './redirect-uri.js'
 
 /**
- * Reads the document found at a client id. Redirect URIs this server does not allow are left out, for one
- * document serves many servers; a document without any other is refused.
+ * Reads the document found at a client id. Redirect URIs that this server does not allow are left out, because one
+ * document serves many servers. A document with no other redirect URIs is refused.
  *
  * @throws OAuthError `invalid_client` that says what is wrong with the document
  * @see draft-ietf-oauth-client-id-metadata-document-00 section 4
@@ -28,13 +28,13 @@ export function readClientDocument(
   if (secret !== undefined)
     throw refusal(`has a '${secret.slice(0, 64)}', and everybody can read it`)
   const method = readMethod(given)
-  const metadata = readRest(given, customSchemes)
+  const metadata = readSharedMembers(given, customSchemes)
   if (method === 'none') return metadata
   return { ...metadata, token_endpoint_auth_method: method, ...readKeys(given) }
 }
 
-/** The members a document shares with a registration. */
-function readRest(
+/** Reads the members that a document shares with a registration. */
+function readSharedMembers(
   given: Record<string, unknown>,
   customSchemes: readonly string[],
 ): ClientMetadata {
@@ -60,7 +60,7 @@ function readRest(
   }
 }
 
-/** Those that may be used here; all of them when there is none, so that the reason is told. */
+/** The URIs that are allowed here, or all of them if there is none, so that the error gives the reason. */
 function allowedUris(
   uris: readonly unknown[],
   type: ApplicationType,
@@ -78,7 +78,7 @@ function allowedUris(
   return allowed.length > 0 ? allowed : uris
 }
 
-/** Absent means public: the default of RFC 7591 is a shared secret, which no public document can have. */
+/** Absent means a public client: the default of RFC 7591 is a shared secret, which a public document cannot have. */
 function readMethod(given: Record<string, unknown>): 'none' | 'private_key_jwt' {
   const { token_endpoint_auth_method: method = 'none' } = given
   if (method === 'none' || method === 'private_key_jwt') return method
@@ -86,7 +86,7 @@ function readMethod(given: Record<string, unknown>): 'none' | 'private_key_jwt' 
 }
 
 /**
- * Where the keys of a client with `private_key_jwt` are, and which algorithm it binds itself to.
+ * Reads the keys of a client with `private_key_jwt`, or where they are, and the algorithm that it binds itself to.
  *
  * @throws OAuthError `invalid_client`
  * @see RFC 7591 section 2
@@ -98,7 +98,7 @@ export function readKeys(
   if ((jwks === undefined) === (jwks_uri === undefined)) {
     throw refusal("must have one of 'jwks' and 'jwks_uri'")
   }
-  const algorithm = assertionAlgorithms.find((known) => known === named)
+  const algorithm = assertionAlgorithms.find((one) => one === named)
   if (named !== undefined && algorithm === undefined) {
     throw refusal(
       `must have one of ${assertionAlgorithms.join(', ')} as 'token_endpoint_auth_signing_alg'`,

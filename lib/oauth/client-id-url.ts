@@ -4,14 +4,14 @@ import { hasDotSegment } from './redirect-uri.js'
 
 const longest = 2048
 
-/** Whether a client id is meant as the URL of a Client ID Metadata Document. */
+/** Whether a client id is meant to be the URL of a Client ID Metadata Document. */
 export function isClientIdUrl(id: string): boolean {
   return /^https?:/i.test(id)
 }
 
 /**
- * Checks a client id that is a URL. There is one way to spell each: what the URL parser would write
- * differently is refused, so the host that is checked, fetched and shown to the user is the one in the text.
+ * Checks a client id that is a URL. It is refused unless the URL parser would write it the same way, so that the host
+ * that is checked, fetched and shown to the user is the one in the text.
  *
  * @throws OAuthError `invalid_client` that says what is wrong
  * @see draft-ietf-oauth-client-id-metadata-document-00 section 3

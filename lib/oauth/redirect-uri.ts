@@ -6,8 +6,8 @@ import { isLoopbackHost } from './loopback.js'
 export type ApplicationType = 'native' | 'web'
 
 /**
- * Private-use schemes of clients in the field, allowed without being asked for. An application adds its own
- * with the `customSchemes` option.
+ * Private-use schemes of well-known clients, which are always allowed. An application adds others with the
+ * `customSchemes` option.
  */
 export const knownCustomSchemes: readonly string[] = [
   'claude:',
@@ -20,13 +20,13 @@ export const knownCustomSchemes: readonly string[] = [
 ]
 
 const longestUri = 2000
-/** Of a scheme as far as a message repeats it. */
+/** Most characters of a scheme that a message repeats. */
 const longestScheme = 64
-/** How often a path is decoded in search of dot segments. Nobody encodes a path more than twice. */
+/** How often a path is decoded in search of dot segments. Honest paths are encoded twice at most. */
 const mostDecodings = 8
 
 /**
- * Checks a redirect URI a client wants to register.
+ * Checks a redirect URI that a client wants to register.
  *
  * @throws OAuthError `invalid_redirect_uri` that says what is wrong
  * @see RFC 6749 section 3.1.2, RFC 8252 section 7, RFC 9700 section 2.1, MCP SEP-837
@@ -78,7 +78,7 @@ export function matchesRegistration(requested: string, registered: readonly stri
   return portless !== undefined && registered.some((uri) => withoutLoopbackPort(uri) === portless)
 }
 
-/** An http loopback URI with its port taken out, as text: nothing else about it is normalised. */
+/** The text of an http loopback URI without its port. Nothing else about it is normalised. */
 function withoutLoopbackPort(uri: string): string | undefined {
   const parts = /^(http:\/\/(?:localhost|127\.0\.0\.1|\[::1\]))(?::(\d{1,5}))?($|[/?].*$)/i.exec(
     uri,
@@ -88,8 +88,8 @@ function withoutLoopbackPort(uri: string): string | undefined {
 }
 
 /**
- * Whether a redirect URI ends on the user's own device, where no server proves who is asking: on loopback,
- * or at the application that has its scheme.
+ * Whether a redirect URI leads to the user's own device, where no TLS certificate shows who receives the answer: to
+ * loopback, or to the application that has registered its scheme.
  *
  * @see RFC 8252 sections 7.1 and 7.3
  */
@@ -99,7 +99,7 @@ export function staysOnDevice(uri: string): boolean {
 }
 
 /**
- * Adds response parameters to a redirect URI, leaving every byte of it as the client registered it.
+ * Adds response parameters to a redirect URI, and leaves every byte of it as the client registered it.
  *
  * @see RFC 6749 section 4.1.2
  */
@@ -111,14 +111,14 @@ export function withParams(
   for (const [name, value] of Object.entries(params)) {
     if (value !== undefined) added.append(name, value)
   }
-  // Only the first question mark begins a query: a second one is part of a name.
+  // Only the first question mark begins the query: a second one is part of it.
   const query = uri.indexOf('?')
   const separator = query < 0 ? '?' : query === uri.length - 1 || uri.endsWith('&') ? '' : '&'
   return `${uri}${separator}${added}`
 }
 
 function parse(uri: string): URL {
-  // RFC 3986: ASCII without blanks or controls; the URL parser would mend them silently.
+  // RFC 3986: ASCII without blanks or control characters, which the URL parser would silently remove.
   if (!/^[\x21-\x7e]+$/.test(uri) || uri.includes('\\')) throw refusal('has characters no URI has')
   if (!URL.canParse(uri)) throw refusal('is not an absolute URI')
   return new URL(uri)
@@ -130,8 +130,8 @@ function hasUserinfo(uri: string): boolean {
 }
 
 /**
- * Whether there are dot segments in the path, plain or percent-encoded. One that is still encoded after
- * {@link mostDecodings} passes counts as one that has some: `%252525...` would be decoded once per character.
+ * Whether there are dot segments in the path, plain or percent-encoded. So that `%252525...` is not decoded once per
+ * character, the answer is yes for a path that is still encoded after {@link mostDecodings} passes.
  */
 export function hasDotSegment(uri: string): boolean {
   let path = uri.replace(/[?#].*$/s, '')

@@ -4,7 +4,7 @@ import { sha256 } from '../crypto/hashing.js'
 import { OAuthError } from '../oauth/errors.js'
 import { required } from '../oauth/params.js'
 import { verifierMatches } from '../oauth/pkce.js'
-import { requestedResource } from '../oauth/resource.js'
+import { findResource } from '../oauth/resource.js'
 import { keepTrying } from '../storage/keep-trying.js'
 import type { CodeRecord, TokenAnswer } from '../tokens/records.js'
 import type { ProxyContext } from './context.js'
@@ -64,7 +64,7 @@ function checkBinding(
   if (!verifierMatches(verifier, record.codeChallenge)) throw refused("'code_verifier' is wrong.")
   if (
     params.resource !== undefined &&
-    requestedResource(context, params.resource).url !== record.resource
+    findResource(context, params.resource).url !== record.resource
   ) {
     throw new OAuthError(
       'invalid_target',

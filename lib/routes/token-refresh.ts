@@ -8,7 +8,7 @@ import { endRefusedGrant, loginEnded, renewGrant } from '../login/upstream-grant
 import { refreshOutcome, reportUpstream } from '../login/upstream-outcome.js'
 import { OAuthError } from '../oauth/errors.js'
 import { required } from '../oauth/params.js'
-import { requestedResource } from '../oauth/resource.js'
+import { findResource } from '../oauth/resource.js'
 import { blocks, challengedUser } from '../tokens/challenges.js'
 import type { Grant, TokenAnswer } from '../tokens/records.js'
 import type { RefreshToken, Renewal, Rotation } from '../tokens/refresh-token.js'
@@ -49,7 +49,7 @@ async function checkRequest(
 ): Promise<void> {
   if (
     params.resource !== undefined &&
-    requestedResource(context, params.resource).url !== grant.resource
+    findResource(context, params.resource).url !== grant.resource
   ) {
     throw new OAuthError('invalid_target', "'resource' is not the one the token was issued for.")
   }
