@@ -132,7 +132,7 @@ async function explainFailure<T>({ host }: URL, what: string, answer: Promise<T>
 /** What a user who reads this in a browser or a terminal can do. */
 function adviceFor(host: string): string {
   return (
-    `Try again in a minute. If that does not help, tell whoever runs this server that it cannot reach ${host}:` +
+    `Try again in a minute. If that does not help, tell the operator of this server that it cannot reach ${host}:` +
     ' it needs DNS and HTTPS to the internet, or a proxy, or Client ID Metadata Documents turned off (the option' +
     ' clientMetadata). After they have been turned off, remove this server from the application and add it again.'
   )
