@@ -5,7 +5,7 @@ import { advertisedScopes } from './entra/scopes.js'
 import type { EntraAuth } from './entra-auth.js'
 import { allowAnyOrigin, answerPreflight } from './http/cors.js'
 import type { Middleware, Next } from './http/middleware.js'
-import { closeIfUnread, retryAfter, sendJson, sendOAuthError, sendPage } from './http/respond.js'
+import { closeIfUnread, sendJson, sendOAuthError, sendPage, setRetryAfter } from './http/respond.js'
 import { asError, isAbandoned, isAnswered, runAsync } from './http/run-async.js'
 import { FetchFailure } from './http/safe-fetch.js'
 import { OAuthError } from './oauth/errors.js'
@@ -175,7 +175,7 @@ function originOf({ cause }: OAuthError): 'stranger' | undefined {
 }
 
 function sendProblem(res: ServerResponse, error: OAuthError): void {
-  retryAfter(res, error)
+  setRetryAfter(res, error)
   const title = error.status >= 500 ? 'Something is not working' : 'This sign-in cannot go on'
   sendPage(res, error.status, problemPage(title, error.description), contentSecurityPolicy)
 }

@@ -374,7 +374,7 @@ describe('a document that cannot be reached', () => {
       const host = `nowhere.example:${port}`
       const page = await pageFor(clientId, server.url)
       expect(page.status).toBe(503)
-      expect(page.text).toContain(`tell whoever runs this server that it cannot reach ${host}`)
+      expect(page.text).toContain(`tell the operator of this server that it cannot reach ${host}`)
       expect(page.text).toContain('turned off (the option clientMetadata)')
       expect(page.text).toContain('remove this server from the application and add it again')
       expect(page.text).not.toContain(cause)

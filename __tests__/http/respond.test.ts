@@ -6,10 +6,10 @@ import {
   closeIfUnread,
   noStore,
   redirect,
-  retryAfter,
   sendJson,
   sendOAuthError,
   sendPage,
+  setRetryAfter,
 } from '../../lib/http/respond.js'
 import { OAuthError, unavailable } from '../../lib/oauth/errors.js'
 import { send, serve } from '../support/http-server.js'
@@ -118,7 +118,7 @@ describe('an answer', () => {
   ])('with a wait of %p seconds says Retry-After: %s', async (seconds, expected) => {
     const options = seconds === undefined ? {} : { retryAfter: seconds }
     const { headers } = await answerOf((res) => {
-      retryAfter(res, new OAuthError('temporarily_unavailable', 'Down.', options))
+      setRetryAfter(res, new OAuthError('temporarily_unavailable', 'Down.', options))
       res.end()
     })
     expect(headers['retry-after']).toBe(expected)

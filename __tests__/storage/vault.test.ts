@@ -145,7 +145,7 @@ describe('the vault', () => {
     expect((await shelf.get('yours'))?.value).toBe('yours')
   })
 
-  it('has nothing to say about a record that was tampered with', async () => {
+  it('does not open a record that was tampered with', async () => {
     const { storage, content } = openStorage()
     const shelf = vault(storage, ring).shelf('grant')
     await shelf.set(secret, 1, 60)

@@ -9,7 +9,7 @@ const replayAt = (arrivedAt: number) => ({ client: clientHash, verifier, arrived
 /** Redeems a code as the endpoint does. */
 async function redeem({ codes }: Replica, code: string, record: CodeRecord, at = start) {
   const won = await codes.redeem(code)
-  if (won) await codes.bury(code, record, at)
+  if (won) await codes.rememberRedeemed(code, record, at)
   return won
 }
 

@@ -1,15 +1,15 @@
-/** Single flight: of all who want the same thing at once, one fetches it and the others wait for that one. */
+/** Single flight: work that several callers want at the same time is done once, for all of them. */
 
 /** The work under way, by key. */
 export interface SingleFlight<T> {
   /** Joins the work under this key, or starts it. */
   run(key: string, start: () => Promise<T>): Promise<T>
-  /** Whether somebody is at it. */
+  /** Whether work under this key is under way. */
   has(key: string): boolean
 }
 
 /**
- * Makes one. It remembers nothing: the next one who asks after the work has ended, whichever way, starts it anew.
+ * Makes a single flight. It keeps no results: a call after the work has succeeded or failed starts it again.
  *
  * @example
  * const fetches = singleFlight<Document>()

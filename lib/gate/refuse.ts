@@ -2,7 +2,7 @@
 import type { ServerResponse } from 'node:http'
 import { allowAnyOrigin } from '../http/cors.js'
 import type { Report } from '../http/report.js'
-import { noStore, retryAfter, sendJson } from '../http/respond.js'
+import { noStore, sendJson, setRetryAfter } from '../http/respond.js'
 import type { OAuthError } from '../oauth/errors.js'
 
 /** What a gate answers to a request that it does not let through. */
@@ -27,7 +27,7 @@ export function sendRefusal(res: ServerResponse, refusal: Refusal): void {
   const { status, challenge, body } = refusal
   allowAnyOrigin(res)
   noStore(res)
-  retryAfter(res, refusal)
+  setRetryAfter(res, refusal)
   if (challenge !== undefined) res.setHeader('WWW-Authenticate', challenge)
   // A body that a middleware began to read has to be read to its end before the connection is of use again.
   res.req.resume()

@@ -1,14 +1,14 @@
-/** Request bodies: read once, bounded, or taken from a parser that the application mounted before us. */
+/** Request bodies: read once and bounded, or taken from a parser that the application mounted before us. */
 import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage } from 'node:http'
 import { OAuthError } from '../oauth/errors.js'
-import { givenTwice, type Params, singleParams } from '../oauth/params.js'
+import { type Params, repeatedParam, singleParams } from '../oauth/params.js'
 import { JsonError, parseJson } from './json-text.js'
 
 /** A request that may have been through a body parser. */
 export type ParsedRequest = IncomingMessage & { body?: unknown }
 
-/** Bytes that any body of an OAuth endpoint may have. */
+/** Longest body of an OAuth endpoint, in bytes. */
 export const oauthBodyLimit = 64 * 1024
 
 /** The media type, without its parameters, in lower case. */
@@ -20,7 +20,7 @@ export function mediaType(req: IncomingMessage): string {
  * Reads a form.
  *
  * @param limit bytes
- * @throws OAuthError `invalid_request`: another media type, too large, a parameter twice
+ * @throws OAuthError `invalid_request`: for another media type, a body that is too large, or a repeated parameter
  * @see RFC 6749 section 4.1.3
  */
 export async function readForm(req: ParsedRequest, limit: number): Promise<Params> {
@@ -35,7 +35,8 @@ export async function readForm(req: ParsedRequest, limit: number): Promise<Param
  * Reads a JSON body.
  *
  * @param limit bytes
- * @throws OAuthError `invalid_request`: another media type, too large, no JSON, or what {@link parseJson} refuses
+ * @throws OAuthError `invalid_request`: for another media type, a body that is too large, or text that
+ *   {@link parseJson} refuses
  */
 export async function readJson(req: ParsedRequest, limit: number): Promise<unknown> {
   if (mediaType(req) !== 'application/json') {
@@ -54,8 +55,8 @@ export async function readJson(req: ParsedRequest, limit: number): Promise<unkno
 }
 
 /**
- * Whether a body that is still to be parsed says to be in UTF-8, and not compressed: to whoever believes what it
- * says, it would be another body. What `express.text` and `express.raw` have read they have unpacked.
+ * Whether a body that is still to be parsed declares to be UTF-8 and not compressed. If it declared something else, a
+ * parser that goes by this would read another body than we do. `express.text` and `express.raw` have decompressed it.
  *
  * @see RFC 8259 section 8.1
  */
@@ -68,11 +69,11 @@ export function isPlainUtf8(req: ParsedRequest): boolean {
 }
 
 /**
- * Reads a body as text. What `express.text` has read is text already.
+ * Reads a body as text. After `express.text` it is text already.
  *
  * @param limit bytes
  * @throws OAuthError `invalid_request` with status 413 when there is more
- * @throws JsonError for bytes that are no UTF-8
+ * @throws JsonError for bytes that are not UTF-8
  */
 export async function readUtf8(req: ParsedRequest, limit: number): Promise<string> {
   if (isParsed(req) && typeof req.body === 'string') return req.body
@@ -90,17 +91,17 @@ export function isParsed(req: ParsedRequest): boolean {
   return req.body !== undefined && allRead
 }
 
-/** What `express.text` and `express.raw` leave: read, but not parsed. */
+/** Whether `express.text` or `express.raw` has read the body without parsing it. */
 function isText(body: unknown): body is string | Buffer {
   return typeof body === 'string' || Buffer.isBuffer(body)
 }
 
-/** What `express.urlencoded` made of a form: a parameter sent twice is an array there. */
+/** The parameters of a form that `express.urlencoded` has parsed. A repeated parameter is an array there. */
 function parsedEntries(body: unknown): [string, string][] {
   if (typeof body !== 'object' || body === null) return []
   return Object.entries(body).map(([name, value]) => {
     if (typeof value === 'string') return [name, value]
-    throw givenTwice(name)
+    throw repeatedParam(name)
   })
 }
 

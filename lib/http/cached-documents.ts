@@ -1,34 +1,36 @@
 /**
- * JSON documents of strangers, kept as HTTP says and within so many bytes: asked for once however many want one,
- * a failure remembered for a moment. The last good one is used for a day at most while its host answers anything
- * but that it is gone, or that it is now another: a host that turns us away for an hour must end no logins.
+ * A cache of JSON documents from strangers, bounded in bytes, that follows the caching rules of HTTP. Each document is
+ * fetched once for all who wait for it, and a failure is remembered for a moment. While a host cannot be asked, or
+ * answers with errors, the last good document is used for up to a day: a host that is down for an hour must not end
+ * any logins. That ends when the host says that the document is gone, or serves another that is bad.
  */
 import { boundedMap, textBytes } from '../async/bounded-map.js'
+import type { Clock } from '../async/clock.js'
 import { singleFlight } from '../async/single-flight.js'
 import { FetchFailure, type SafeFetch, type SafeResponse } from './safe-fetch.js'
 
-/** How a document is asked for. */
+/** How to get a document. */
 export interface DocumentRequest {
-  /** Milliseconds: asks again when the document at hand was fetched longer ago than this, and does without it then. */
+  /** Milliseconds. A cached document that is older than this is fetched again, and not used if that fails. */
   readonly olderThan?: number | undefined
-  /** Who needs it, as an opaque key. */
+  /** Who needs the document, as an opaque key. */
   readonly sender?: string | undefined
 }
 
 /** Documents of one kind. */
 export interface CachedDocuments<T> {
   /**
-   * The document at the URL, fetched when that is due.
+   * The document at the URL, fetched if the cache holds no fresh one.
    *
    * @throws FetchFailure, or what `read` throws
    */
   get(url: string, request?: DocumentRequest): Promise<T>
 }
 
-/** What makes them. */
+/** Options of {@link cachedDocuments}. */
 export interface CachedDocumentsOptions<T> {
   readonly fetch: SafeFetch
-  /** Makes a document of what is at the URL. What it throws ends the document that was good before. */
+  /** Makes a document of the JSON at the URL. When it throws, the last good document is dropped. */
   readonly read: (json: unknown, url: string) => T
   /** About how many bytes a document takes in memory. */
   readonly sizeOf: (document: T) => number
@@ -38,19 +40,19 @@ export interface CachedDocumentsOptions<T> {
   readonly timeout: number
   /** Bytes of all documents kept; the least recently used ones go first. */
   readonly maxKeptBytes: number
-  /** Told when the last good document is used instead of one that could not be fetched. */
+  /** Called when the last good document is used because it could not be fetched again. */
   readonly onStale?: ((url: string, failure: FetchFailure) => void) | undefined
-  /** Milliseconds since the epoch, for dates. */
-  readonly now: () => number
+  /** For dates. */
+  readonly now: Clock
   /** Milliseconds on a clock that only goes forward, for ages. */
   readonly monotonic: () => number
 }
 
 interface Policy {
-  /** Milliseconds for which the document is good without asking. */
+  /** Milliseconds for which the document is used without asking. */
   readonly fresh: number
   readonly keep: boolean
-  /** Whether it may be used when the server cannot be asked. */
+  /** Whether the document may be used when the server cannot be asked. */
   readonly staleIfError: boolean
 }
 
@@ -70,13 +72,14 @@ const second = 1000
 const shortest = 60 * second
 const usual = 3600 * second
 const longest = 24 * 3600 * second
-/** How long a refusal is remembered, and an outage. */
+/** How long a refusal is remembered. */
 const refusalPause = 30 * second
+/** How long an outage is remembered. */
 const outagePause = 5 * second
 const failuresBytes = 1024 * 1024
-/** About what an error takes in memory besides its message: its trace, above all. */
+/** About how many bytes an error takes in memory besides its message, mostly for its stack trace. */
 const errorBytes = 2048
-/** Longest validator that is kept, in characters. Real ones are hashes and dates. */
+/** Longest ETag or date that is kept, in characters. */
 const longestValidator = 128
 
 /** @see RFC 9111 sections 4.2 and 4.3 */
@@ -93,9 +96,9 @@ export function cachedDocuments<T>(options: CachedDocumentsOptions<T>): CachedDo
   const flights = singleFlight<T>()
 
   async function load(url: string, sender: string | undefined): Promise<T> {
-    const known = lastGood(url)
+    const last = lastGood(url)
     try {
-      const entry = await fetchEntry(url, known, sender, options)
+      const entry = await fetchEntry(url, last, sender, options)
       failures.delete(url)
       entries.delete(url)
       if (entry.policy.keep) entries.set(url, entry)
@@ -104,12 +107,12 @@ export function cachedDocuments<T>(options: CachedDocumentsOptions<T>): CachedDo
       if (endsDocument(error)) entries.delete(url)
       const pause = pauseAfter(error)
       if (pause > 0) failures.set(url, { error, until: monotonic() + pause })
-      if (known?.policy.staleIfError && isOfHost(error)) onStale?.(url, error)
+      if (last?.policy.staleIfError && concernsOperator(error)) onStale?.(url, error)
       throw error
     }
   }
 
-  /** One fetch for all who wait, and none at all in the pause after a failure. */
+  /** One fetch for all who wait, and none in the pause after a failure. */
   function fetchDocument(url: string, sender: string | undefined): Promise<T> {
     const failure = failures.get(url)
     if (failure && monotonic() < failure.until) return Promise.reject(failure.error)
@@ -131,7 +134,7 @@ export function cachedDocuments<T>(options: CachedDocumentsOptions<T>): CachedDo
       } catch (error) {
         if (!entry || !(error instanceof FetchFailure) || endsDocument(error)) throw error
         if (entry.policy.staleIfError && olderThan === undefined) return entry.value
-        // It was good, and nobody has said that it no longer is: nobody may be refused for that.
+        // The document was good and its host has not withdrawn it, so this must not become a refusal.
         if (error.kind !== 'refused') throw error
         throw new FetchFailure('denied', error.message, error.cause)
       }
@@ -139,13 +142,13 @@ export function cachedDocuments<T>(options: CachedDocumentsOptions<T>): CachedDo
   })
 }
 
-/** Whether the document that was good before no longer is: it is gone, or there is another that is no good. */
+/** Whether the last good document must no longer be used: it is gone, or has been replaced by a bad one. */
 function endsDocument(error: unknown): boolean {
   return !(error instanceof FetchFailure) || error.kind === 'gone'
 }
 
-/** Whether the operator may want to know, while the last good document still does. */
-function isOfHost(error: unknown): error is FetchFailure {
+/** Whether the operator may want to know of it while the last good document is used. */
+function concernsOperator(error: unknown): error is FetchFailure {
   return error instanceof FetchFailure && error.kind !== 'gone' && error.kind !== 'busy'
 }
 
@@ -157,19 +160,19 @@ function pauseAfter(error: unknown): number {
 
 async function fetchEntry<T>(
   url: string,
-  known: Entry<T> | undefined,
+  last: Entry<T> | undefined,
   sender: string | undefined,
   { fetch, read, maxBytes, timeout, now, monotonic }: CachedDocumentsOptions<T>,
 ): Promise<Entry<T>> {
   const fetchedAt = monotonic()
   const answer = await fetch(new URL(url), {
-    headers: known?.validators ?? {},
+    headers: last?.validators ?? {},
     maxBytes,
     timeout,
     sender,
   })
-  if (answer.status === 304 && known && Object.keys(known.validators).length > 0) {
-    return { ...known, ...revalidated(answer, known, now()), fetchedAt }
+  if (answer.status === 304 && last && Object.keys(last.validators).length > 0) {
+    return { ...last, ...revalidate(answer, last, now()), fetchedAt }
   }
   checkStatus(answer.status)
   return {
@@ -180,17 +183,17 @@ async function fetchEntry<T>(
   }
 }
 
-/** A 304 renews the document; its headers count where it has any. @see RFC 9111 section 4.3.4 */
-function revalidated(answer: SafeResponse, known: Entry<unknown>, now: number) {
+/** What a 304 changes: the policy, if it has caching headers, and the validators. @see RFC 9111 section 4.3.4 */
+function revalidate(answer: SafeResponse, last: Entry<unknown>, now: number) {
   const { 'cache-control': control, expires } = answer.headers
   const silent = control === undefined && expires === undefined
   return {
-    policy: silent ? known.policy : policyOf(answer, now),
-    validators: { ...known.validators, ...validatorsOf(answer) },
+    policy: silent ? last.policy : policyOf(answer, now),
+    validators: { ...last.validators, ...validatorsOf(answer) },
   }
 }
 
-/** Only 404 and 410 speak of the document. What else a host answers is its own trouble, or its mood. */
+/** Only 404 and 410 say something about the document. Other statuses are troubles of the host. */
 function checkStatus(status: number): void {
   if (status === 200) return
   if (status >= 300 && status < 400) {
@@ -204,7 +207,7 @@ function checkStatus(status: number): void {
 const jsonLike =
   /^(?:application\/(?:[a-z0-9.+-]+\+)?json|text\/(?:json|plain)|application\/octet-stream)$/
 
-/** Servers of files name all kinds of types; a page for people is none of them. */
+/** File servers use various types for JSON. A page for people (HTML) is refused. */
 function parse({ headers, body }: SafeResponse): unknown {
   const type = headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase()
   if (type !== undefined && type !== '' && !jsonLike.test(type)) {
@@ -237,7 +240,7 @@ function lifetime(
   const maxAge = seconds(directives.get('max-age'))
   if (maxAge !== undefined) return (maxAge - age) * second
   if (headers.expires === undefined) return usual
-  // A date that is none means: already expired.
+  // An invalid date, `0` above all, means: already expired.
   const expires = Date.parse(headers.expires)
   const date = Date.parse(headers.date ?? '')
   return Number.isNaN(expires) ? 0 : expires - (Number.isNaN(date) ? now : date) - age * second
@@ -256,7 +259,7 @@ function directivesOf(header = ''): ReadonlyMap<string, string> {
   )
 }
 
-/** What to ask with whether a document is still the same. */
+/** Request headers that ask whether a document is still the same. @see RFC 9111 section 4.3.1 */
 function validatorsOf({ headers }: SafeResponse): Record<string, string> {
   const { etag, 'last-modified': modified } = headers
   return {

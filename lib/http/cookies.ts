@@ -1,14 +1,15 @@
-/** Cookies of one name family, each with a life of its own: parallel tabs never overwrite one another. */
+/** Families of cookies: each tab has a cookie of its own, so parallel tabs do not overwrite one another. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { parse, serialize } from 'cookie'
+import type { Clock } from '../async/clock.js'
 import { OAuthError } from '../oauth/errors.js'
 
 /** One family of cookies: `__Host-{name}-{id}`. */
 export interface CookieFamily {
   read(req: IncomingMessage, id: string): string | undefined
-  /** Whether browsers would keep it. Lengths alone count: the value may be any of that length. */
+  /** Whether browsers would keep the cookie. Only lengths count, so any value of the same length will do. */
   fits(id: string, value: string): boolean
-  /** Sets one, and lets the oldest of the family go when there are too many or they are too long. */
+  /** Sets a cookie, and deletes the oldest of the family when there are too many or they are too long together. */
   write(req: IncomingMessage, res: ServerResponse, id: string, value: string): void
   clear(res: ServerResponse, id: string): void
 }
@@ -16,24 +17,24 @@ export interface CookieFamily {
 /** Options of {@link cookieFamily}. */
 export interface CookieFamilyOptions {
   readonly name: string
-  /** https. Without it (http on loopback) the `__Host-` prefix and `Secure` must go. */
+  /** Whether we are on https. On http (loopback) neither the prefix `__Host-` nor `Secure` is possible. */
   readonly secure: boolean
   /** Seconds. */
   readonly maxAge: number
-  /** How many at once. */
+  /** How many there may be at once. */
   readonly most: number
-  readonly now: () => number
+  readonly now: Clock
 }
 
-/** Bytes of a family together: the usual limit of a whole request header is 16 kB. */
+/** Most bytes of a family. The usual limit for all headers of a request is 16 kB. */
 const mostBytes = 8192
-/** What browsers keep of one cookie at least. @see RFC 6265 section 6.1 */
+/** Bytes of a cookie, with its attributes, that every browser keeps. @see RFC 6265 section 6.1 */
 const longestCookie = 4096
-/** More than the attributes ever take: they count, too. */
+/** More bytes than the attributes ever take. */
 const attributesLength = 200
 
 /**
- * A cookie family. The value carries its time in front, so that the oldest is known without opening it.
+ * Makes a cookie family. Each value begins with the time it was set, so that the oldest is found without opening any.
  *
  * @see RFC 6265bis section 4.1.3 (`__Host-`)
  */
@@ -81,7 +82,7 @@ export function cookieFamily(options: CookieFamilyOptions): CookieFamily {
   })
 }
 
-/** The time in front of a value: parsing ends at the dot. */
+/** The time at the start of a value. Parsing ends at the dot. */
 function time(value: string): number {
   const stamp = Number.parseInt(value, 36)
   return Number.isFinite(stamp) ? stamp : 0

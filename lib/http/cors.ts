@@ -1,4 +1,4 @@
-/** CORS for the endpoints that clients in a browser call. They carry no cookies, so any origin may. */
+/** CORS for the endpoints that clients in a browser call. They use no cookies, so any origin may call them. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
 /** Seconds a browser may remember a preflight. */

@@ -1,18 +1,17 @@
 /**
- * Which fetches go on when strangers ask for more than this server does at once.
+ * Decides which fetches go on when strangers ask for more than this server does at once.
  *
- * A host that never answers costs a place until its deadline, so places that are handed out first come, first
- * served are soon all taken by silent hosts. Here nobody is turned away: a fetch too many of its host, of its
- * sender or altogether takes the place of the one among these that has waited longest. Good hosts answer well
- * within a second and are gone by then. A sender who asks too often ends his own fetches and nobody else's;
- * to end a stranger's takes so many senders and so many requests a second that all places go round before one
- * good host has answered.
+ * A host that never answers takes a place until its deadline. If places were given out first come, first served, silent
+ * hosts would soon have them all. So no fetch is turned away. Instead, when there are too many fetches of one host, of
+ * one sender or in all, the oldest of these ends. Good hosts answer well within a second, so theirs are done by then. A
+ * sender who asks too often ends only their own fetches. To end the fetches of others, an attacker needs so many senders
+ * and requests a second that every place changes hands before one good host has answered.
  */
 
 /** On whose behalf a fetch is made. */
 export interface FetchParties {
   readonly host: string
-  /** Who caused it, as an opaque key. Behind a proxy that nobody told us to trust all are the same one. */
+  /** Who caused it, as an opaque key. Behind a proxy that is not set up as trusted, all senders are the same. */
   readonly sender: string
 }
 
@@ -31,12 +30,12 @@ export interface FetchSlot {
   leave(): void
 }
 
-/** Makes places. @param giveWay the reason of a fetch that has to end for another one */
+/** @param giveWay makes the reason for ending a fetch in favour of another one */
 export function fetchSlots(
   { total, perSender, perHost }: FetchLimits,
   giveWay: () => Error,
 ): { enter(parties: FetchParties): FetchSlot } {
-  // In the order they came.
+  // In order of arrival.
   const running = new Set<FetchParties & { readonly controller: AbortController }>()
 
   function makeRoom(most: number, isOneOf: (parties: FetchParties) => boolean): void {

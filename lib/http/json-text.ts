@@ -1,16 +1,16 @@
-/** JSON that strangers send: bounded before it is parsed, refused where two parsers could read two things. */
+/** JSON from strangers: bounded before it is parsed, and refused where two parsers could read it differently. */
 
-/** Arrays and objects within each other. An MCP call needs four for itself. */
+/** Levels of arrays and objects within each other. An MCP call itself needs four. */
 const mostLevels = 64
-/** Values of one document: so many are parsed, read and copied in milliseconds, a million in seconds. */
+/** Values in one document. This many are parsed, read and copied in milliseconds; a million would take seconds. */
 const mostValues = 100_000
-/** Members of its objects. Each costs ten times as much as a value in an array. */
+/** Members of all objects in one document. Each costs ten times as much as a value in an array. */
 const mostMembers = 25_000
 
 /** JSON that is refused. */
 export class JsonError extends Error {
   override readonly name = 'JsonError'
-  /** `syntax`: no JSON. `size`: too deep, or too many values. `meaning`: parsers differ on what it says. */
+  /** `syntax`: not JSON. `size`: too deep, or too many values. `meaning`: parsers differ on what it says. */
   readonly reason: 'syntax' | 'size' | 'meaning'
 
   constructor(reason: JsonError['reason'], message: string, options: ErrorOptions = {}) {
@@ -20,22 +20,22 @@ export class JsonError extends Error {
 }
 
 /**
- * Parses JSON, in one linear pass over the text, one over the value and `JSON.parse` between them.
+ * Parses JSON: one linear pass over the text, then `JSON.parse`, then one pass over the value.
  *
- * @throws JsonError for what is no JSON, is more than 64 levels deep, has more than 100,000 values or 25,000
- * members, a member twice (parsers keep the first, the last or both), or one that is called `__proto__`
+ * @throws JsonError for text that is not JSON, is more than 64 levels deep, has more than 100,000 values or 25,000
+ * members, a repeated member (parsers keep the first, the last or both), or a member called `__proto__`
  * @see RFC 8259 section 4 (names that are not unique) and section 9 (limits)
  */
 export function parseJson(text: string): unknown {
   const named = countMembers(text)
   const value = parse(text)
-  // However a name is escaped in the text, of two equal ones JSON.parse keeps one.
+  // Of two equal names JSON.parse keeps one, however they are escaped in the text.
   if (checkJson(value) < named) throw new JsonError('meaning', 'A member is there twice.')
   return value
 }
 
 /**
- * Holds a parsed value against the same limits: all but members that came twice, which its parser has dropped.
+ * Checks a value that was parsed elsewhere against the same limits. Repeated members can no longer be seen in it.
  *
  * @returns how many members its objects have
  * @throws JsonError
@@ -63,7 +63,7 @@ function isContainer(value: unknown): value is object {
   return typeof value === 'object' && value !== null
 }
 
-/** An own `__proto__` becomes the prototype, and its members everybody's, wherever the object is copied key by key. */
+/** An own `__proto__` is refused: where an object is copied key by key, it would become the prototype of the copy. */
 function contents(container: object): { named: number; inside: readonly unknown[] } {
   if (Array.isArray(container)) return { named: 0, inside: container }
   if (Object.hasOwn(container, '__proto__'))
@@ -80,7 +80,7 @@ function parse(text: string): unknown {
   }
 }
 
-/** Counts members by their colons. Right for JSON, and no worse than an error for anything else. */
+/** Counts members by their colons. The count is right for JSON, and any other text fails to parse later. */
 function countMembers(text: string): number {
   let members = 0
   let values = 0

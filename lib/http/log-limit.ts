@@ -1,18 +1,19 @@
 /**
- * How much of the log strangers may write. What anybody can bring about, as often as they like, must neither
+ * Limits how much of the log strangers can fill. Failures that anybody can cause, as often as they like, must neither
  * bury the lines that an operator has to act on nor fill a disk.
  */
 
-/** Says of each line whether it is written. */
+import type { Clock } from '../async/clock.js'
+
+/** Decides whether to write one more line for a reason. */
 export type LogLimit = (reason: string) => boolean
 
 /** Options of {@link logLimit}. */
 export interface LogLimitOptions {
-  /** Milliseconds since the epoch. */
-  readonly now: () => number
-  /** Hears how many lines of a reason were left out, once its minute is over. */
+  readonly now: Clock
+  /** Called when the minute of a reason is over, if lines were left out. */
   readonly onLeftOut: (reason: string, count: number) => void
-  /** Runs something later, without keeping the process alive for it (default: a timer). */
+  /** Runs a function later, without keeping the process alive for it (default: a timer). */
   readonly later?: (run: () => void, milliseconds: number) => void
 }
 
@@ -25,11 +26,11 @@ interface Minute {
 /** Lines per reason and minute. */
 const most = 10
 const minute = 60_000
-/** Reasons that are told apart at once; all others share one minute. */
+/** Reasons that are counted separately at a time; all others share one count. */
 const mostReasons = 32
 
 /** Makes a limit of ten lines a minute for each reason. */
-export function logLimit({ now, onLeftOut, later = unhurried }: LogLimitOptions): LogLimit {
+export function logLimit({ now, onLeftOut, later = runLater }: LogLimitOptions): LogLimit {
   const minutes = new Map<string, Minute>()
 
   function begin(reason: string): Minute {
@@ -39,7 +40,7 @@ export function logLimit({ now, onLeftOut, later = unhurried }: LogLimitOptions)
     return begun
   }
 
-  /** A minute may be over twice: by its timer, and by the next line. */
+  /** Ends a minute once, though both its timer and the next line may ask for it. */
   function end(reason: string, ended: Minute): void {
     if (minutes.get(reason) !== ended) return
     minutes.delete(reason)
@@ -47,15 +48,15 @@ export function logLimit({ now, onLeftOut, later = unhurried }: LogLimitOptions)
   }
 
   function current(reason: string): Minute {
-    const known = minutes.get(reason)
-    if (known && now() - known.beganAt < minute) return known
-    if (known) end(reason, known)
+    const begun = minutes.get(reason)
+    if (begun && now() - begun.beganAt < minute) return begun
+    if (begun) end(reason, begun)
     return begin(reason)
   }
 
   return function isWritten(reason) {
-    const told = minutes.has(reason) || minutes.size < mostReasons ? reason : 'other'
-    const counted = current(told)
+    const group = minutes.has(reason) || minutes.size < mostReasons ? reason : 'other'
+    const counted = current(group)
     if (counted.written === most) {
       counted.leftOut += 1
       return false
@@ -65,6 +66,6 @@ export function logLimit({ now, onLeftOut, later = unhurried }: LogLimitOptions)
   }
 }
 
-function unhurried(run: () => void, milliseconds: number): void {
+function runLater(run: () => void, milliseconds: number): void {
   setTimeout(run, milliseconds).unref()
 }

@@ -1,15 +1,15 @@
 /**
- * Whether an IP address is one of the public internet. A server that fetches what a stranger names must not
- * become the stranger's way to the addresses only it can reach.
+ * Whether an IP address is on the public internet. A server that fetches URLs from strangers must not give them access
+ * to addresses that only the server can reach.
  *
  * @see https://www.iana.org/assignments/iana-ipv4-special-registry and iana-ipv6-special-registry
  */
 import { isIP } from 'node:net'
 
-/** The first address of a block, and how many leading bits all of the block share. */
+/** The first address of a block, and the length of its prefix in bits. */
 type Block = readonly [address: bigint, prefix: number]
 
-/** Special purpose, whether or not the registry calls them reachable: no document is served from these. */
+/** Blocks for special purposes, whether or not the registry calls them reachable: none of them serves documents. */
 const specialV4: readonly Block[] = [
   '0.0.0.0/8', // this network
   '10.0.0.0/8', // private use
@@ -32,7 +32,7 @@ const specialV4: readonly Block[] = [
   '240.0.0.0/4', // reserved, and broadcast
 ].map(block)
 
-/** All of IPv6 that is handed out as global unicast. */
+/** The part of IPv6 that is assigned as global unicast. */
 const globalUnicast = block('2000::/3')
 
 const specialV6: readonly Block[] = [
@@ -53,17 +53,17 @@ const translations: readonly (readonly [Block, number])[] = [
   [block('2002::/16'), 16], // 6to4
 ]
 
-/** Identifiers of an ISATAP interface: any network may have them, the IPv4 address follows. */
+/** Interface identifiers of ISATAP, followed by an IPv4 address. Any network can use them. */
 const isatap: readonly bigint[] = [0x0000_5efen, 0x0200_5efen]
 
 /**
- * Whether the address is public: global unicast, of no special purpose, and no disguise of an IPv4 address
- * that is not public itself. What is no IP address is not public either.
+ * Whether the address is public: global unicast, without a special purpose, and not a form of an IPv4 address that is
+ * itself not public. False for text that is not an IP address.
  */
 export function isPublicAddress(address: string): boolean {
   const family = isIP(address)
   if (family === 4) return isPublicV4(v4Bits(address))
-  // A zone (fe80::1%eth0) exists on links only.
+  // Only addresses of a link have a zone (fe80::1%eth0).
   return family === 6 && !address.includes('%') && isPublicV6(v6Bits(address))
 }
 

@@ -1,15 +1,16 @@
 /** What the operator sees: `diagnostics_channel` events, and a line in the log for those that matter. */
 import { channel } from 'node:diagnostics_channel'
+import type { Clock } from '../async/clock.js'
 import { logLimit } from './log-limit.js'
 
-/** Tells the operator what happened: reason codes, durations and correlation ids, never a secret. */
+/** Reports to the operator what happened: reason codes, durations and correlation ids, never a secret. */
 export type Report = (name: EventName, event: ReportedEvent) => void
 
 /** What happened, in fields. */
 export interface ReportedEvent {
   /**
-   * Anybody can bring this about without having logged in. Such a failure is a warning in the log, and there
-   * are so many and no more; the operator's own failures are errors, and each one is there.
+   * Set when anybody can cause this without a login. Such failures are warnings in the log, limited in number. The
+   * operator's own failures are errors, and each of them is logged.
    */
   readonly origin?: 'stranger' | undefined
   readonly [field: string]: unknown
@@ -25,7 +26,7 @@ export interface Logger {
   error(fields: object, message: string): void
 }
 
-/** Only what somebody has to act on, when the application brought no logger. */
+/** Used when the application has no logger: writes only what somebody has to act on. */
 const consoleLogger: Logger = {
   info: () => undefined,
   warn: (fields, message) => console.warn(message, fields),
@@ -46,17 +47,13 @@ const channels = Object.fromEntries(
 ) as Record<EventName, ReturnType<typeof channel>>
 
 /**
- * Publishes every event, and writes every line but for what strangers cause: of that, ten lines a minute for
- * each reason, and how many were left out. The failures of the operator are not limited, however alike they
- * are: each has ids and a time that somebody may have to follow up.
+ * Makes a report that publishes every event and logs it. Of failures that strangers cause, ten a minute are logged for
+ * each reason, and then how many were left out. The operator's own failures are all logged, however similar: each has
+ * ids and a time that somebody may have to follow up.
  *
  * @param logger default: warnings and errors on the console
- * @param now milliseconds since the epoch
  */
-export function reporter(
-  logger: Logger = consoleLogger,
-  now: () => number = () => Date.now(),
-): Report {
+export function reporter(logger: Logger = consoleLogger, now: Clock = () => Date.now()): Report {
   const isWritten = logLimit({
     now,
     onLeftOut: (reason, count) =>
@@ -74,7 +71,7 @@ export function reporter(
   }
 }
 
-/** Errors as name and message: a stack is no field, and what an error carries besides is not ours to log. */
+/** Replaces errors by their name and message: their other properties may hold secrets. */
 function readable(event: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const entries = Object.entries(event).filter(([, value]) => value !== undefined)
   return Object.fromEntries(

@@ -13,7 +13,7 @@ export function sendJson(res: ServerResponse, status: number, body: unknown): vo
   send(res, status, 'application/json', JSON.stringify(body))
 }
 
-/** Sends a page that no one may frame, cache, or learn our URLs from. */
+/** Sends a page that must not be framed or cached, and whose URL is not sent on as a referrer. */
 export function sendPage(res: ServerResponse, status: number, html: string, csp: string): void {
   noStore(res)
   res.setHeader('Content-Security-Policy', csp)
@@ -22,7 +22,7 @@ export function sendPage(res: ServerResponse, status: number, html: string, csp:
   send(res, status, 'text/html; charset=utf-8', html)
 }
 
-/** Redirects. 303 after a POST, so that no browser sends the form on (RFC 9700 section 4.12). */
+/** Redirects. Use 303 after a POST, so that browsers do not send the form on (RFC 9700 section 4.12). */
 export function redirect(res: ServerResponse, status: 302 | 303, location: string): void {
   noStore(res)
   res.setHeader('Referrer-Policy', 'no-referrer')
@@ -32,22 +32,22 @@ export function redirect(res: ServerResponse, status: 302 | 303, location: strin
   res.end()
 }
 
-/** Sends an error as JSON, with `Retry-After` when it says so. @see RFC 6749 section 5.2 */
+/** Sends an error as JSON, with `Retry-After` if it has one. @see RFC 6749 section 5.2 */
 export function sendOAuthError(res: ServerResponse, error: OAuthError): void {
   noStore(res)
-  retryAfter(res, error)
+  setRetryAfter(res, error)
   sendJson(res, error.status, error.toBody())
 }
 
-/** Sets `Retry-After`, when there is one: whole seconds. */
-export function retryAfter(
+/** Sets `Retry-After`, if the error has one. */
+export function setRetryAfter(
   res: ServerResponse,
   { retryAfter: seconds }: { readonly retryAfter?: number | undefined },
 ): void {
   if (seconds !== undefined) res.setHeader('Retry-After', String(seconds))
 }
 
-/** Ends a connection whose request body nobody is going to read. */
+/** Closes the connection after the answer, when the request body has not been read. */
 export function closeIfUnread(req: IncomingMessage, res: ServerResponse): void {
   if (!req.complete) res.setHeader('Connection', 'close')
 }

@@ -7,7 +7,7 @@ const longest = 3600
  * Reads `Retry-After`: seconds, or a date.
  *
  * @param now milliseconds since the epoch, for the date form
- * @returns seconds from now, at most an hour; undefined when there is none or it says nothing
+ * @returns seconds from now, at most an hour; undefined when there is no such header or it cannot be read
  * @see RFC 9110 section 10.2.3
  */
 export function retryAfterSeconds(

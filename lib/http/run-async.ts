@@ -1,10 +1,9 @@
-/** What keeps the asynchronous part of a middleware from ending the process: no framework waits for its promise. */
-
+/** Runs the asynchronous part of a middleware. No framework waits for it, and its rejection would end the process. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Next } from './middleware.js'
 import type { Report } from './report.js'
 
-/** Whether somebody has answered, a timeout of the application's, say: no header can be set any more. */
+/** Whether the request has been answered, by a timeout of the application for example: no header can be set any more. */
 export function isAnswered(res: ServerResponse): boolean {
   return res.headersSent || res.writableEnded
 }
@@ -21,9 +20,9 @@ export interface MiddlewareRun {
 /**
  * Runs the asynchronous part of a middleware, and hands its errors to `next`.
  *
- * The `next` it gives to `work` goes on once at most, and never for a request that has been answered meanwhile: a
- * handler would act for nobody. What `next` itself throws is thrown again outside the promise, as if a listener of
- * `node:http` had thrown it: calling `next` a second time for it could run a handler twice.
+ * The `next` that `work` gets goes on at most once, and not at all when the request has been answered in the meantime,
+ * because nobody would see what the next handler does. What `next` itself throws is thrown again outside the promise,
+ * as if a listener of `node:http` had thrown it: calling `next` a second time could run a handler twice.
  */
 export function runAsync(
   { req, res, next, report }: MiddlewareRun,
@@ -48,12 +47,12 @@ export function runAsync(
   })
 }
 
-/** Whether the client went away in the middle of its request: nobody is left to answer, and nothing is wrong. */
+/** Whether the client went away in the middle of its request. There is nobody to answer, and nothing is wrong. */
 export function isAbandoned(req: IncomingMessage): boolean {
   return req.destroyed && !req.complete
 }
 
-/** An error for `next`, which takes `undefined` for leave to go on, and 'route' for leave to skip what is left. */
+/** Makes an error for `next` of anything thrown: `next(undefined)` would go on, and `next('route')` would skip. */
 export function asError(thrown: unknown): object {
   if (typeof thrown === 'object' && thrown !== null) return thrown
   return new Error('mcp-entra: something failed without an error', { cause: thrown })

@@ -1,7 +1,7 @@
 /**
- * Fetching what strangers name: https only, to public addresses only, each connection pinned to an address
- * that was checked, no redirects, and little of everything. Without this a stranger reads through us what
- * only we can reach (SSRF), by name, by rebinding DNS or by an address in disguise.
+ * Fetches URLs from strangers: https only, public addresses only, each connection pinned to an address that was checked,
+ * no redirects, and with tight limits. Without this a stranger could read through us what only we can reach (SSRF), by
+ * name, by rebinding DNS or by an address in disguise.
  */
 import { Resolver } from 'node:dns/promises'
 import { isIP, type LookupFunction } from 'node:net'
@@ -14,16 +14,16 @@ import { type FetchLimits, type FetchSlot, fetchSlots } from './fetch-slots.js'
 import { isPublicAddress } from './public-address.js'
 
 /**
- * Why there is nothing. `gone`: its host says that there is none. `refused`: it will not change by asking again
- * soon. `denied`: the host answered with an error of its own. `outage`: there was no getting there. `busy`: it was
- * our own doing, and says nothing about the host.
+ * Why nothing was fetched. `gone`: the host says that it does not exist. `refused`: asking again soon will not help.
+ * `denied`: the host answered with an error of its own. `outage`: the host could not be reached. `busy`: this server
+ * gave the fetch up, which says nothing about the host.
  */
 export type FetchFailureKind = 'gone' | 'refused' | 'denied' | 'outage' | 'busy'
 
-/** Nothing was fetched. The message may be told to a stranger; the cause is the operator's. */
+/** A fetch failed. The message may be shown to strangers; the cause is for the operator. */
 export class FetchFailure extends Error {
   override readonly name = 'FetchFailure'
-  /** A short text: errors of TLS hold whole certificates, and failures are remembered. */
+  /** A short text, because TLS errors hold whole certificates and failures are remembered. */
   override readonly cause: string | undefined
 
   constructor(
@@ -38,12 +38,12 @@ export class FetchFailure extends Error {
 
 function shortCause(cause: unknown): string | undefined {
   if (cause === undefined) return undefined
-  // One error for each address that was tried: they are alike.
+  // There is one error for each address that was tried, and they are alike.
   const first: unknown = cause instanceof AggregateError ? cause.errors[0] : cause
   if (!(first instanceof Error)) return String(first).slice(0, longestCause)
   const { code } = first as NodeJS.ErrnoException
-  const known = typeof code === 'string' && !first.message.includes(code) ? `${code} ` : ''
-  return `${known}${first.message}`.slice(0, longestCause)
+  const prefix = typeof code === 'string' && !first.message.includes(code) ? `${code} ` : ''
+  return `${prefix}${first.message}`.slice(0, longestCause)
 }
 
 /** How to reach the outside. */
@@ -54,7 +54,7 @@ export interface SafeFetchOptions {
   readonly ports?: readonly number[] | undefined
   /** Certificate authorities to trust instead of the public ones, in PEM. */
   readonly ca?: string | readonly string[] | undefined
-  /** A proxy that makes the connections, and looks the hosts up: what it may reach is its own decision, but for `localhost`. */
+  /** A proxy that looks the hosts up and connects to them. Except for `localhost`, it decides what may be reached. */
   readonly proxy?: string | undefined
   /** For tests: loopback addresses, on any port. */
   readonly dangerouslyAllowLoopback?: boolean | undefined
@@ -65,13 +65,13 @@ export interface SafeRequest {
   readonly headers?: Readonly<Record<string, string>>
   /** Longest body, in bytes. */
   readonly maxBytes: number
-  /** Seconds for all of it: looking up, connecting, waiting and reading. */
+  /** Seconds for the whole request: looking up, connecting, waiting and reading. */
   readonly timeout: number
-  /** Who caused it, as an opaque key: one sender's fetches never end another's. */
+  /** Who caused it, as an opaque key: too many fetches of one sender end only their own. */
   readonly sender?: string | undefined
 }
 
-/** What came back. Header names are in lower case. */
+/** The response. Header names are in lower case. */
 export interface SafeResponse {
   readonly status: number
   readonly headers: Readonly<Record<string, string | undefined>>
@@ -82,11 +82,11 @@ export interface SafeResponse {
 export type SafeFetch = (url: URL, request: SafeRequest) => Promise<SafeResponse>
 
 const longestCause = 200
-/** Fetches under way at once from hosts that nothing is known of. */
+/** Fetches under way at once from unknown hosts. */
 const openLimits: FetchLimits = { total: 192, perSender: 128, perHost: 32 }
-/** And from hosts that have answered lately: strangers' hosts never stand in their way. */
+/** And from hosts that have answered lately, so that unknown hosts never get in their way. */
 const reservedLimits: FetchLimits = { total: 64, perSender: 48, perHost: 32 }
-/** Milliseconds for which a host is known by its last answer. */
+/** Milliseconds for which a host counts as known after an answer. */
 const knownFor = 24 * 3600 * 1000
 const knownHostsBytes = 512 * 1024
 /** Addresses of one host that are tried. */
@@ -94,7 +94,7 @@ const mostAddresses = 8
 const notPublic = 'the host has no public address'
 
 /**
- * Makes a fetch that may be told any URL.
+ * Makes a fetch that is safe with any URL.
  *
  * @param monotonic milliseconds on a clock that only goes forward
  */
@@ -114,7 +114,7 @@ export function safeFetch(options: SafeFetchOptions = {}, monotonic = monotonicN
       answeredAt.set(host, monotonic())
       return answer
     } catch (error) {
-      // Whoever has answered once must not be silent in the places of those who do answer.
+      // A host that no longer answers must not take the places of those that do.
       if (error instanceof FetchFailure && error.kind === 'outage') answeredAt.delete(host)
       throw error
     } finally {
@@ -123,7 +123,7 @@ export function safeFetch(options: SafeFetchOptions = {}, monotonic = monotonicN
   }
 }
 
-/** One fetch, given up when it gives way to another one or its time is over, even where it cannot be aborted. */
+/** Fetches until the deadline, or until the slot is needed for another fetch, even where fetching cannot be aborted. */
 function fetchInSlot(
   url: URL,
   request: SafeRequest,
@@ -156,9 +156,9 @@ async function fetchOnce(
   const dispatcher =
     options.proxy === undefined
       ? await pinnedConnection(url, request, options, signal)
-      : proxied(options.proxy, request, options)
+      : proxyConnection(options.proxy, request, options)
   try {
-    return await exchange(url, dispatcher, request, signal)
+    return await sendRequest(url, dispatcher, request, signal)
   } catch (cause) {
     if (cause instanceof FetchFailure) throw cause
     signal.throwIfAborted()
@@ -178,7 +178,7 @@ function checkUrl(url: URL, { ports = [443], dangerouslyAllowLoopback }: SafeFet
   if (!ports.includes(port) && !dangerouslyAllowLoopback) {
     throw new FetchFailure('refused', `port ${port} is not one this server connects to`)
   }
-  // What the name or address says about itself needs no looking up, which a proxy may be left to do.
+  // Checked here because a proxy may do the lookup: some hosts are inside by their name or address alone.
   if (isInside(hostOf(url)) && !dangerouslyAllowLoopback) {
     throw new FetchFailure('refused', notPublic)
   }
@@ -190,14 +190,18 @@ async function pinnedConnection(
   options: SafeFetchOptions,
   signal: AbortSignal,
 ): Promise<Dispatcher> {
-  const addresses = await checkedAddresses(hostOf(url), options, signal)
-  // `lookup` answers for the name that stays in SNI and Host. A literal address is never looked up.
-  const connect = { lookup: pinned(addresses), ...connecting(request), ...trust(options) }
+  const addresses = await findAllowedAddresses(hostOf(url), options, signal)
+  // With `lookup` the name stays in SNI and Host. A literal address is never looked up.
+  const connect = {
+    lookup: pinLookup(addresses),
+    ...connectOptions(request),
+    ...trustOptions(options),
+  }
   return new Client(url.origin, { connect })
 }
 
-/** Addresses of the host, every one of which is allowed: a name with one foot inside is refused. */
-async function checkedAddresses(
+/** The addresses of the host. All of them must be allowed: a name with one internal address is refused. */
+async function findAllowedAddresses(
   host: string,
   { resolve, dangerouslyAllowLoopback = false }: SafeFetchOptions,
   signal: AbortSignal,
@@ -212,8 +216,8 @@ async function checkedAddresses(
       !isPublicAddress(address) && !(dangerouslyAllowLoopback && isLoopbackAddress(address)),
   )
   if (addresses.length > 0 && forbidden === undefined) return addresses.slice(0, mostAddresses)
-  // The same words for no address and for one of ours: a stranger learns no names of this network. A name
-  // without an address is an outage, for that is what all names are while DNS is broken.
+  // The same message for no address and for an internal one, so that strangers learn no names of this network. A name
+  // without an address is an outage, because while DNS is broken no name has one.
   const cause = forbidden === undefined ? 'DNS has no A or AAAA record' : `it has ${forbidden}`
   throw new FetchFailure(literal ? 'refused' : 'outage', notPublic, cause)
 }
@@ -250,7 +254,7 @@ async function resolvePublic(host: string, signal: AbortSignal): Promise<readonl
   return [...v4, ...v6]
 }
 
-function pinned(addresses: readonly string[]): LookupFunction {
+function pinLookup(addresses: readonly string[]): LookupFunction {
   const entries = addresses.map((address) => ({ address, family: isIP(address) }))
   const [first = { address: '', family: 0 }] = entries
   return (_host, options, callback) => {
@@ -259,28 +263,32 @@ function pinned(addresses: readonly string[]): LookupFunction {
   }
 }
 
-function proxied(proxy: string, request: SafeRequest, options: SafeFetchOptions): Dispatcher {
+function proxyConnection(
+  proxy: string,
+  request: SafeRequest,
+  options: SafeFetchOptions,
+): Dispatcher {
   return new ProxyAgent({
     uri: proxy,
-    proxyTls: connecting(request),
-    requestTls: { ...connecting(request), ...trust(options) },
+    proxyTls: connectOptions(request),
+    requestTls: { ...connectOptions(request), ...trustOptions(options) },
   })
 }
 
-/** By its spelling alone: an address that is not public, this machine, or a name without a domain. */
+/** Whether the spelling alone shows that a host is not public: by its address, as loopback, or without a domain. */
 function isInside(host: string): boolean {
   if (isIP(host) > 0) return !isPublicAddress(host)
-  // The dot at the end of a name that is complete.
+  // A fully qualified name may end with a dot.
   const name = host.replace(/\.+$/, '')
   return !name.includes('.') || isLoopbackHost(name)
 }
 
-/** A handshake that never ends would hold its socket beyond the deadline. */
-function connecting({ timeout }: SafeRequest): { timeout: number } {
+/** Without a timeout, a handshake that never ends would keep its socket beyond the deadline. */
+function connectOptions({ timeout }: SafeRequest): { timeout: number } {
   return { timeout: timeout * 1000 }
 }
 
-function trust({ ca }: SafeFetchOptions): { ca?: string | string[] } {
+function trustOptions({ ca }: SafeFetchOptions): { ca?: string | string[] } {
   if (ca === undefined) return {}
   return { ca: typeof ca === 'string' ? ca : [...ca] }
 }
@@ -289,7 +297,7 @@ function hostOf({ hostname }: URL): string {
   return hostname.replace(/^\[(.*)\]$/, '$1')
 }
 
-async function exchange(
+async function sendRequest(
   url: URL,
   dispatcher: Dispatcher,
   { headers = {}, maxBytes }: SafeRequest,

@@ -1,11 +1,11 @@
-/** Who sent a request, as far as sharing fairly goes. */
+/** Who sent a request, for sharing resources fairly. */
 import type { IncomingMessage } from 'node:http'
 import { isIPv6 } from 'node:net'
 
 /**
- * The sender's address, as an opaque key: Express's `req.ip`, which heeds `trust proxy`, or that of the socket.
- * Of an IPv6 address the first 64 bits, for every customer has all of the others. Good for sharing places, not for
- * deciding who somebody is.
+ * The sender's address, as an opaque key: Express's `req.ip`, which respects `trust proxy`, or that of the socket. Only
+ * the first 64 bits of an IPv6 address count, because one customer has all the others. This is good for sharing
+ * resources fairly, not for identifying anybody.
  *
  * @see RFC 6177 section 2
  */

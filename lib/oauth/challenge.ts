@@ -1,21 +1,21 @@
 /** `WWW-Authenticate` challenges. */
 
-/** Parameters in the order they are to appear; undefined ones are left out. */
+/** Parameters in the order in which they appear; undefined ones are left out. */
 export type ChallengeParams = Readonly<Record<string, string | undefined>>
 
 /**
- * One Bearer challenge. Values become quoted strings; what no header may carry (control characters,
- * non-ASCII) becomes a space, so nothing put in can break out.
+ * Makes a Bearer challenge. Values become quoted strings, in which control and non-ASCII characters are replaced by
+ * spaces, so no value can break out of its quotes.
  *
  * @see RFC 6750 section 3, RFC 9110 section 11.6.1
  */
 export function bearerChallenge(params: ChallengeParams): string {
   const list = Object.entries(params)
     .filter((entry): entry is [string, string] => entry[1] !== undefined)
-    .map(([name, value]) => `${name}="${quotable(value)}"`)
+    .map(([name, value]) => `${name}="${escapeQuoted(value)}"`)
   return list.length === 0 ? 'Bearer' : `Bearer ${list.join(', ')}`
 }
 
-function quotable(value: string): string {
+function escapeQuoted(value: string): string {
   return value.replace(/[^\x20-\x7e]/g, ' ').replace(/["\\]/g, '\\$&')
 }

@@ -1,12 +1,12 @@
-/** Client ID Metadata Documents: what of a document becomes the registration of its client. */
+/** Client ID Metadata Documents: reads a client's registration from its document. */
 import { assertionAlgorithms, readKeySet } from './client-keys.js'
 import { type ClientMetadata, readClientMetadata } from './client-metadata.js'
 import { OAuthError } from './errors.js'
 import { type ApplicationType, checkRedirectUri } from './redirect-uri.js'
 
 /**
- * Reads the document found at a client id. Redirect URIs this server does not allow are left out, for one
- * document serves many servers; a document without any other is refused.
+ * Reads the document found at a client id. Redirect URIs that this server does not allow are left out, because one
+ * document serves many servers. A document with no other redirect URIs is refused.
  *
  * @throws OAuthError `invalid_client` that says what is wrong with the document
  * @see draft-ietf-oauth-client-id-metadata-document-00 section 4
@@ -17,30 +17,30 @@ export function readClientDocument(
   customSchemes: readonly string[],
 ): ClientMetadata {
   if (typeof document !== 'object' || document === null || Array.isArray(document)) {
-    throw refused('is not a JSON object')
+    throw refusal('is not a JSON object')
   }
   const given = document as Record<string, unknown>
-  if (given.client_id !== clientId) throw refused("has another 'client_id' than its own URL")
+  if (given.client_id !== clientId) throw refusal("has another 'client_id' than its own URL")
   if (typeof given.client_name !== 'string' || given.client_name.trim() === '') {
-    throw refused("has no 'client_name'")
+    throw refusal("has no 'client_name'")
   }
   const secret = Object.keys(given).find((name) => name.startsWith('client_secret'))
   if (secret !== undefined)
-    throw refused(`has a '${secret.slice(0, 64)}', and everybody can read it`)
+    throw refusal(`has a '${secret.slice(0, 64)}', and everybody can read it`)
   const method = readMethod(given)
-  const metadata = readRest(given, customSchemes)
+  const metadata = readSharedMembers(given, customSchemes)
   if (method === 'none') return metadata
   return { ...metadata, token_endpoint_auth_method: method, ...readKeys(given) }
 }
 
-/** The members a document shares with a registration. */
-function readRest(
+/** Reads the members that a document shares with a registration. */
+function readSharedMembers(
   given: Record<string, unknown>,
   customSchemes: readonly string[],
 ): ClientMetadata {
   const { redirect_uris } = given
   if (!Array.isArray(redirect_uris) || redirect_uris.length === 0) {
-    throw refused("has no 'redirect_uris'")
+    throw refusal("has no 'redirect_uris'")
   }
   const type = given.application_type === 'web' ? 'web' : 'native'
   try {
@@ -60,7 +60,7 @@ function readRest(
   }
 }
 
-/** Those that may be used here; all of them when there is none, so that the reason is told. */
+/** The URIs that are allowed here, or all of them if there is none, so that the error gives the reason. */
 function allowedUris(
   uris: readonly unknown[],
   type: ApplicationType,
@@ -78,15 +78,15 @@ function allowedUris(
   return allowed.length > 0 ? allowed : uris
 }
 
-/** Absent means public: the default of RFC 7591 is a shared secret, which no public document can have. */
+/** Absent means a public client: the default of RFC 7591 is a shared secret, which a public document cannot have. */
 function readMethod(given: Record<string, unknown>): 'none' | 'private_key_jwt' {
   const { token_endpoint_auth_method: method = 'none' } = given
   if (method === 'none' || method === 'private_key_jwt') return method
-  throw refused("must have 'none' or 'private_key_jwt' as 'token_endpoint_auth_method'")
+  throw refusal("must have 'none' or 'private_key_jwt' as 'token_endpoint_auth_method'")
 }
 
 /**
- * Where the keys of a client with `private_key_jwt` are, and which algorithm it binds itself to.
+ * Reads the keys of a client with `private_key_jwt`, or where they are, and the algorithm that it binds itself to.
  *
  * @throws OAuthError `invalid_client`
  * @see RFC 7591 section 2
@@ -96,11 +96,11 @@ export function readKeys(
 ): Pick<ClientMetadata, 'jwks' | 'jwks_uri' | 'token_endpoint_auth_signing_alg'> {
   const { jwks, jwks_uri, token_endpoint_auth_signing_alg: named } = given
   if ((jwks === undefined) === (jwks_uri === undefined)) {
-    throw refused("must have one of 'jwks' and 'jwks_uri'")
+    throw refusal("must have one of 'jwks' and 'jwks_uri'")
   }
-  const algorithm = assertionAlgorithms.find((known) => known === named)
+  const algorithm = assertionAlgorithms.find((one) => one === named)
   if (named !== undefined && algorithm === undefined) {
-    throw refused(
+    throw refusal(
       `must have one of ${assertionAlgorithms.join(', ')} as 'token_endpoint_auth_signing_alg'`,
     )
   }
@@ -112,14 +112,14 @@ export function readKeys(
 
 function readKeysUri(uri: unknown): string {
   if (typeof uri !== 'string' || uri.length > 2048 || !/^https:\/\/[^/?#]/.test(uri)) {
-    throw refused("must have an https URL as 'jwks_uri'")
+    throw refusal("must have an https URL as 'jwks_uri'")
   }
   if (!URL.canParse(uri) || uri.includes('#') || /^https:\/\/[^/?]*@/.test(uri)) {
-    throw refused("must have a 'jwks_uri' without userinfo and fragment")
+    throw refusal("must have a 'jwks_uri' without userinfo and fragment")
   }
   return uri
 }
 
-function refused(why: string): OAuthError {
+function refusal(why: string): OAuthError {
   return new OAuthError('invalid_client', `The client's document ${why}.`)
 }

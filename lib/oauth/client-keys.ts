@@ -1,10 +1,10 @@
 /**
- * The public keys of clients that sign. A key set comes from a stranger and stays in memory, so only a few keys
- * of it are kept, only such as an assertion can be checked with at a bounded cost, and nothing else of them.
+ * The public keys of clients that sign. A key set comes from a stranger and stays in memory, so only a few of its keys
+ * are kept, only if an assertion can be verified with them at a bounded cost, and only the members that we know.
  */
 import { OAuthError } from './errors.js'
 
-/** Signatures a client may assert itself with. @see RFC 7523 section 5 */
+/** Algorithms with which a client may sign its assertions. @see RFC 7523 section 5 */
 export const assertionAlgorithms = ['RS256', 'ES256', 'EdDSA'] as const
 
 /** One of {@link assertionAlgorithms}. */
@@ -28,24 +28,24 @@ export interface ClientKeySet {
   readonly keys: readonly ClientKey[]
 }
 
-/** Keys of a set that are kept: the first usable ones. */
+/** How many keys of a set are kept: the first usable ones. */
 export const mostClientKeys = 8
 const longestKid = 256
-/** Bits of an RSA modulus. Checking a signature costs the square of them. */
+/** Bits of an RSA modulus. The cost of verifying a signature grows with their square. */
 const fewestBits = 2048
 const mostBits = 4096
 
 const algorithmByType = { RSA: 'RS256', EC: 'ES256', OKP: 'EdDSA' } as const
 
-/** The algorithm a key is for: each type has one here. */
+/** The algorithm of a key: each type has one here. */
 export function algorithmOf({ kty }: ClientKey): AssertionAlgorithm {
   return algorithmByType[kty]
 }
 
 /**
- * Reads a JWK Set. Keys for others, for other things or of no sane size are passed over.
+ * Reads a JWK Set. Keys of other types, for other purposes or of unusual size are left out.
  *
- * @throws OAuthError `invalid_client` when it is no JWK Set
+ * @throws OAuthError `invalid_client` when it is not a JWK Set
  * @see RFC 7517 section 5
  */
 export function readKeySet(jwks: unknown): ClientKeySet {
@@ -70,7 +70,7 @@ function readKey(jwk: unknown): ClientKey | undefined {
   if (alg !== undefined && alg !== algorithmOf(material)) return undefined
   if (Array.isArray(operations) && !operations.includes('verify')) return undefined
   if (kid !== undefined && !(typeof kid === 'string' && kid.length <= longestKid)) return undefined
-  // What everybody can read is no private key.
+  // A private key that everybody can read proves nothing.
   if (given.d !== undefined) return undefined
   return {
     ...material,
@@ -83,7 +83,7 @@ function readKey(jwk: unknown): ClientKey | undefined {
 /** The key itself, if it is one that {@link assertionAlgorithms} can use. */
 function readMaterial({ kty, crv, x, y, n, e }: Record<string, unknown>): ClientKey | undefined {
   if (kty === 'RSA') {
-    // Every other exponent is slower or weaker, and nobody makes such keys.
+    // Every other exponent is slower or weaker, and is not used in practice.
     return e === 'AQAB' && isModulus(n) ? { kty, n, e } : undefined
   }
   if (!is32Bytes(x)) return undefined
@@ -92,7 +92,7 @@ function readMaterial({ kty, crv, x, y, n, e }: Record<string, unknown>): Client
 }
 
 function isModulus(n: unknown): n is string {
-  // 684 characters: 4096 bits, and the zero byte that some put in front of them.
+  // 684 characters hold 4096 bits and the zero byte that some libraries put before them.
   if (typeof n !== 'string' || !/^[A-Za-z0-9_-]{342,684}$/.test(n)) return false
   const bytes = Buffer.from(n, 'base64url')
   const first = bytes.findIndex((byte) => byte !== 0)

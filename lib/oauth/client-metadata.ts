@@ -1,4 +1,4 @@
-/** Dynamic client registration: what of a request becomes the registration. */
+/** Dynamic client registration: reads a registration from a request. */
 import type { ClientKeySet } from './client-keys.js'
 import { OAuthError } from './errors.js'
 import { type ApplicationType, checkRedirectUri } from './redirect-uri.js'
@@ -10,7 +10,7 @@ export type TokenEndpointAuthMethod =
   | 'client_secret_basic'
   | 'private_key_jwt'
 
-/** Those a client may register itself with, as the metadata document lists them. */
+/** The methods with which a client may register itself, as the metadata document lists them. */
 export const authMethods: readonly TokenEndpointAuthMethod[] = [
   'none',
   'client_secret_post',
@@ -29,7 +29,7 @@ export interface ClientMetadata {
   readonly application_type: ApplicationType
   readonly client_name?: string
   readonly client_uri?: string
-  /** Keys of a client with `private_key_jwt`, in its document or set up by the operator. */
+  /** Keys of a client with `private_key_jwt`, from its document or set up by the operator. */
   readonly jwks?: ClientKeySet
   readonly jwks_uri?: string
   readonly token_endpoint_auth_signing_alg?: string
@@ -39,9 +39,9 @@ const mostRedirectUris = 16
 const longestText = 256
 
 /**
- * Reads a registration request. Members we do not know are ignored, as RFC 7591 asks; members we know and
- * cannot honour are refused or, where the RFC lets a server choose, replaced and told in the answer: a
- * client that names no authentication method becomes public (`none`), for PKCE is what protects it here.
+ * Reads a registration request. Unknown members are ignored, as RFC 7591 asks. Members that we know but cannot support
+ * are refused or, where the RFC lets a server choose, replaced, as the answer shows. A client that names no
+ * authentication method becomes public (`none`), because PKCE protects it here.
  *
  * @throws OAuthError `invalid_client_metadata` or `invalid_redirect_uri`
  * @see RFC 7591 sections 2 and 3.2
@@ -51,29 +51,31 @@ export function readClientMetadata(
   customSchemes: readonly string[],
 ): ClientMetadata {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
-    throw refused('The registration must be a JSON object.')
+    throw refusal('The registration must be a JSON object.')
   }
   const given = body as Record<string, unknown>
-  const applicationType = oneOf(given, 'application_type', ['native', 'web'] as const) ?? 'native'
-  const uris = redirectUris(given, applicationType, customSchemes)
+  const applicationType =
+    readOneOf(given, 'application_type', ['native', 'web'] as const) ?? 'native'
+  const uris = readRedirectUris(given, applicationType, customSchemes)
   checkResponseTypes(given)
   return {
     redirect_uris: uris,
-    token_endpoint_auth_method: oneOf(given, 'token_endpoint_auth_method', authMethods) ?? 'none',
+    token_endpoint_auth_method:
+      readOneOf(given, 'token_endpoint_auth_method', authMethods) ?? 'none',
     grant_types: readGrantTypes(given),
     response_types: ['code'],
     application_type: applicationType,
-    ...text(given, 'client_name'),
-    ...webUri(given, 'client_uri'),
+    ...readText(given, 'client_name'),
+    ...readWebUri(given, 'client_uri'),
   }
 }
 
-function redirectUris(
+function readRedirectUris(
   given: Record<string, unknown>,
   type: ApplicationType,
   customSchemes: readonly string[],
 ): readonly string[] {
-  const uris = strings(given, 'redirect_uris')
+  const uris = readStrings(given, 'redirect_uris')
   if (!uris || uris.length === 0) {
     throw new OAuthError('invalid_redirect_uri', 'redirect_uris must hold at least one URI.')
   }
@@ -87,31 +89,31 @@ function redirectUris(
   return [...new Set(uris)]
 }
 
-/** Clients that name no grant types expect to refresh (MCP SDK v1), so both is the default. */
+/** The default is both types, because clients that name none expect to refresh (MCP SDK v1). */
 function readGrantTypes(given: Record<string, unknown>): readonly string[] {
-  const wanted = strings(given, 'grant_types')
+  const wanted = readStrings(given, 'grant_types')
   if (!wanted) return grantTypes
   if (!wanted.includes('authorization_code')) {
-    throw refused("grant_types must include 'authorization_code'.")
+    throw refusal("grant_types must include 'authorization_code'.")
   }
   return grantTypes.filter((type) => wanted.includes(type))
 }
 
 function checkResponseTypes(given: Record<string, unknown>): void {
-  const wanted = strings(given, 'response_types')
-  if (wanted && !wanted.includes('code')) throw refused("response_types must include 'code'.")
+  const wanted = readStrings(given, 'response_types')
+  if (wanted && !wanted.includes('code')) throw refusal("response_types must include 'code'.")
 }
 
-function strings(given: Record<string, unknown>, name: string): readonly string[] | undefined {
+function readStrings(given: Record<string, unknown>, name: string): readonly string[] | undefined {
   const value = given[name]
   if (value === undefined || value === null) return undefined
   if (!Array.isArray(value) || !value.every((item) => typeof item === 'string')) {
-    throw refused(`${name} must be an array of strings.`)
+    throw refusal(`${name} must be an array of strings.`)
   }
   return value
 }
 
-function oneOf<T extends string>(
+function readOneOf<T extends string>(
   given: Record<string, unknown>,
   name: string,
   choices: readonly T[],
@@ -119,32 +121,35 @@ function oneOf<T extends string>(
   const value = given[name]
   if (value === undefined || value === null) return undefined
   const choice = choices.find((candidate) => candidate === value)
-  if (choice === undefined) throw refused(`${name} must be one of: ${choices.join(', ')}.`)
+  if (choice === undefined) throw refusal(`${name} must be one of: ${choices.join(', ')}.`)
   return choice
 }
 
-function text<N extends string>(
+function readText<N extends string>(
   given: Record<string, unknown>,
   name: N,
   longest = longestText,
 ): { [K in N]?: string } {
   const value = given[name]
   if (value === undefined || value === null || value === '') return {}
-  if (typeof value !== 'string') throw refused(`${name} must be a string.`)
-  if (value.length > longest) throw refused(`${name} is longer than ${longest} characters.`)
-  if (value.includes('\0')) throw refused(`${name} has a NUL character.`)
+  if (typeof value !== 'string') throw refusal(`${name} must be a string.`)
+  if (value.length > longest) throw refusal(`${name} is longer than ${longest} characters.`)
+  if (value.includes('\0')) throw refusal(`${name} has a NUL character.`)
   return { [name]: value } as { [K in N]: string }
 }
 
-function webUri<N extends string>(given: Record<string, unknown>, name: N): { [K in N]?: string } {
-  const found = text(given, name, 2000)
+function readWebUri<N extends string>(
+  given: Record<string, unknown>,
+  name: N,
+): { [K in N]?: string } {
+  const found = readText(given, name, 2000)
   const value = found[name]
   if (value !== undefined && !(/^https?:\/\//i.test(value) && URL.canParse(value))) {
-    throw refused(`${name} must be a web URL.`)
+    throw refusal(`${name} must be a web URL.`)
   }
   return found
 }
 
-function refused(why: string): OAuthError {
+function refusal(why: string): OAuthError {
   return new OAuthError('invalid_client_metadata', why)
 }

@@ -1,4 +1,4 @@
-/** The one error class of the protocol: everything a client is told goes out as one of these. */
+/** The one error class of the protocol: every error that is sent to a client is an instance of it. */
 
 const statusByCode = {
   invalid_request: 400,
@@ -29,20 +29,19 @@ export type OAuthErrorCode = keyof typeof statusByCode
 
 /** What an {@link OAuthError} may carry besides its code and description. */
 export interface OAuthErrorOptions {
-  /** The operator's view of what happened. Stays inside: it is never sent. */
+  /** What happened, for the operator. It is never sent. */
   readonly cause?: unknown
   /** HTTP status, when it is not the usual one of the code. */
   readonly status?: number
   /** Seconds after which the client may try again: sent as `Retry-After`, rounded up to whole ones. */
   readonly retryAfter?: number
-  /** Scopes to name in the challenge of a 401, when others than a new client is told. @see RFC 6750 section 3 */
+  /** Scopes to name in the challenge of a 401, if they are not those for a new client. @see RFC 6750 section 3 */
   readonly scopes?: readonly string[] | undefined
 }
 
 /**
- * A protocol outcome: becomes a response, a redirect or a challenge.
- * The description is for the client's developer: printable ASCII without `"` and `\`
- * (RFC 6749 section 5.2), other characters are replaced by a space.
+ * A protocol outcome, which becomes a response, a redirect or a challenge. The description is for the client's
+ * developer: printable ASCII without `"` and `\` (RFC 6749 section 5.2). Other characters are replaced by a space.
  *
  * @see RFC 6749 sections 4.1.2.1 and 5.2, RFC 6750 section 3.1
  */
@@ -73,9 +72,9 @@ export class OAuthError extends Error {
 }
 
 /**
- * An outage of ours or of a server we depend on: 503 with `Retry-After`, never a 401.
+ * An error for an outage of ours or of a server we depend on: 503 with `Retry-After`, never a 401.
  *
- * @param description what is unreachable, in the client's terms
+ * @param description what is unreachable, in words for the client
  * @param retryAfter seconds
  */
 export function unavailable(description: string, cause: unknown, retryAfter = 5): OAuthError {

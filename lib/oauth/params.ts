@@ -1,4 +1,4 @@
-/** Request parameters: each at most once, of sane size, without control characters. */
+/** Request parameters: each at most once, bounded in length, without control characters. */
 import { OAuthError } from './errors.js'
 
 /** Parameters by name; a parameter sent without a value counts as not sent (RFC 6749 section 3.1). */
@@ -21,12 +21,13 @@ export function singleParams(entries: Iterable<readonly [string, string]>): Para
   const seen = new Set<string>()
   for (const [name, value] of entries) {
     if (name.length > longestParam) {
-      throw bad(`a parameter has a name longer than ${longestParam} characters`)
+      throw badRequest(`a parameter has a name longer than ${longestParam} characters`)
     }
-    if (seen.has(name)) throw givenTwice(name)
+    if (seen.has(name)) throw repeatedParam(name)
     if (value.length > longestParam)
-      throw bad(`${shown(name)} is longer than ${longestParam} characters`)
-    if (controls.test(name) || controls.test(value)) throw bad('a parameter has control characters')
+      throw badRequest(`${showName(name)} is longer than ${longestParam} characters`)
+    if (controls.test(name) || controls.test(value))
+      throw badRequest('a parameter has control characters')
     seen.add(name)
     if (value !== '') params[name] = value
   }
@@ -36,20 +37,20 @@ export function singleParams(entries: Iterable<readonly [string, string]>): Para
 /** @throws OAuthError `invalid_request` that names the missing parameter */
 export function required(params: Params, name: string): string {
   const value = params[name]
-  if (value === undefined) throw bad(`"${name}" is missing`)
+  if (value === undefined) throw badRequest(`"${name}" is missing`)
   return value
 }
 
 /** The error for a parameter that was sent more than once. */
-export function givenTwice(name: string): OAuthError {
-  return bad(`${shown(name)} is given more than once`)
+export function repeatedParam(name: string): OAuthError {
+  return badRequest(`${showName(name)} is given more than once`)
 }
 
-/** A name that looks like one. Anything else could be a message of a stranger, on a page of ours. */
-function shown(name: string): string {
+/** A name, if it looks like one. Other text could be a stranger's message, shown on a page of ours. */
+function showName(name: string): string {
   return /^[\w.-]{1,40}$/.test(name) ? `"${name}"` : 'a parameter'
 }
 
-function bad(what: string): OAuthError {
+function badRequest(what: string): OAuthError {
   return new OAuthError('invalid_request', what.replaceAll('"', "'"))
 }

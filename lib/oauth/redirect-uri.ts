@@ -6,8 +6,8 @@ import { isLoopbackHost } from './loopback.js'
 export type ApplicationType = 'native' | 'web'
 
 /**
- * Private-use schemes of clients in the field, allowed without being asked for. An application adds its own
- * with the `customSchemes` option.
+ * Private-use schemes of well-known clients, which are always allowed. An application adds others with the
+ * `customSchemes` option.
  */
 export const knownCustomSchemes: readonly string[] = [
   'claude:',
@@ -20,13 +20,13 @@ export const knownCustomSchemes: readonly string[] = [
 ]
 
 const longestUri = 2000
-/** Of a scheme as far as a message repeats it. */
+/** Most characters of a scheme that a message repeats. */
 const longestScheme = 64
-/** How often a path is decoded in search of dot segments. Nobody encodes a path more than twice. */
+/** How often a path is decoded in search of dot segments. Honest paths are encoded twice at most. */
 const mostDecodings = 8
 
 /**
- * Checks a redirect URI a client wants to register.
+ * Checks a redirect URI that a client wants to register.
  *
  * @throws OAuthError `invalid_redirect_uri` that says what is wrong
  * @see RFC 6749 section 3.1.2, RFC 8252 section 7, RFC 9700 section 2.1, MCP SEP-837
@@ -36,15 +36,15 @@ export function checkRedirectUri(
   applicationType: ApplicationType,
   customSchemes: readonly string[],
 ): void {
-  if (uri.length > longestUri) throw refused(`is longer than ${longestUri} characters`)
+  if (uri.length > longestUri) throw refusal(`is longer than ${longestUri} characters`)
   const url = parse(uri)
-  if (uri.includes('#')) throw refused('has a fragment')
-  if (url.username !== '' || url.password !== '' || hasUserinfo(uri)) throw refused('has userinfo')
-  if (/^https?:(?!\/\/[^/])/i.test(uri)) throw refused('has no host')
-  if (hasDotSegment(uri)) throw refused('has a dot segment in its path')
+  if (uri.includes('#')) throw refusal('has a fragment')
+  if (url.username !== '' || url.password !== '' || hasUserinfo(uri)) throw refusal('has userinfo')
+  if (/^https?:(?!\/\/[^/])/i.test(uri)) throw refusal('has no host')
+  if (hasDotSegment(uri)) throw refusal('has a dot segment in its path')
   for (const name of ['code', 'error', 'iss', 'state']) {
     if (url.searchParams.has(name))
-      throw refused(`has the response parameter '${name}' in its query`)
+      throw refusal(`has the response parameter '${name}' in its query`)
   }
   checkScheme(url, applicationType, customSchemes)
 }
@@ -52,17 +52,17 @@ export function checkRedirectUri(
 function checkScheme(url: URL, type: ApplicationType, customSchemes: readonly string[]): void {
   const loopback = isLoopbackHost(url.hostname)
   if (url.protocol === 'https:') {
-    if (type === 'web' && loopback) throw refused('of a web client is on a loopback host')
+    if (type === 'web' && loopback) throw refusal('of a web client is on a loopback host')
     return
   }
-  if (type === 'web') throw refused('of a web client is not https')
+  if (type === 'web') throw refusal('of a web client is not https')
   if (url.protocol === 'http:') {
-    if (!loopback) throw refused('is http and not on a loopback host')
+    if (!loopback) throw refusal('is http and not on a loopback host')
     return
   }
   if (!customSchemes.includes(url.protocol)) {
     const scheme = url.protocol.slice(0, -1).slice(0, longestScheme)
-    throw refused(`has the scheme '${scheme}', which this server does not allow`)
+    throw refusal(`has the scheme '${scheme}', which this server does not allow`)
   }
 }
 
@@ -78,7 +78,7 @@ export function matchesRegistration(requested: string, registered: readonly stri
   return portless !== undefined && registered.some((uri) => withoutLoopbackPort(uri) === portless)
 }
 
-/** An http loopback URI with its port taken out, as text: nothing else about it is normalised. */
+/** The text of an http loopback URI without its port. Nothing else about it is normalised. */
 function withoutLoopbackPort(uri: string): string | undefined {
   const parts = /^(http:\/\/(?:localhost|127\.0\.0\.1|\[::1\]))(?::(\d{1,5}))?($|[/?].*$)/i.exec(
     uri,
@@ -88,8 +88,8 @@ function withoutLoopbackPort(uri: string): string | undefined {
 }
 
 /**
- * Whether a redirect URI ends on the user's own device, where no server proves who is asking: on loopback,
- * or at the application that has its scheme.
+ * Whether a redirect URI leads to the user's own device, where no TLS certificate shows who receives the answer: to
+ * loopback, or to the application that has registered its scheme.
  *
  * @see RFC 8252 sections 7.1 and 7.3
  */
@@ -99,7 +99,7 @@ export function staysOnDevice(uri: string): boolean {
 }
 
 /**
- * Adds response parameters to a redirect URI, leaving every byte of it as the client registered it.
+ * Adds response parameters to a redirect URI, and leaves every byte of it as the client registered it.
  *
  * @see RFC 6749 section 4.1.2
  */
@@ -111,16 +111,16 @@ export function withParams(
   for (const [name, value] of Object.entries(params)) {
     if (value !== undefined) added.append(name, value)
   }
-  // Only the first question mark begins a query: a second one is part of a name.
+  // Only the first question mark begins the query: a second one is part of it.
   const query = uri.indexOf('?')
   const separator = query < 0 ? '?' : query === uri.length - 1 || uri.endsWith('&') ? '' : '&'
   return `${uri}${separator}${added}`
 }
 
 function parse(uri: string): URL {
-  // RFC 3986: ASCII without blanks or controls; the URL parser would mend them silently.
-  if (!/^[\x21-\x7e]+$/.test(uri) || uri.includes('\\')) throw refused('has characters no URI has')
-  if (!URL.canParse(uri)) throw refused('is not an absolute URI')
+  // RFC 3986: ASCII without blanks or control characters, which the URL parser would silently remove.
+  if (!/^[\x21-\x7e]+$/.test(uri) || uri.includes('\\')) throw refusal('has characters no URI has')
+  if (!URL.canParse(uri)) throw refusal('is not an absolute URI')
   return new URL(uri)
 }
 
@@ -130,8 +130,8 @@ function hasUserinfo(uri: string): boolean {
 }
 
 /**
- * Whether there are dot segments in the path, plain or percent-encoded. One that is still encoded after
- * {@link mostDecodings} passes counts as one that has some: `%252525...` would be decoded once per character.
+ * Whether there are dot segments in the path, plain or percent-encoded. So that `%252525...` is not decoded once per
+ * character, the answer is yes for a path that is still encoded after {@link mostDecodings} passes.
  */
 export function hasDotSegment(uri: string): boolean {
   let path = uri.replace(/[?#].*$/s, '')
@@ -146,6 +146,6 @@ export function hasDotSegment(uri: string): boolean {
   return path.split(/[/\\]/).some((segment) => segment === '.' || segment === '..')
 }
 
-function refused(why: string): OAuthError {
+function refusal(why: string): OAuthError {
   return new OAuthError('invalid_redirect_uri', `The redirect URI ${why}.`)
 }

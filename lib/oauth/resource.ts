@@ -1,4 +1,4 @@
-/** Protected resources: the MCP endpoints, how they are named, and what each says about itself. */
+/** Protected resources: the MCP endpoints, how they are named, and the metadata of each. */
 import { OAuthError } from './errors.js'
 
 /** One protected MCP endpoint. */
@@ -11,33 +11,33 @@ export interface Resource {
   readonly metadataUrl: string
 }
 
-/** All that one server has; the first is meant where none is named. */
+/** All resources of one server. The first is the default. */
 export type Resources = readonly [Resource, ...Resource[]]
 
 /**
- * The resource a request names; the first of ours when it names none.
+ * The resource that a request names, or the first one if it names none.
  *
  * @throws OAuthError `invalid_target`
- * @see RFC 8707 section 2, RFC 3986 section 6.2.2.1 (scheme and host in any case); one trailing slash is
- *   forgiven, and a query: ours have none, and clients send the address of the server as the user typed it
+ * @see RFC 8707 section 2, RFC 3986 section 6.2.2.1 (scheme and host in any case). A trailing slash and a query are
+ *   ignored: our resources have neither, and clients send the server's address as the user typed it
  */
-export function requestedResource(
+export function findResource(
   { resources }: { readonly resources: Resources },
   named: string | undefined,
 ): Resource {
   if (named === undefined) return resources[0]
-  const wanted = normalResource(named)
-  const found = resources.find(({ url }) => wanted !== undefined && normalResource(url) === wanted)
+  const wanted = normalize(named)
+  const found = resources.find(({ url }) => wanted !== undefined && normalize(url) === wanted)
   if (!found) throw new OAuthError('invalid_target', "The 'resource' is not one of this server.")
   return found
 }
 
-/** What a protected resource says about itself. */
+/** What the metadata of a protected resource is made of. */
 export interface ProtectedResource {
   readonly resource: Pick<Resource, 'url'>
   readonly resourceName: string | undefined
   readonly authorizationServers: readonly string[]
-  /** The least a client needs, and what is offered beside it; more comes by step-up. */
+  /** The scopes that every client needs, and those offered besides. Others are asked for by step-up. */
   readonly scopes: readonly string[]
 }
 
@@ -58,7 +58,7 @@ export function wellKnownPath(name: string, path: string): string {
   return `/.well-known/${name}${path === '/' ? '' : path}`
 }
 
-function normalResource(uri: string): string | undefined {
+function normalize(uri: string): string | undefined {
   if (uri.includes('#') || !URL.canParse(uri)) return undefined
   const url = new URL(uri)
   url.search = ''

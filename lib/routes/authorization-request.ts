@@ -4,7 +4,7 @@ import { withRequired } from '../entra/scopes.js'
 import { OAuthError } from '../oauth/errors.js'
 import type { Params } from '../oauth/params.js'
 import { isCodeChallenge } from '../oauth/pkce.js'
-import { requestedResource } from '../oauth/resource.js'
+import { findResource } from '../oauth/resource.js'
 import type { ProxyContext } from './context.js'
 import type { RequestingClient } from './requesting-client.js'
 
@@ -44,7 +44,7 @@ export function readAuthorizationRequest(
     redirectUri,
     ...(state !== undefined && { state }),
     codeChallenge: readCodeChallenge(params),
-    resource: requestedResource(context, params.resource).url,
+    resource: findResource(context, params.resource).url,
     scopes: withRequired(context.scopes, context.scopes.fromClient(params.scope)),
     hints: readHints(params),
   }

@@ -4,7 +4,7 @@ import { sha256 } from '../crypto/hashing.js'
 import { OAuthError } from '../oauth/errors.js'
 import { required } from '../oauth/params.js'
 import { verifierMatches } from '../oauth/pkce.js'
-import { requestedResource } from '../oauth/resource.js'
+import { findResource } from '../oauth/resource.js'
 import { keepTrying } from '../storage/keep-trying.js'
 import type { CodeRecord, TokenAnswer } from '../tokens/records.js'
 import type { ProxyContext } from './context.js'
@@ -33,7 +33,7 @@ export async function authorizationCodeGrant(
   const redeemedAt = context.now()
   // The code is spent now, and a store that is away for a moment must not cost the client its login.
   return keepTrying(async () => {
-    await context.codes.bury(code, record, redeemedAt)
+    await context.codes.rememberRedeemed(code, record, redeemedAt)
     return issueTokens(context, client, record)
   }, context)
 }
@@ -68,7 +68,7 @@ function checkBinding(
     throw invalidGrant("'code_verifier' is wrong.")
   if (
     params.resource !== undefined &&
-    requestedResource(context, params.resource).url !== record.resource
+    findResource(context, params.resource).url !== record.resource
   ) {
     throw new OAuthError(
       'invalid_target',

@@ -6,7 +6,7 @@ import { renewLogin } from '../login/renew-login.js'
 import { refreshTokenRefusal } from '../login/upstream-grant.js'
 import { OAuthError } from '../oauth/errors.js'
 import { required } from '../oauth/params.js'
-import { requestedResource } from '../oauth/resource.js'
+import { findResource } from '../oauth/resource.js'
 import { blocks, challengedUser } from '../tokens/challenges.js'
 import type { Grant, TokenAnswer } from '../tokens/records.js'
 import type { RefreshToken, Renewal, Rotation } from '../tokens/refresh-token.js'
@@ -50,7 +50,7 @@ function checkResource(
   named: string | undefined,
   { resource }: Grant,
 ): void {
-  if (named === undefined || requestedResource(context, named).url === resource) return
+  if (named === undefined || findResource(context, named).url === resource) return
   throw new OAuthError('invalid_target', "'resource' differs from the one the token is for.")
 }
 

@@ -1,5 +1,5 @@
 /**
- * What happens inside the file of the file storage: records are read, exchanged and swept.
+ * What happens inside the file of the file storage: records are read, replaced and swept.
  *
  * A change is a conditional block: LMDB's write thread takes the lock, checks that the record is still the one
  * that was seen, writes and commits, and none of it waits for JavaScript. (With the `transaction` of `lmdb`,
@@ -9,21 +9,22 @@
 import type { FileEnvironment } from './file-environment.js'
 import { type FileRecord, keyAt, placeOf, readRecord, timeAt } from './file-record.js'
 
-/** The record that has been committed by now, by any process, expired or not. */
+/** The record as last committed by any process, expired or not. */
 export function recordAt(env: FileEnvironment, key: Buffer): FileRecord | undefined {
-  // Without this, all reads of one turn of the event loop see what its first one saw.
+  // Without this, all reads in one turn of the event loop see what the first of them saw.
   env.records.resetReadTxn()
   const bytes = env.records.getBinary(key)
   return bytes && readRecord(bytes)
 }
 
 /**
- * Puts `next`, or nothing, in the place of `seen`, or of nothing, in one transaction with the order of expiry.
- * Resolves when it is on the disk; exchanges that come together share that flush.
+ * Replaces the record `seen` with `next`, and keeps the order of expiry in step, in one transaction. Without `seen`
+ * there must be no record; without `next` the record is removed. Resolves when the change is on the disk; changes made
+ * at the same time share that flush.
  *
- * @returns false when another record stands there by now, and nothing has been changed
+ * @returns false when another record is there by now, and nothing has been changed
  */
-export function exchange(
+export function replaceRecord(
   { records, expiries }: FileEnvironment,
   key: Buffer,
   seen: FileRecord | undefined,
@@ -35,13 +36,13 @@ export function exchange(
     records.put(key, next.bytes, next.version)
     return expiries.put(placeOf(next, key), Buffer.alloc(0))
   }
-  return committed(
+  return commit(
     seen ? records.ifVersion(key, seen.version, change) : records.ifNoExists(key, change),
   )
 }
 
 /**
- * Drops records that have ended, the longest dead first, at most `limit` of them.
+ * Drops at most `limit` expired records, in the order in which they expired.
  *
  * @returns how many
  */
@@ -50,21 +51,21 @@ export async function dropExpired(
   time: number,
   limit: number,
 ): Promise<number> {
-  const places = expired(env, time, limit)
+  const places = findExpired(env, time, limit)
   await Promise.all(
     places.map((place) => {
       const key = keyAt(place)
       const seen = recordAt(env, key)
       return seen && seen.expiresAt <= time
-        ? exchange(env, key, seen, undefined)
-        : committed(env.expiries.remove(place))
+        ? replaceRecord(env, key, seen, undefined)
+        : commit(env.expiries.remove(place))
     }),
   )
   return places.length
 }
 
-/** The places of records that have ended. */
-function expired({ expiries }: FileEnvironment, time: number, limit: number): Buffer[] {
+/** The places of expired records. */
+function findExpired({ expiries }: FileEnvironment, time: number, limit: number): Buffer[] {
   expiries.resetReadTxn()
   const places: Buffer[] = []
   for (const place of expiries.getKeys({ limit })) {
@@ -75,8 +76,8 @@ function expired({ expiries }: FileEnvironment, time: number, limit: number): Bu
   return places
 }
 
-/** `lmdb` says that a commit failed at once, and why a moment later, in a promise that must not go unheard. */
-async function committed(writing: Promise<boolean>): Promise<boolean> {
+/** `lmdb` reports a failed commit at once, and its cause a moment later in a promise that has to be handled. */
+async function commit(writing: Promise<boolean>): Promise<boolean> {
   try {
     return await writing
   } catch (error) {

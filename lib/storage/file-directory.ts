@@ -1,4 +1,4 @@
-/** The directory of the file storage: checked when the storage is made, private to its user, on a local disk. */
+/** The directory of the file storage: private to its user, on a local disk, and checked when the storage is made. */
 import {
   accessSync,
   closeSync,
@@ -12,19 +12,19 @@ import {
 import { join, resolve } from 'node:path'
 
 /**
- * Makes the directory (0700) where there is none, and in it the two files of LMDB (0600) before LMDB would
- * make them for the whole group. What exists keeps its permissions: somebody chose them.
+ * Makes the directory (0700) if there is none, and in it the two files of LMDB (0600), before LMDB makes them readable
+ * for the whole group. What exists keeps its permissions, because somebody chose them.
  *
- * @returns the directory's real path: one name for it however it is reached
- * @throws TypeError when the path is no text, is or leads through a file, cannot be written or made, or
- *   lies on a network file system
+ * @returns the directory's real path, which is the same whichever links lead to it
+ * @throws TypeError when the path is not a string, is or leads through a file, cannot be written or made, or is on a
+ *   network file system
  */
 export function prepareDirectory(path: unknown): string {
   if (typeof path !== 'string' || path === '' || path.includes('\0')) {
     throw new TypeError('fileStorage: path must name a directory, such as "/var/lib/my-mcp/state"')
   }
   const directory = resolve(path)
-  const real = usable(directory)
+  const real = makeUsable(directory)
   const network = networkFileSystem(statfsSync(real).type)
   if (network) {
     throw new TypeError(
@@ -35,7 +35,7 @@ export function prepareDirectory(path: unknown): string {
   return real
 }
 
-function usable(directory: string): string {
+function makeUsable(directory: string): string {
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 })
     accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK)
@@ -50,12 +50,12 @@ function usable(directory: string): string {
   }
 }
 
-/** LMDB takes an empty file for a new one. */
+/** LMDB treats an empty file as a new one. */
 function makePrivately(file: string): void {
   closeSync(openSync(file, 'a', 0o600))
 }
 
-/** statfs(2), `f_type`: those that are certainly reached over a network. */
+/** The `f_type` of statfs(2) for file systems that are certainly reached over a network. */
 const networkFileSystems = new Map([
   [0x6969, 'NFS'],
   [0x517b, 'SMB'],
@@ -64,7 +64,7 @@ const networkFileSystems = new Map([
   [0x5346414f, 'AFS'],
 ])
 
-/** The network file system's name when the `type` of statfs tells one. Azure Files is one of the SMB family. */
+/** The name of a network file system, by the `type` of statfs. Azure Files is one of the SMB family. */
 export function networkFileSystem(type: number): string | undefined {
   return networkFileSystems.get(type >>> 0)
 }
@@ -73,15 +73,15 @@ const lmdbMagic = 0xbeefc0de
 const lmdbFormat = 2
 
 /**
- * Refuses a data file that LMDB did not write: on one, the native code of `lmdb` ends the whole process with a
- * segmentation fault. A new file is empty.
+ * Refuses a data file that LMDB did not write, because opening one ends the whole process with a segmentation fault in
+ * the native code of `lmdb`. An empty file is a new one.
  *
  * @throws Error
  */
 export function checkStoreFile(directory: string): void {
   const file = openSync(join(directory, 'data.mdb'), 'r')
   try {
-    // Page header (24 bytes), magic, version of the format: in the byte order of the machine.
+    // A page header (24 bytes), the magic number and the version of the format, in the byte order of the machine.
     const header = new Uint32Array(8)
     if (readSync(file, header) === 0) return
     const [magic, format = 0] = header.subarray(6)

@@ -5,9 +5,9 @@ import { checkStoreFile } from './file-directory.js'
 /** An open environment. Keys are bytes; both databases change in the same transactions. */
 export interface FileEnvironment {
   readonly root: RootDatabase
-  /** By key: when it ends, its version, and the value. */
+  /** By key: when the record ends, its version, and its value. */
   readonly records: Database<Buffer, Uint8Array>
-  /** By time of expiry and key: nothing more. */
+  /** By time of expiry and key; the values are empty. */
   readonly expiries: Database<Buffer, Uint8Array>
 }
 
@@ -27,20 +27,20 @@ const environmentOptions = {
   noSubdir: false,
   // A commit is acknowledged when fdatasync(2) has returned, not before.
   overlappingSync: false,
-  // On, all writes of a turn of the event loop are one block, for which the write thread may wait with the lock
-  // held: `process.exit()` in that turn hangs for ever. And when its commit fails (a full disk), a promise
+  // If this is on, all writes of a turn of the event loop are one block, and the write thread may wait for it with the
+  // lock held: `process.exit()` in that turn hangs for ever. And when the commit fails (a full disk), a promise that
   // nobody can reach rejects, which ends the process.
   eventTurnBatching: false,
 }
 
 const shared = new Map<string, Shared>()
-/** Who opens a directory that is being closed waits: never two handles on one environment. */
+/** Opening waits while the directory is being closed, so that there are never two handles on one environment. */
 const closing = new Map<string, Promise<void>>()
 
 /**
- * A share of the environment in this directory, opened by the first that asks.
+ * A share of the environment in this directory, which the first call opens.
  *
- * @throws Error when `lmdb` is not installed or the files are not LMDB's; the next one who asks tries again
+ * @throws Error when `lmdb` is not installed or the files are not LMDB's; the next call tries again
  */
 export async function shareEnvironment(directory: string): Promise<FileEnvironmentShare> {
   const held = shared.get(directory) ?? { opened: open(directory), shares: 0 }

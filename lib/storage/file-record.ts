@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto'
 export interface FileRecord {
   /** When it ends, in milliseconds. */
   readonly expiresAt: number
-  /** No other record, before or after it, has the same: who changes a record names the one it saw. */
+  /** Unique: a change names the version of the record it has seen. */
   readonly version: number
   /** The whole record: time, version, value. */
   readonly bytes: Buffer
@@ -34,7 +34,7 @@ export function valueIn({ bytes }: FileRecord): Uint8Array {
   return new Uint8Array(bytes.subarray(headBytes))
 }
 
-/** The record's place in the order of expiry: big-endian doubles from zero up sort as bytes do. */
+/** The record's place in the order of expiry. Big-endian doubles that are not negative sort as their bytes do. */
 export function placeOf({ expiresAt }: FileRecord, key: Buffer): Buffer {
   const place = Buffer.alloc(timeBytes + key.length)
   place.writeDoubleBE(expiresAt)

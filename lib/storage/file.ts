@@ -9,7 +9,8 @@
  * an experimental warning; `better-sqlite3` fetches its binary from GitHub at install or needs a compiler; and
  * both block the event loop while another process holds the lock.
  */
-import { dropExpired, exchange, recordAt } from './file-changes.js'
+import type { Clock } from '../async/clock.js'
+import { dropExpired, recordAt, replaceRecord } from './file-changes.js'
 import { prepareDirectory } from './file-directory.js'
 import {
   type FileEnvironment,
@@ -22,44 +23,43 @@ import type { Storage } from './storage.js'
 /** Options of {@link fileStorage}. */
 export interface FileStorageOptions {
   /**
-   * The store's directory, on a local disk, for nothing else. It is made (0700) where there is none, and the
-   * files in it are for this user alone (0600).
+   * The store's directory, on a local disk and for nothing else. It is made (0700) if there is none, and only this
+   * user can read the files in it (0600).
    */
   readonly path: string
   /** The longest value in bytes (default 1 MiB): longer ones reject with a `RangeError`. */
   readonly maxValueBytes?: number
-  /** The clock, in milliseconds. All processes on one store need the same one. */
-  readonly now?: () => number
+  /** The clock (default `Date.now`). All processes on one store need the same one. */
+  readonly now?: Clock
 }
 
 /** A {@link Storage} in a file. */
 export interface FileStorage extends Storage {
-  /** Waits for what is under way, then lets go of the file. Operations after it reject. */
+  /** Waits for the operations under way, then closes the file. Later operations reject. */
   close(): Promise<void>
 }
 
 /** Between two sweeps for expired records. */
 const sweepMilliseconds = 30_000
-/** Expired records that leave at once; others write in between. */
+/** How many expired records are dropped at a time; other writes go in between. */
 const sweepBatch = 500
 
 /**
  * A store in a directory of this machine, for any number of its processes (`node:cluster`) at once.
  *
  * **What is durable.** A write resolves after its transaction has been committed *and* flushed to the disk
- * (fdatasync): a killed process, a crashed kernel or a power cut loses nothing that was acknowledged, as far as
- * the disk keeps its word. A write that was under way is either whole or never was. Writes that come together
- * share one flush.
+ * (fdatasync): a killed process, a crashed kernel or a power cut loses nothing that was acknowledged, provided that
+ * the disk flushes when it says so. A write that was under way has happened completely or not at all. Writes made at
+ * the same time share one flush.
  *
- * **Space.** Expired records leave with every write and in a sweep every 30 seconds, oldest expiry first; their
- * pages are used again. The file does not shrink: it stays as large as it once had to be.
+ * **Space.** Expired records are dropped with every write and in a sweep every 30 seconds, oldest expiry first, and
+ * their pages are used again. The file does not shrink: it stays as large as it once had to be.
  *
- * **Not on a network file system** (NFS, SMB, Azure Files, and so `/home` on App Service): LMDB needs a memory
- * map and locks that hold, which only a local disk gives. Known ones are refused. One machine, one store: for
- * several machines use `redisStorage`. Do not copy the files while the store is in use, and back up nothing but
- * copies made while it is closed.
+ * **Not on a network file system** (NFS, SMB, Azure Files, and so `/home` on App Service): LMDB needs a memory map
+ * and reliable locks, which only a local disk gives. Known network file systems are refused. For several machines use
+ * `redisStorage`. Do not copy the files while the store is in use: a backup must be made while it is closed.
  *
- * @throws TypeError for a `path` that is no directory this process may write, or a wrong option
+ * @throws TypeError for a wrong option, or a `path` that is not a directory this process may write
  *
  * @example
  * ```ts
@@ -94,7 +94,7 @@ export function fileStorage(options: FileStorageOptions): FileStorage {
       const name = keyBytes(key)
       const next = record(value, ttlSeconds)
       await store.write(async (env) => {
-        while (!(await exchange(env, name, recordAt(env, name), next)));
+        while (!(await replaceRecord(env, name, recordAt(env, name), next)));
       })
     },
     async add(key: string, value: Uint8Array, ttlSeconds: number) {
@@ -104,7 +104,7 @@ export function fileStorage(options: FileStorageOptions): FileStorage {
         for (;;) {
           const found = live(env, name)
           if (found?.lives) return false
-          if (await exchange(env, name, found?.seen, next)) return true
+          if (await replaceRecord(env, name, found?.seen, next)) return true
         }
       })
     },
@@ -114,7 +114,7 @@ export function fileStorage(options: FileStorageOptions): FileStorage {
         for (;;) {
           const found = live(env, name)
           if (!found?.lives) return undefined
-          if (await exchange(env, name, found.seen, undefined)) return valueIn(found.seen)
+          if (await replaceRecord(env, name, found.seen, undefined)) return valueIn(found.seen)
         }
       })
     },
@@ -124,20 +124,20 @@ export function fileStorage(options: FileStorageOptions): FileStorage {
 
 interface OpenStore {
   read<T>(operation: (env: FileEnvironment) => T): Promise<T>
-  /** Sweeps on the way. */
+  /** Also sweeps some expired records. */
   write<T>(operation: (env: FileEnvironment) => Promise<T>): Promise<T>
   close(): Promise<void>
 }
 
-/** The environment from the first operation to `close`, swept all the while. */
-function openOnFirstUse(directory: string, now: () => number): OpenStore {
+/** Opens the environment at the first operation, and sweeps it regularly until `close`. */
+function openOnFirstUse(directory: string, now: Clock): OpenStore {
   const underWay = new Set<Promise<unknown>>()
   let share: Promise<FileEnvironmentShare> | undefined
   let timer: NodeJS.Timeout | undefined
   let sweeping = false
   let closed: Promise<void> | undefined
 
-  const opened = async () => {
+  const openOnce = async () => {
     share ??= shareEnvironment(directory)
     const asked = share
     try {
@@ -152,13 +152,13 @@ function openOnFirstUse(directory: string, now: () => number): OpenStore {
   }
   const run = <T>(operation: (env: FileEnvironment) => T | Promise<T>): Promise<T> => {
     if (closed) return Promise.reject(new Error('fileStorage: the store has been closed'))
-    const running = opened().then(operation)
+    const running = openOnce().then(operation)
     const done = () => underWay.delete(running)
     underWay.add(running)
     running.then(done, done)
     return running
   }
-  /** One at a time. What is wrong with the store, the next operation says to somebody who can act on it. */
+  /** One sweep at a time. Its errors are ignored: the next operation meets them and reports them to its caller. */
   const sweep = (work: (env: FileEnvironment) => Promise<unknown>) => {
     if (sweeping) return
     sweeping = true
@@ -169,7 +169,7 @@ function openOnFirstUse(directory: string, now: () => number): OpenStore {
   }
   const sweepAll = () =>
     sweep(async (env) => {
-      // A process that was killed while it read keeps all pages freed since from being used again.
+      // Clears the slots of readers that were killed: they keep all pages freed since then from being used again.
       env.root.readerCheck()
       while ((await dropExpired(env, now(), sweepBatch)) === sweepBatch);
     })

@@ -1,30 +1,30 @@
-/** Outlasts a short outage of the store, for work that somebody else has already been asked for and does only once. */
+/** Gets over a short outage of the store, after Entra has been asked for something that it gives only once. */
+import type { Clock } from '../async/clock.js'
 import { OAuthError } from '../oauth/errors.js'
 
 /** How long to keep trying. */
 export interface Patience {
-  /** No try begins later than this many seconds after the first one (default 5). */
+  /** No attempt begins later than this many seconds after the first one (default 5). */
   readonly seconds?: number
-  /** The clock, in milliseconds. */
-  readonly now: () => number
-  /** Waits so many milliseconds between two tries (default: a timer). */
+  readonly now: Clock
+  /** Waits between two attempts (default: a timer). */
   readonly pause?: (milliseconds: number) => Promise<void>
 }
 
-/** Milliseconds between two tries. Jitter, so that what failed together does not come back together. */
+/** Milliseconds between two attempts. Jitter, so that requests that failed together do not all try again together. */
 const shortestPause = 100
 const longestPause = 250
 
 /**
- * Tries until it succeeds, fails with anything but an outage, or the time is over. `attempt` must be safe to
- * repeat, even when an earlier try failed after it had taken effect: a read, or a write under a new secret.
+ * Runs `attempt` until it succeeds, fails with something other than an outage, or the time is over. It must be safe to
+ * repeat, even when an earlier attempt took effect and then failed: a read, or a write under a new secret.
  *
- * @throws the error of the last try
+ * @throws the error of the last attempt
  */
 export async function keepTrying<T>(attempt: () => Promise<T>, patience: Patience): Promise<T> {
-  const { seconds = 5, now, pause = timer } = patience
+  const { seconds = 5, now, pause = wait } = patience
   const end = now() + seconds * 1000
-  // A clock that is set back must not make this endless.
+  // The count ends this even when the clock is set back.
   for (let left = (seconds * 1000) / shortestPause; ; left--) {
     try {
       return await attempt()
@@ -40,6 +40,6 @@ function isOutage(error: unknown): boolean {
   return error instanceof OAuthError && error.status === 503
 }
 
-function timer(milliseconds: number): Promise<void> {
+function wait(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds))
 }

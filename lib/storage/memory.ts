@@ -4,15 +4,15 @@ import type { Storage } from './storage.js'
 
 /** Options of {@link memoryStorage}. */
 export interface MemoryStorageOptions {
-  /** Bytes of keys and values to hold at most (default 256 MiB). Past it the records that would end soonest leave. */
+  /** Most bytes of keys and values to hold (default 256 MiB). Beyond it, the records that end soonest are dropped. */
   readonly maxBytes?: number
-  /** The clock, in milliseconds. Default: one that only goes forward, whatever becomes of the time of day. */
+  /** A clock, in milliseconds. The default only goes forward, however the time of day is set. */
   readonly now?: () => number
 }
 
 /** A {@link Storage} in memory, with a count of what it holds. */
 export interface MemoryStorage extends Storage {
-  /** Records held, expired ones not counted once swept. */
+  /** Records held, with expired ones that have not been swept yet. */
   readonly size: number
   /** Bytes held: keys, values and 100 per record for the map itself. */
   readonly bytes: number
@@ -29,11 +29,11 @@ const sweepMilliseconds = 30_000
 const overhead = 100
 
 /**
- * A store in this process's memory. Expired records leave on access and in a sweep every 30 seconds. At the cap
- * the records with the shortest time left leave first: answers kept to be repeated and sign-ins under way before
- * any login, and of the logins the one that was used longest ago (that user signs in again: it fails closed).
+ * A store in this process's memory. Expired records are dropped on access and in a sweep every 30 seconds. When it is
+ * full, the records with the least time left are dropped first: answers kept to be repeated and sign-ins under way
+ * before any login, and of the logins the one that was used longest ago (that user has to sign in again).
  *
- * @throws TypeError for a `maxBytes` that is no positive number
+ * @throws TypeError for a `maxBytes` that is not a positive number
  */
 export function memoryStorage(options: MemoryStorageOptions = {}): MemoryStorage {
   const { maxBytes = 256 * 1024 * 1024, now = monotonicNow } = options

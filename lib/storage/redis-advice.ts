@@ -1,7 +1,7 @@
-/** A look at the server's settings: one that evicts keys signs users out at random. */
+/** Checks the settings of the Redis server: one that evicts keys signs users out at random. */
 import type { RedisCommands } from './redis-client.js'
 
-/** Warns when the server may evict our records. Where INFO is not allowed it says nothing. */
+/** Warns when the server may evict our records. Without permission for INFO there is no warning. */
 export async function warnOfEviction(
   redis: RedisCommands,
   warn: (message: string) => void,
@@ -14,11 +14,11 @@ export async function warnOfEviction(
       )
     }
   } catch {
-    // Advice, not a condition.
+    // This is only advice: the store works without it.
   }
 }
 
-/** The policy of a server that may evict. Without `maxmemory` nothing is ever evicted. */
+/** The policy, if the server may evict keys. Without `maxmemory` it never does. */
 function evictionPolicy(info: string): string | undefined {
   const maxmemory = Number(/^maxmemory:(\d+)/m.exec(info)?.[1] ?? 0)
   const policy = /^maxmemory_policy:([a-z-]+)/m.exec(info)?.[1]

@@ -1,9 +1,9 @@
-/** Where the commands come from: a client the application made, or one of our own on a URL. */
+/** The Redis client: one that the application made, or one of our own for a URL. */
 import { Offline, reason } from './redis-outage.js'
 
 /**
  * What `createClient`, `createClientPool`, `createCluster` and `createSentinel` of the package `redis` make.
- * Structural, so that nobody's version of the package clashes with ours.
+ * The type is structural, so that any version of the package fits.
  */
 export interface RedisClient {
   readonly isOpen: boolean
@@ -26,36 +26,36 @@ export interface RedisCommands {
   info(section: string): Promise<unknown>
 }
 
-/** Hands out commands, or says at once that there is nobody to send them to. */
+/** Gives access to the commands of a connected client. */
 export interface ClientSource {
-  /** @throws Offline */
+  /** @throws Offline at once, when there is no connection */
   ready(): Promise<RedisCommands>
-  /** An answer came. */
-  heard(): void
-  /** An operation ran out of time. */
-  unheard(): void
+  /** Call it when Redis has answered. */
+  noteAnswer(): void
+  /** Call it when an operation had no answer within its deadline. */
+  noteSilence(): void
   close(): Promise<void>
 }
 
 interface AnyClient extends RedisClient {
   /** Pools have none, and Cluster clients before v6. */
   readonly isReady?: boolean
-  /** Pools alone have this one. */
+  /** Only pools have this one. */
   execute?<T>(run: (client: { readonly isReady: boolean }) => T): Promise<T>
   on(event: 'error' | 'ready', listener: (error: Error) => void): unknown
 }
 
-/** The RESP type of a bulk string, `$`, comes as Buffer; what could not be sent within the deadline is dropped. */
+/** Bulk strings (RESP type 36, `$`) arrive as Buffers. A command that cannot be sent within the deadline is dropped. */
 function commandsOf(client: RedisClient, milliseconds: number): RedisCommands {
   const options = { typeMapping: { 36: Buffer }, timeout: Math.ceil(milliseconds) + 100 }
   const commands = client.withCommandOptions(options as never) as RedisCommands
-  // Sentinel clients of v5 keep these options and then read the ones they were made with.
+  // Sentinel clients of v5 accept these options, but then use those they were made with.
   if ('commandOptions' in commands)
     Object.defineProperty(commands, 'commandOptions', { value: options })
   return commands
 }
 
-/** The application's client: its connecting, reconnecting and closing are the application's. */
+/** The application's client. The application connects, reconnects and closes it. */
 export function givenClient(given: RedisClient, milliseconds: number): ClientSource {
   const client = given as AnyClient
   const commands = commandsOf(client, milliseconds)
@@ -67,13 +67,13 @@ export function givenClient(given: RedisClient, milliseconds: number): ClientSou
       if (!isReady) throw new Offline('the client has lost its connection')
       return commands
     },
-    heard: () => undefined,
-    unheard: () => undefined,
+    noteAnswer: () => undefined,
+    noteSilence: () => undefined,
     close: async () => undefined,
   }
 }
 
-/** What we need of the package itself. */
+/** The part of the package that we use. */
 interface RedisPackage {
   createClient(options: object): AnyClient & { connect(): Promise<unknown>; destroy(): void }
 }
@@ -85,17 +85,18 @@ interface Attempt {
   failure: unknown
 }
 
-/** Milliseconds between two tries to connect, jitter left out: Redis that is back is found within half a second. */
+/** Longest pause between two attempts to connect, in milliseconds without jitter: we reconnect within half a second. */
 const longestPause = 320
-/** Milliseconds between two signs of life on an idle connection, and without one until it is given up. */
+/** Milliseconds between two pings on an idle connection. */
 const pingEvery = 5000
-const silence = 12_000
-/** Deadlines in a row without any answer after which a connection is taken to be dead. */
-const mostUnheard = 3
+/** Milliseconds without any traffic after which a connection is given up. */
+const longestSilence = 12_000
+/** After so many deadlines in a row without any answer, a connection is considered dead. */
+const mostSilentDeadlines = 3
 
 /**
- * A client of our own: made and connected at the first use, reconnecting for ever, and replaced when it goes
- * silent (a network that swallows packets keeps a socket open for a quarter of an hour).
+ * A client of our own: made and connected at the first use, always reconnecting, and replaced when it stops answering
+ * (on a network that drops packets, a socket stays open for a quarter of an hour).
  */
 export function ownClient(
   url: string,
@@ -112,7 +113,7 @@ export function ownClient(
       url,
       disableOfflineQueue: true,
       pingInterval: pingEvery,
-      socket: { connectTimeout: 5000, socketTimeout: silence, reconnectStrategy: backOff },
+      socket: { connectTimeout: 5000, socketTimeout: longestSilence, reconnectStrategy: backOff },
     })
     return connect(client, milliseconds)
   }
@@ -138,12 +139,12 @@ export function ownClient(
       if (!opened.client.isOpen && attempt === opening) attempt = undefined
       throw new Offline(`Redis cannot be reached: ${reason(opened.failure)}`)
     },
-    heard: () => {
+    noteAnswer: () => {
       silentSince = undefined
     },
-    unheard: () => {
+    noteSilence: () => {
       silentSince ??= performance.now() - milliseconds
-      if (performance.now() - silentSince >= mostUnheard * milliseconds) void drop()
+      if (performance.now() - silentSince >= mostSilentDeadlines * milliseconds) void drop()
     },
     async close() {
       closed = true
@@ -152,7 +153,7 @@ export function ownClient(
   }
 }
 
-/** Starts connecting. `settled` is when the first try is over, whichever way: later ones are nobody's wait. */
+/** Starts connecting. Operations wait for the first attempt (`settled`), and for none of the later ones. */
 function connect(client: Attempt['client'], milliseconds: number): Attempt {
   let settle: () => void = () => undefined
   const settled = new Promise<void>((resolve) => {
@@ -164,16 +165,16 @@ function connect(client: Attempt['client'], milliseconds: number): Attempt {
     settled,
     failure: undefined,
   }
-  const failed = (error: unknown) => {
+  const noteFailure = (error: unknown) => {
     attempt.failure = error
     settle()
   }
-  client.on('error', failed)
-  client.connect().then(settle, failed)
+  client.on('error', noteFailure)
+  client.connect().then(settle, noteFailure)
   return attempt
 }
 
-/** Milliseconds until the next try to connect: fifty at first, then twice as many each time, with jitter. */
+/** Milliseconds until the next attempt to connect: 50 at first, doubled each time, with jitter. */
 export function backOff(retries: number): number {
   return Math.min(longestPause, 50 * 2 ** retries) * (0.75 + Math.random() / 2)
 }

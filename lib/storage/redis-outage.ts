@@ -5,12 +5,12 @@ export class Late extends Error {
   override readonly name = 'Late'
 }
 
-/** A reason in our own words, safe to be logged. */
+/** There is no connection. The message is in our own words and safe to log. */
 export class Offline extends Error {
   override readonly name = 'Offline'
 }
 
-/** What to do about refusals of the server that will not go away by themselves. */
+/** What to do about errors of the server that do not go away by themselves. */
 const remedies: Readonly<Record<string, string>> = {
   ERR: 'the server does not know the command, or forbids it: Redis 6.2 or newer is needed, or EVAL',
   NOAUTH: 'the server wants a password',
@@ -22,12 +22,12 @@ const remedies: Readonly<Record<string, string>> = {
   WRONGTYPE: 'a key under the prefix is not ours: choose another prefix',
 }
 
-/** The error a caller gets. The client's own text stays out: Redis quotes keys and values in some of its. */
+/** The error for the caller. The client's own message is left out, because Redis quotes keys and values in some. */
 export function outage(operation: string, error: unknown): Error {
   return new Error(`redisStorage: ${operation} failed: ${reason(error)}`)
 }
 
-/** Why, in words that are safe to be logged. */
+/** Why an operation failed, in words that are safe to log. */
 export function reason(error: unknown): string {
   if (error instanceof Late || error instanceof Offline) return error.message
   const { message = '', code, name } = (error ?? {}) as Partial<NodeJS.ErrnoException>

@@ -11,19 +11,19 @@ export type { RedisClient } from './redis-client.js'
 export interface RedisStorageOptions {
   /** In front of every key (default `mcp-entra:`). */
   readonly prefix?: string
-  /** Seconds after which an operation has failed, whatever the client is still hoping for (default 1). */
+  /** Seconds after which an operation fails, even while the client still waits (default 1). */
   readonly deadline?: number
-  /** Hears once about a server set up to lose logins (default `console.warn`). */
+  /** Called once if the server is set up in a way that loses logins (default `console.warn`). */
   readonly warn?: (message: string) => void
 }
 
 /** A {@link Storage} in Redis. */
 export interface RedisStorage extends Storage {
-  /** Closes the connection made for a `url`. A client of the application stays as it is. */
+  /** Closes the connection made for a `url`. A client that the application made stays open. */
   close(): Promise<void>
 }
 
-/** GETDEL for servers before 6.2 (Azure Cache for Redis is 6.0): a script is as atomic. */
+/** GETDEL for servers before 6.2 (Azure Cache for Redis is 6.0): a script is just as atomic. */
 const takeScript =
   "local v=redis.call('GET',KEYS[1]) if v then redis.call('DEL',KEYS[1]) end return v"
 const removeIfSameScript =
@@ -33,13 +33,13 @@ const removeIfSameScript =
  * A store in Redis, on a client the application has connected (`createClient`, `createClientPool`,
  * `createCluster`, `createSentinel`) or on a URL. One key per operation, values in binary.
  *
- * Every operation ends within the deadline. A client that is offline fails at once and nothing is queued:
- * users get a 503 with `Retry-After` until Redis is back, without a restart. Reads have to see the latest
- * write, so leave `useReplicas` and `replicaPoolSize` of Cluster and Sentinel clients off. Left to itself a client
- * sleeps up to two seconds between two tries to connect, and users hear 503 for as long after Redis is back: give
- * it a `reconnectStrategy`.
+ * Every operation ends within the deadline. With a client that is offline it fails at once, and nothing is queued: users
+ * get a 503 with `Retry-After` until Redis is back, and no restart is needed. Reads have to see the latest write, so
+ * leave `useReplicas` and `replicaPoolSize` of Cluster and Sentinel clients off. By default a client pauses for up to
+ * two seconds between two attempts to connect, and users get 503 for as long after Redis is back: give it a
+ * `reconnectStrategy`.
  *
- * @throws TypeError for something that is neither a client nor a URL, or a wrong option
+ * @throws TypeError when the connection is neither a client nor a URL, or for a wrong option
  * @see https://redis.io/docs/latest/develop/clients/nodejs/
  * @example
  * const reconnectStrategy = (retries) => Math.min(50 * 2 ** retries, 300) + Math.random() * 100
@@ -72,7 +72,7 @@ export function redisStorage(
       try {
         return await run('add', async (redis) => {
           const added = (await redis.set(name, bytes, { NX: true, EX: ttlSeconds })) !== null
-          // Nobody knows of this record any more: as a lock it would keep everybody out until it runs out.
+          // For the caller this has failed. The record must go, because it could be a lock that nobody releases.
           if (added && abandoned)
             await redis.eval(removeIfSameScript, { keys: [name], arguments: [bytes] })
           return added
@@ -99,7 +99,7 @@ export function redisStorage(
   })
 }
 
-/** A value. Text would be a sealed record already spoilt. */
+/** The bytes of a value. As text, a sealed record would already be damaged. */
 function bytesOf(reply: unknown): Uint8Array | undefined {
   if (reply === null) return undefined
   if (Buffer.isBuffer(reply)) return reply
@@ -108,7 +108,7 @@ function bytesOf(reply: unknown): Uint8Array | undefined {
 
 /** Runs an operation within its deadline (seconds), and turns every failure into an error that names no key. */
 function runner(source: ClientSource, deadline: number, warn: (message: string) => void) {
-  // The timeout of the client ends only commands that are still waiting to be sent.
+  // Needed because the timeout of the client only ends commands that have not been sent yet.
   const late = () => new Late(`no answer within ${deadline} s`)
   let advised = false
   return async function run<T>(
@@ -117,15 +117,15 @@ function runner(source: ClientSource, deadline: number, warn: (message: string) 
   ): Promise<T> {
     try {
       const answer = await withinDeadline(deadline, late, async () => command(await source.ready()))
-      source.heard()
+      source.noteAnswer()
       if (!advised) {
         advised = true
         void warnOfEviction(await source.ready(), warn)
       }
       return answer
     } catch (error) {
-      if (error instanceof Late) source.unheard()
-      else source.heard()
+      if (error instanceof Late) source.noteSilence()
+      else source.noteAnswer()
       throw outage(operation, error)
     }
   }

@@ -1,4 +1,4 @@
-/** Authorization codes: redeemed by exactly one request, and deadly to the grant when the client's own is replayed later. */
+/** Authorization codes: exactly one request redeems each, and a later replay by the same client revokes its grant. */
 import { randomSecret } from '../crypto/hashing.js'
 import { verifierMatches } from '../oauth/pkce.js'
 import type { Vault } from '../storage/vault.js'
@@ -12,13 +12,13 @@ export interface AuthorizationCodes {
   read(code: string): Promise<CodeRecord | undefined>
   /** Takes the code: true for one caller only, however many there are. */
   redeem(code: string): Promise<boolean>
-  /** Remembers a redeemed code, to know its replay by. @param redeemedAt milliseconds since the epoch */
-  bury(code: string, record: CodeRecord, redeemedAt: number): Promise<void>
-  /** For a code that is not there. @returns whether it was a replay, and its grant has been revoked */
+  /** Remembers a redeemed code, so that a replay is recognised. @param redeemedAt milliseconds since the epoch */
+  rememberRedeemed(code: string, record: CodeRecord, redeemedAt: number): Promise<void>
+  /** Revokes the grant of a code that its own client replays. @returns whether this was such a replay */
   revokeIfReplayed(code: string, replay: Replay): Promise<boolean>
 }
 
-/** Somebody brings a code that is not there (any more). */
+/** A request with a code that is not in the store, or no longer. */
 export interface Replay {
   /** SHA-256 of the client id. */
   readonly client: string
@@ -27,15 +27,15 @@ export interface Replay {
   readonly arrivedAt: number
 }
 
-/** Milliseconds after a redemption in which the same client asks again for want of the answer: a retry, no replay. */
+/** Milliseconds after a redemption in which the same request is a retry, by a client that missed the answer. */
 const retryTime = 2000
-/** Seconds for which a redeemed code is known again. */
-const longestKnown = 24 * 3600
+/** Longest time that a redeemed code is remembered, in seconds. */
+const longestMemory = 24 * 3600
 
 /**
- * Only the client that began the login holds the verifier, so a code that comes with another one, or from another
- * client, was stolen on its way and shows that PKCE holds: it ends nobody's login. The right one, later, means that
- * the client itself has been copied.
+ * Only the client that began the login has the verifier. A code that comes with another verifier, or from another
+ * client, was stolen on its way, and PKCE has stopped the thief: no login ends. A late replay with the right verifier
+ * means that somebody has a copy of the client's own secrets.
  *
  * @see RFC 6749 section 4.1.2, RFC 9700 section 2.1.1
  */
@@ -56,18 +56,22 @@ export function authorizationCodes(
       return (await codes.get(code))?.value
     },
     redeem: async (code: string) => (await codes.take(code)) !== undefined,
-    bury: (code: string, { sid, client, codeChallenge }: CodeRecord, redeemedAt: number) =>
+    rememberRedeemed: (
+      code: string,
+      { sid, client, codeChallenge }: CodeRecord,
+      redeemedAt: number,
+    ) =>
       spent.set(
         code,
         { sid, client, codeChallenge, redeemedAt },
-        Math.min(lifetimes.grant, longestKnown),
+        Math.min(lifetimes.grant, longestMemory),
       ),
     async revokeIfReplayed(code: string, { client, verifier, arrivedAt }: Replay) {
-      const tombstone = (await spent.get(code))?.value
-      if (!tombstone || tombstone.client !== client) return false
-      if (!verifierMatches(verifier, tombstone.codeChallenge)) return false
-      if (arrivedAt - tombstone.redeemedAt <= retryTime) return false
-      await grants.revoke(tombstone.sid)
+      const redeemed = (await spent.get(code))?.value
+      if (!redeemed || redeemed.client !== client) return false
+      if (!verifierMatches(verifier, redeemed.codeChallenge)) return false
+      if (arrivedAt - redeemed.redeemedAt <= retryTime) return false
+      await grants.revoke(redeemed.sid)
       return true
     },
   })

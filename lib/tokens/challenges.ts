@@ -1,21 +1,21 @@
 /**
  * Claims challenges: what Entra wants of a user before it exchanges their token (MFA, Conditional Access,
- * consent). Remembered for one client and one user, until a login has carried it to Entra: so the loop closes
- * without the client knowing the extension.
+ * consent). Each is remembered for one client and one user until a login has passed it on to Entra, so clients need
+ * not know about claims challenges to get past one.
  */
 import { sha256 } from '../crypto/hashing.js'
 import type { Vault } from '../storage/vault.js'
 import type { Grant } from './records.js'
 
-/** What the next login has to carry to Entra. */
+/** What the next login has to pass on to Entra. */
 export interface Challenge {
   /** JSON, for the `claims` parameter. */
   readonly claims?: string
-  /** Downstream scopes nobody has consented to yet. */
+  /** Downstream scopes that nobody has consented to yet. */
   readonly scopes?: readonly string[]
 }
 
-/** Whom a challenge concerns. */
+/** The user, and their client, that a challenge is for. */
 export interface ChallengedUser {
   /** SHA-256 of the client id. */
   readonly client: string
@@ -25,11 +25,11 @@ export interface ChallengedUser {
 
 /** A challenge in the store. */
 export interface PendingChallenge extends Challenge {
-  /** SHA-256 of the `sid` of the grant that ran into it: the one whose client has to log in again. */
+  /** SHA-256 of the `sid` of the grant that met it. The client of this grant has to log in again. */
   readonly raisedBy: string
-  /** The challenges that grant has answered already: see {@link answersAtMost}. */
+  /** The challenges that this grant has answered already: see {@link answersAtMost}. */
   readonly after: readonly string[]
-  /** A login carried it, and Entra did not let the user satisfy it. */
+  /** A login passed it on, and Entra did not let the user satisfy it. */
   readonly refused?: true
 }
 
@@ -41,12 +41,12 @@ export interface Challenges {
 }
 
 /**
- * Challenges one login after the other may answer. Several are in order when several APIs want different
- * things; but Entra may word the same one differently each time, and then nothing else would end it.
+ * How many challenges logins may answer in a row. Several are legitimate when several APIs want different things.
+ * But Entra may word the same challenge differently each time, and nothing else would end that loop.
  */
 export const answersAtMost = 3
 
-/** A challenge nobody answers is forgotten after this: the next exchange brings it anew. */
+/** An unanswered challenge is forgotten after this. The next exchange brings it back. */
 const challengeSeconds = 900
 
 /** @see https://learn.microsoft.com/entra/identity-platform/claims-challenge */
@@ -61,7 +61,7 @@ export function challenges(vault: Vault): Challenges {
   })
 }
 
-/** Whom a grant's challenges concern. */
+/** The user and client that the challenges of a grant are for. */
 export function challengedUser({ client, user }: Grant): ChallengedUser {
   return { client, tid: user.tid, oid: user.oid }
 }
@@ -71,7 +71,7 @@ export function blocks(challenge: PendingChallenge | undefined, sid: string): bo
   return challenge !== undefined && !challenge.refused && challenge.raisedBy === sha256(sid)
 }
 
-/** Tells challenges apart. */
+/** An id by which challenges are told apart. */
 export function challengeId({ claims = '', scopes = [] }: Challenge): string {
   return sha256(`${claims}\n${scopes.join(' ')}`)
 }

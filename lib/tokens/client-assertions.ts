@@ -1,8 +1,9 @@
 /**
- * `private_key_jwt`: a client proves itself with a signature, once per assertion. Used ones are remembered in
- * the store for as long as they would be good, so that no replica takes one twice.
+ * `private_key_jwt`: a client authenticates with an assertion that it has signed. Used assertions are remembered in
+ * the store until they expire, so that no replica accepts one twice.
  */
 import { type CryptoKey, errors, importJWK, type JWTPayload, jwtVerify } from 'jose'
+import type { Clock } from '../async/clock.js'
 import { decodeJwt } from '../crypto/decode-jwt.js'
 import {
   type AssertionAlgorithm,
@@ -29,20 +30,20 @@ export interface ClientAssertions {
   check(client: Client, assertion: string, sender?: string): Promise<void>
 }
 
-/** What checking needs. */
+/** Options of {@link clientAssertions}. */
 export interface ClientAssertionsOptions {
   /** What an assertion may name as its audience: our issuer, our token endpoint. */
   readonly audiences: readonly string[]
   readonly records: Vault
   readonly keySets: ClientKeySets
-  /** Milliseconds since the epoch. */
-  readonly now: () => number
+  readonly now: Clock
 }
 
-/** Seconds an assertion may be good for, and by which clocks may differ. */
+/** Longest life of an assertion, in seconds. */
 const longestLife = 300
+/** Seconds by which clocks may differ. */
 const skew = 30
-/** Milliseconds between two fetches of one key set for keys nobody knows. */
+/** Least time between two fetches of one key set for an unknown key, in milliseconds. */
 const unknownKeyPause = 30_000
 
 interface AssertionHeader {
@@ -61,9 +62,9 @@ export function clientAssertions(options: ClientAssertionsOptions): ClientAssert
       const claims = await verifyClaims(client, assertion, key, now)
       checkAudience(claims, audiences)
       const { jti, remaining } = checkLife(claims, Math.floor(now() / 1000))
-      // Only now, for whoever cannot sign must not write to the store.
+      // Last, because a client that cannot sign must not be able to write to the store.
       if (!(await used.add(`${client.id}\0${jti}`, true, remaining + skew))) {
-        throw refused('has been used before')
+        throw refusal('has been used before')
       }
     },
   })
@@ -71,17 +72,17 @@ export function clientAssertions(options: ClientAssertionsOptions): ClientAssert
 
 function readHeader({ metadata }: Client, assertion: string): AssertionHeader {
   const header = decodeJwt(assertion)?.header
-  if (!header) throw refused('is not a signed JWT')
+  if (!header) throw refusal('is not a signed JWT')
   const { alg, kid, typ = 'JWT' } = header
-  const algorithm = assertionAlgorithms.find((known) => known === alg)
+  const algorithm = assertionAlgorithms.find((one) => one === alg)
   const bound = metadata.token_endpoint_auth_signing_alg ?? algorithm
   if (algorithm === undefined || algorithm !== bound) {
-    throw refused(
+    throw refusal(
       `must be signed with ${metadata.token_endpoint_auth_signing_alg ?? 'RS256, ES256 or EdDSA'}`,
     )
   }
   if (typeof typ !== 'string' || !/^(?:JWT|client-authentication\+jwt)$/i.test(typ)) {
-    throw refused("has another 'typ' than JWT")
+    throw refusal("has another 'typ' than JWT")
   }
   return { alg: algorithm, kid: typeof kid === 'string' ? kid : undefined }
 }
@@ -95,22 +96,22 @@ async function findKey(
   const { jwks = { keys: [] }, jwks_uri } = metadata
   const key =
     jwks_uri === undefined
-      ? candidate(jwks, header)
-      : (candidate(await keySets.find(jwks_uri, { sender }), header) ??
-        candidate(await keySets.find(jwks_uri, { sender, olderThan: unknownKeyPause }), header))
+      ? selectKey(jwks, header)
+      : (selectKey(await keySets.find(jwks_uri, { sender }), header) ??
+        selectKey(await keySets.find(jwks_uri, { sender, olderThan: unknownKeyPause }), header))
   if (key) return key
-  throw refused(
+  throw refusal(
     `is signed with a key that is not among the client's first ${mostClientKeys} usable keys`,
   )
 }
 
-/** One key at most: whoever could make us try several would have us pay for each. */
-function candidate({ keys }: ClientKeySet, { alg, kid }: AssertionHeader): ClientKey | undefined {
+/** At most one key: a client that could make us try several would multiply the cost of a bad signature. */
+function selectKey({ keys }: ClientKeySet, { alg, kid }: AssertionHeader): ClientKey | undefined {
   const [only, ...others] = keys.filter(
     (key) => algorithmOf(key) === alg && (kid === undefined || key.kid === kid),
   )
   if (others.length === 0) return only
-  throw refused(
+  throw refusal(
     kid === undefined
       ? "must name its key by 'kid' in its header: the client has several"
       : "has a 'kid' that several keys of the client have",
@@ -121,7 +122,7 @@ async function verifyClaims(
   client: Client,
   assertion: string,
   key: ClientKey,
-  now: () => number,
+  now: Clock,
 ): Promise<JWTPayload> {
   try {
     const { payload } = await jwtVerify(assertion, await importKey(key), {
@@ -134,29 +135,29 @@ async function verifyClaims(
     })
     return payload
   } catch (error) {
-    if (error instanceof errors.JWTExpired) throw refused('has expired', error)
+    if (error instanceof errors.JWTExpired) throw refusal('has expired', error)
     if (error instanceof errors.JWTClaimValidationFailed) {
-      throw refused(`has a missing or wrong '${error.claim}'`, error)
+      throw refusal(`has a missing or wrong '${error.claim}'`, error)
     }
-    // Any other trouble is the key's, a point that is not on its curve for one, or the signature's.
-    throw refused("has a signature that is not the client's", error)
+    // Every other error is about the signature, or about the key: a point that is not on its curve, for example.
+    throw refusal("has a signature that is not the client's", error)
   }
 }
 
-/** Imported keys live as long as the set they came with. */
+/** Imported keys, kept for as long as the key set they belong to. */
 const imported = new WeakMap<ClientKey, Promise<CryptoKey | Uint8Array>>()
 
 function importKey(key: ClientKey): Promise<CryptoKey | Uint8Array> {
-  const known = imported.get(key) ?? importJWK({ ...key }, algorithmOf(key))
-  imported.set(key, known)
-  return known
+  const importing = imported.get(key) ?? importJWK({ ...key }, algorithmOf(key))
+  imported.set(key, importing)
+  return importing
 }
 
-/** Exactly us and nobody else: what names several audiences could be forwarded by any of them. */
+/** This server and nobody else: any one of several audiences could forward the assertion to another. */
 function checkAudience({ aud }: JWTPayload, audiences: readonly string[]): void {
   const [only, ...others] = [aud].flat()
   if (only === undefined || others.length > 0 || !audiences.includes(only)) {
-    throw refused(`must name ${audiences[0]} as its only audience`)
+    throw refusal(`must name ${audiences[0]} as its only audience`)
   }
 }
 
@@ -164,14 +165,14 @@ function checkLife(
   { exp = 0, iat = 0, jti }: JWTPayload,
   now: number,
 ): { jti: string; remaining: number } {
-  if (iat > now + skew) throw refused("has an 'iat' in the future")
+  if (iat > now + skew) throw refusal("has an 'iat' in the future")
   if (exp - now > longestLife + skew || exp - iat > longestLife) {
-    throw refused(`is good for more than ${longestLife} seconds`)
+    throw refusal(`is good for more than ${longestLife} seconds`)
   }
-  if (typeof jti !== 'string' || jti === '') throw refused("has no 'jti'")
+  if (typeof jti !== 'string' || jti === '') throw refusal("has no 'jti'")
   return { jti, remaining: Math.max(0, exp - now) }
 }
 
-function refused(why: string, cause?: unknown): OAuthError {
+function refusal(why: string, cause?: unknown): OAuthError {
   return new OAuthError('invalid_client', `The client assertion ${why}.`, { cause })
 }

@@ -1,5 +1,6 @@
-/** Clients that are documents on the web, and the key sets of clients that sign: fetched, checked and kept. */
+/** Client ID Metadata Documents, and the key sets of clients that sign: fetched, checked and cached. */
 import { jsonBytes } from '../async/bounded-map.js'
+import type { Clock } from '../async/clock.js'
 import { cachedDocuments, type DocumentRequest } from '../http/cached-documents.js'
 import { FetchFailure, type SafeFetch } from '../http/safe-fetch.js'
 import { readClientDocument } from '../oauth/client-document.js'
@@ -13,7 +14,7 @@ import type { Client } from './clients.js'
 export interface ClientDocuments {
   /**
    * @param sender who asks, as an opaque key
-   * @throws OAuthError `invalid_client` for what is no good document, 503 when there is no telling
+   * @throws OAuthError `invalid_client` for a bad document, 503 when it cannot be fetched now
    */
   find(id: string, sender?: string): Promise<Client>
 }
@@ -24,36 +25,35 @@ export interface ClientKeySets {
   find(uri: string, request?: DocumentRequest): Promise<ClientKeySet>
 }
 
-/** What they are made of. */
+/** Options of {@link clientDocuments} and {@link clientKeySets}. */
 export interface ClientDocumentsOptions {
   readonly fetch: SafeFetch
   readonly customSchemes: readonly string[]
-  /** Hosts whose documents are accepted, `*.contoso.com` for all below; undefined is every host. */
+  /** Hosts whose documents are accepted, `*.contoso.com` for all its subdomains. Default: every host. */
   readonly allowedHosts?: readonly string[] | undefined
-  /** Told when a copy is used because the document cannot be fetched. The cause is for the operator. */
+  /** Called when a cached copy is used because the document cannot be fetched. The cause is for the operator. */
   readonly onStale?: ((cause: FetchFailure) => void) | undefined
-  /** Milliseconds since the epoch. */
-  readonly now: () => number
+  readonly now: Clock
   /** Milliseconds on a clock that only goes forward. */
   readonly monotonic: () => number
 }
 
-/** Seconds for one fetch: somebody waits for a page. */
+/** Seconds for one fetch: a user waits for a page. */
 const timeout = 5
 /** Seconds after which a fetch that gave way to others may be tried again. */
 const busySeconds = 1
 const longestDocument = 10 * 1024
 const longestKeySet = 64 * 1024
-/** Of all documents that are kept, and of all key sets: thousands of ordinary ones. */
+/** Bytes of all cached documents, and of all cached key sets: room for thousands of ordinary ones. */
 const mostKeptBytes = 8 * 1024 * 1024
-/** About what a key takes in memory once it has been imported. */
+/** About how many bytes a key takes in memory once it has been imported. */
 const importedKeyBytes = 4096
 
 /** @see draft-ietf-oauth-client-id-metadata-document-00, MCP authorization "Client ID Metadata Documents" */
 export function clientDocuments(options: ClientDocumentsOptions): ClientDocuments {
   const { customSchemes, allowedHosts } = options
   const documents = cachedDocuments<ClientMetadata>({
-    ...keeping(options),
+    ...cacheOptions(options),
     maxBytes: longestDocument,
     read: (json, url) => readClientDocument(url, json, customSchemes),
     sizeOf: (metadata) => jsonBytes(metadata) + keyBytes(metadata.jwks),
@@ -67,7 +67,7 @@ export function clientDocuments(options: ClientDocumentsOptions): ClientDocument
           `This server does not accept applications of ${url.hostname}.`,
         )
       }
-      const metadata = await inClientTerms(
+      const metadata = await explainFailure(
         url,
         "The client's document",
         documents.get(id, { sender }),
@@ -82,19 +82,19 @@ export function clientDocuments(options: ClientDocumentsOptions): ClientDocument
 /** @see RFC 7517 section 5 */
 export function clientKeySets(options: ClientDocumentsOptions): ClientKeySets {
   const sets = cachedDocuments<ClientKeySet>({
-    ...keeping(options),
+    ...cacheOptions(options),
     maxBytes: longestKeySet,
     read: readKeySet,
     sizeOf: (set) => jsonBytes(set) + keyBytes(set),
   })
   return Object.freeze({
     find: (uri: string, request?: DocumentRequest) =>
-      inClientTerms(new URL(uri), "The client's 'jwks_uri'", sets.get(uri, request)),
+      explainFailure(new URL(uri), "The client's 'jwks_uri'", sets.get(uri, request)),
   })
 }
 
 /** What documents and key sets have in common. */
-function keeping({ fetch, onStale, now, monotonic }: ClientDocumentsOptions) {
+function cacheOptions({ fetch, onStale, now, monotonic }: ClientDocumentsOptions) {
   return {
     fetch,
     now,
@@ -102,7 +102,7 @@ function keeping({ fetch, onStale, now, monotonic }: ClientDocumentsOptions) {
     timeout,
     maxKeptBytes: mostKeptBytes,
     onStale: (url: string, failure: FetchFailure) =>
-      onStale?.(forOperator(new URL(url).host, failure)),
+      onStale?.(describeToOperator(new URL(url).host, failure)),
   }
 }
 
@@ -114,14 +114,14 @@ function covers(allowed: string, host: string): boolean {
   return allowed.startsWith('*.') ? host.endsWith(allowed.slice(1)) : host === allowed
 }
 
-/** A failed fetch in the client's terms: what cannot be known now is an outage, never a refusal. */
-async function inClientTerms<T>({ host }: URL, what: string, answer: Promise<T>): Promise<T> {
+/** Turns a failed fetch into an error for the client: an outage, unless the document itself is bad or gone. */
+async function explainFailure<T>({ host }: URL, what: string, answer: Promise<T>): Promise<T> {
   try {
     return await answer
   } catch (failure) {
     if (!(failure instanceof FetchFailure)) throw failure
     const description = `${what} cannot be fetched: ${failure.message}.`
-    const cause = forOperator(host, failure)
+    const cause = describeToOperator(host, failure)
     if (failure.kind === 'busy') throw unavailable(description, cause, busySeconds)
     if (failure.kind === 'denied') throw unavailable(description, cause)
     if (failure.kind === 'outage') throw unavailable(`${description} ${adviceFor(host)}`, cause)
@@ -129,15 +129,15 @@ async function inClientTerms<T>({ host }: URL, what: string, answer: Promise<T>)
   }
 }
 
-/** What a user can do who reads it in a browser or a terminal. */
+/** What a user who reads this in a browser or a terminal can do. */
 function adviceFor(host: string): string {
   return (
-    `Try again in a minute. If that does not help, tell whoever runs this server that it cannot reach ${host}:` +
+    `Try again in a minute. If that does not help, tell the operator of this server that it cannot reach ${host}:` +
     ' it needs DNS and HTTPS to the internet, or a proxy, or Client ID Metadata Documents turned off (the option' +
     ' clientMetadata). After they have been turned off, remove this server from the application and add it again.'
   )
 }
 
-function forOperator(host: string, { kind, message, cause }: FetchFailure): FetchFailure {
+function describeToOperator(host: string, { kind, message, cause }: FetchFailure): FetchFailure {
   return new FetchFailure(kind, `${host}: ${message}${cause === undefined ? '' : ` (${cause})`}`)
 }

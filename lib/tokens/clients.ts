@@ -1,9 +1,9 @@
 /**
- * Clients. A dynamically registered `client_id` is the registration itself, sealed: it outlives restarts,
- * replicas and a lost store, and registering writes nothing. Dead client ids are what MCP clients never
- * recover from.
+ * Clients. A dynamically registered `client_id` is the registration itself, sealed: it outlives restarts, replicas
+ * and a lost store, and registering writes nothing. MCP clients do not recover from a client id that has died.
  */
 import { createHmac } from 'node:crypto'
+import type { Clock } from '../async/clock.js'
 import { constantTimeEqual } from '../crypto/hashing.js'
 import type { KeyRing } from '../crypto/key-ring.js'
 import { openJson, sealJson } from '../crypto/sealing.js'
@@ -16,32 +16,32 @@ export interface Client {
   readonly metadata: ClientMetadata
   /** Seconds since the epoch; 0 for a client that was never issued an id. */
   readonly issuedAt: number
-  /** Who answers for its name. Absent: nobody but the client itself. */
+  /** Who vouches for its name. Absent: nobody but the client itself. */
   readonly identity?: ClientIdentity
 }
 
-/** The operator set the client up, or it is the document at this host; which the operator may have listed. */
+/** The operator, who set the client up, or the host of its document, which the operator may have listed. */
 export type ClientIdentity =
   | { readonly by: 'operator' }
   | { readonly by: 'document'; readonly host: string; readonly listed: boolean }
 
-/** All clients there are. */
+/** The clients of this server. */
 export interface Clients {
   /** @throws OAuthError `invalid_client_metadata` for a registration that is too long */
   register(metadata: ClientMetadata): Client
   /**
-   * At once when nobody else has to be asked.
+   * Answers at once, unless a document has to be fetched.
    *
-   * @param sender who asks, as an opaque key: documents are fetched for all senders alike
+   * @param sender who asks, as an opaque key: senders share the fetches fairly
    * @throws OAuthError `invalid_client`, or 503
    */
   find(id: string, sender?: string): Client | undefined | Promise<Client | undefined>
-  /** The secret of a confidential client: derived from its id, so there is nothing to keep. */
+  /** The secret of a confidential client: derived from its id, so nothing is stored. */
   secretOf(client: Client): string | undefined
   isSecretOf(client: Client, secret: string): boolean
 }
 
-/** The registry that keeps nothing. */
+/** The clients that have registered themselves. Their ids hold all there is to know, so finding one is synchronous. */
 export interface RegisteredClients extends Clients {
   find(id: string): Client | undefined
 }
@@ -58,11 +58,11 @@ interface Compact {
 }
 
 const context = { purpose: 'client id' } as const
-/** Bytes of a registration before sealing; four thirds of it become the client id. */
+/** Longest registration before sealing, in bytes. The client id is a third longer. */
 const longestRegistration = 2400
 
-/** @param now milliseconds since the epoch */
-export function clients(ring: KeyRing, now: () => number): RegisteredClients {
+/** Makes the registry of clients that register themselves. @see RFC 7591 */
+export function clients(ring: KeyRing, now: Clock): RegisteredClients {
   const secretOf = (client: Client) => {
     if (client.metadata.token_endpoint_auth_method === 'none') return undefined
     const key = ring.byId(Buffer.from(client.id, 'base64url').subarray(0, 6))
@@ -84,8 +84,8 @@ export function clients(ring: KeyRing, now: () => number): RegisteredClients {
     },
     secretOf,
     isSecretOf(client: Client, secret: string) {
-      const right = secretOf(client)
-      return right !== undefined && constantTimeEqual(secret, right)
+      const expected = secretOf(client)
+      return expected !== undefined && constantTimeEqual(secret, expected)
     },
   })
 }

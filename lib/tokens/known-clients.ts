@@ -1,4 +1,4 @@
-/** All the ways there are to be a client: set up by the operator, a document on the web, or registered here. */
+/** Finds a client wherever it comes from: set up by the operator, a document on the web, or registered here. */
 import { constantTimeEqual } from '../crypto/hashing.js'
 import { isClientIdUrl } from '../oauth/client-id-url.js'
 import type { ClientDocuments } from './client-documents.js'
@@ -13,13 +13,13 @@ export interface OperatorClient {
 /** The sources of clients. */
 export interface KnownClientsOptions {
   readonly registered: RegisteredClients
-  /** Whether clients may register themselves. If not, those that did are clients no longer. */
+  /** Whether clients may register themselves. If not, those that did before are no longer clients. */
   readonly registration: boolean
   readonly documents: ClientDocuments | undefined
   readonly operators: ReadonlyMap<string, OperatorClient>
 }
 
-/** One look at an id tells where its client is. */
+/** The sources never overlap: the form of an id tells where its client comes from. */
 export function knownClients(options: KnownClientsOptions): Clients {
   const { registered, registration, documents, operators } = options
   const secretOf = (client: Client) =>
@@ -36,8 +36,8 @@ export function knownClients(options: KnownClientsOptions): Clients {
     },
     secretOf,
     isSecretOf(client: Client, secret: string) {
-      const right = secretOf(client)
-      return right !== undefined && constantTimeEqual(secret, right)
+      const expected = secretOf(client)
+      return expected !== undefined && constantTimeEqual(secret, expected)
     },
   })
 }

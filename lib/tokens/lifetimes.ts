@@ -25,7 +25,7 @@ const defaults: Lifetimes = {
   refreshGrace: 60,
 }
 
-/** @throws TypeError for a lifetime that is no positive number of seconds */
+/** @throws TypeError for a lifetime that is not a positive number of seconds */
 export function lifetimes(given: Partial<Lifetimes> = {}): Lifetimes {
   const set = Object.entries(given).filter(([, seconds]) => seconds !== undefined)
   const all: Lifetimes = { ...defaults, ...Object.fromEntries(set) }

@@ -31,18 +31,18 @@ export interface Grant {
   readonly client: string
   /** What the client asked for and Entra granted: short names. */
   readonly scopes: readonly string[]
-  /** What was asked of Entra, to be asked again on refresh: requested, never granted. */
+  /** What was requested of Entra, to be requested again on refresh; not what was granted. */
   readonly requested: readonly string[]
   /** The MCP resource the tokens are for. */
   readonly resource: string
   readonly upstream: UpstreamGrant
   /** Seconds since the epoch. */
   readonly createdAt: number
-  /** When its refresh token was last rotated, or it was created. Seconds since the epoch. */
+  /** When its refresh token was last rotated; at first, when it was created. Seconds since the epoch. */
   readonly renewedAt: number
-  /** How often its refresh token has been rotated: tokens of an earlier generation have been used. */
+  /** How often its refresh token has been rotated. Tokens of an earlier generation have been used. */
   readonly generation: number
-  /** The claims challenges that this login, and those just before it, carried to Entra. */
+  /** The claims challenges that this login, and those just before it, passed on to Entra. */
   readonly answered?: readonly string[]
 }
 
@@ -57,7 +57,7 @@ export interface CodeRecord {
   readonly resource: string
 }
 
-/** What is left of a redeemed code, to know its replay by. */
+/** A redeemed code, remembered so that a replay is recognised. */
 export interface SpentCode {
   readonly sid: string
   /** SHA-256 of the client id. */

@@ -1,12 +1,13 @@
 /**
  * Refresh tokens: opaque, rotated at each use, and idempotent. One caller wins the rotation and asks Entra;
- * everyone else with the same token, on any replica, gets the very same answer within the grace. Afterwards
- * the same token again means that somebody stole it.
+ * everyone else with the same token, on any replica, gets the very same answer within the grace. After the grace,
+ * using the same token again means that it was stolen.
  *
  * A token is its grant's `sid` and a generation, sealed. The grant holds the current generation, so a token of an
  * earlier one has been used: reuse is detected for the life of the grant, and a rotation leaves nothing in the store
  * beyond the grace.
  */
+import type { Clock } from '../async/clock.js'
 import { singleFlight } from '../async/single-flight.js'
 import type { KeyRing } from '../crypto/key-ring.js'
 import { openJson, sealJson } from '../crypto/sealing.js'
@@ -17,7 +18,7 @@ import type { Grant, TokenAnswer } from './records.js'
 
 /** What a rotation needs from the grant it renews. */
 export interface Renewal {
-  /** Gets new tokens from Entra. Rejects when Entra says no or says nothing: then nothing has changed. */
+  /** Gets new tokens from Entra. When it rejects, because Entra refused or did not answer, nothing has changed. */
   renew(grant: Grant): Promise<Grant>
   /** Makes the answer that every caller gets. */
   answer(sid: string, grant: Grant, refreshToken: string): Promise<TokenAnswer>
@@ -28,7 +29,7 @@ export type Rotation =
   | { readonly outcome: 'rotated' | 'repeated'; readonly answer: TokenAnswer }
   | { readonly outcome: 'reused' | 'gone' }
 
-/** What a refresh token says: only this server can have written it. */
+/** The content of a refresh token, which only this server can have written. */
 export interface RefreshToken {
   readonly token: string
   readonly sid: string
@@ -47,21 +48,21 @@ export interface RefreshTokens {
 
 const seal = { purpose: 'refresh token' } as const
 
-/** @param now milliseconds since the epoch @see RFC 9700 section 4.14.2 */
+/** @see RFC 9700 section 4.14.2 */
 export function refreshTokens(
   ring: KeyRing,
   vault: Vault,
   grants: Grants,
   lifetimes: Lifetimes,
-  now: () => number,
+  now: Clock,
 ): RefreshTokens {
   const answers = vault.shelf<TokenAnswer>('refresh-answer')
   const flights = singleFlight<Rotation>()
 
   const issue = (sid: string, generation: number) => sealJson(ring, seal, [sid, generation])
 
-  /** A token that has been used: the same answer again, or the end of the grant. */
-  const again = async ({ token, sid }: RefreshToken): Promise<Rotation> => {
+  /** Repeats the answer of a used token within the grace, and revokes the grant after it. */
+  const repeatOrRevoke = async ({ token, sid }: RefreshToken): Promise<Rotation> => {
     const answer = lifetimes.refreshGrace > 0 ? (await answers.get(token))?.value : undefined
     if (answer) return { outcome: 'repeated', answer }
     await grants.revoke(sid)
@@ -72,20 +73,20 @@ export function refreshTokens(
     const { token, sid, generation } = presented
     const before = (await grants.read(sid))?.value
     if (!before || grants.remaining(before) < 1) return { outcome: 'gone' }
-    if (isUsed(presented, before)) return again(presented)
+    if (isUsed(presented, before)) return repeatOrRevoke(presented)
     const renewed = await renewal.renew(before)
-    // A store that lost its last writes may know an earlier generation than the client does.
+    // From the token, not from the grant: a store that lost its last writes may hold an earlier generation.
     const grant = { ...renewed, generation: generation + 1, renewedAt: Math.floor(now() / 1000) }
     const answer = await renewal.answer(sid, grant, issue(sid, grant.generation))
     // In this order a crash at any point leaves the client with a token that works: until the grant is written the
-    // old one does, and from then on its repeated answer does.
+    // old token does, and from then on the answer to it is repeated.
     if (lifetimes.refreshGrace > 0) await answers.set(token, answer, lifetimes.refreshGrace)
     return (await grants.keep(sid, grant)) ? { outcome: 'rotated', answer } : { outcome: 'gone' }
   }
 
   const rotateOnce = (presented: RefreshToken, grant: Grant, renewal: Renewal) =>
     isUsed(presented, grant)
-      ? again(presented)
+      ? repeatOrRevoke(presented)
       : grants.exclusively(presented.sid, () => renewOnce(presented, renewal))
 
   return Object.freeze({

@@ -2,6 +2,7 @@
  * Step-up marks: a client was refused for scopes that its login does not hold. MCP SDK v1 answers a 403 by
  * refreshing; the mark makes that refresh send the client to `/authorize`, where it asks for what it lacks.
  */
+import type { Clock } from '../async/clock.js'
 import type { Vault } from '../storage/vault.js'
 
 /** What a client was refused for. */
@@ -16,7 +17,7 @@ export interface StepUp {
 export interface StepUps {
   /**
    * Remembers that the client has to log in for `scopes`: for a minute, and no longer than the refused token
-   * lives, because a refresh after that renews the token and answers no 403.
+   * lives. A refresh after that renews an expired token and has nothing to do with the 403.
    *
    * @param tokenExpiresAt seconds since the epoch
    */
@@ -28,8 +29,8 @@ export interface StepUps {
 /** Longest life of a mark, in milliseconds. */
 const longest = 60_000
 
-/** @param now milliseconds since the epoch @see MCP Authorization "Step-Up Authorization Flow" */
-export function stepUps(vault: Vault, now: () => number): StepUps {
+/** @see MCP Authorization "Step-Up Authorization Flow" */
+export function stepUps(vault: Vault, now: Clock): StepUps {
   const marks = vault.shelf<StepUp>('step-up')
   return Object.freeze({
     async remember(sid: string, scopes: readonly string[], tokenExpiresAt: number) {
@@ -39,7 +40,7 @@ export function stepUps(vault: Vault, now: () => number): StepUps {
     },
     async read(sid: string) {
       const mark = (await marks.get(sid))?.value
-      // The store counts whole seconds; a token ends at the very millisecond.
+      // The store counts whole seconds; a token ends at an exact millisecond.
       return mark && mark.until > now() ? mark.scopes : []
     },
   })
