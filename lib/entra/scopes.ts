@@ -167,6 +167,19 @@ export function withRequired(scopes: ScopeStrategy, asked: readonly string[]): r
   return [...asked, ...scopes.missing(asked, scopes.required)]
 }
 
+/**
+ * The scopes of an authorization request that also answers a challenge for missing consent. Entra does not accept
+ * `.default` beside named scopes (AADSTS70011), so ours are left out then: the user has consented to them before.
+ */
+export function combineScopes(
+  scopes: readonly string[],
+  challenged: readonly string[] = [],
+): readonly string[] {
+  const all = unique([...scopes, ...challenged])
+  if (!challenged.some((scope) => scope.endsWith('/.default'))) return all
+  return [...challenged, ...all.filter((scope) => !scope.includes('/'))]
+}
+
 function split(scope = ''): readonly string[] {
   return scope.split(' ').filter((name) => name !== '')
 }

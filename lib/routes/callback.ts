@@ -1,6 +1,7 @@
 /** `GET /auth/callback`: Entra's answer becomes a grant and a code of ours, or an error for the client. */
 import type { ServerResponse } from 'node:http'
-import { EntraError } from '../entra/errors.js'
+import { aadstsCodesIn } from '../entra/aadsts-codes.js'
+import { EntraError, isAlreadyRedeemed, isMalformedRequest } from '../entra/errors.js'
 import type { UpstreamTokens } from '../entra/token-endpoint.js'
 import { redirect } from '../http/respond.js'
 import { admitUser } from '../login/upstream-grant.js'
@@ -19,13 +20,6 @@ import {
   withAnswers,
 } from './login-challenges.js'
 import { endLogin, type PendingLogin } from './upstream-login.js'
-
-/** AADSTS numbers of one answer that are reported. */
-const mostCodes = 8
-/** AADSTS54005: somebody redeemed this code before us. */
-const alreadyRedeemed = 54005
-/** AADSTS9002313: what was sent as a code is none, and says nothing about how this server is set up. */
-const malformed = 9002313
 
 /** @see RFC 6749 section 4.1.2, RFC 9700 section 4.7 (binding to the browser) */
 export function callback(context: ProxyContext) {
@@ -127,9 +121,7 @@ function upstreamRefusal(
   error: string,
   description: string | undefined,
 ): OAuthError {
-  const codes = [...(description ?? '').matchAll(/AADSTS(\d{4,8})/g)]
-    .slice(0, mostCodes)
-    .map(([, code]) => Number(code))
+  const codes = aadstsCodesIn(description ?? '')
   const code = passedOn.find((known) => known === error) ?? 'server_error'
   const refusal = new OAuthError(code, 'Microsoft Entra did not complete the sign-in.', {
     cause: { codes },
@@ -153,10 +145,10 @@ function upstreamRefusal(
 function clientOutcome(context: ProxyContext, error: unknown, reported: boolean): OAuthError {
   if (error instanceof EntraError) {
     // The browser brings the code as well: it may be none.
-    const origin = error.codes.includes(malformed) ? 'stranger' : undefined
+    const origin = isMalformedRequest(error) ? 'stranger' : undefined
     reportUpstream(context.report, 'callback', error, origin)
     // The first redemption won, and its answer is on the way: an error now would overtake it.
-    if (error.codes.includes(alreadyRedeemed)) {
+    if (isAlreadyRedeemed(error)) {
       throw new OAuthError('access_denied', 'This sign-in has been completed already.', {
         cause: error,
       })

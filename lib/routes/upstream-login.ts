@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { randomSecret, sha256 } from '../crypto/hashing.js'
 import { openJson, sealJson } from '../crypto/sealing.js'
+import { combineScopes } from '../entra/scopes.js'
 import { OAuthError } from '../oauth/errors.js'
 import { codeChallenge as challengeOf } from '../oauth/pkce.js'
 import { answersAtMost, type Challenge } from '../tokens/challenges.js'
@@ -143,7 +144,7 @@ function upstreamUrl(
     response_type: 'code',
     response_mode: 'query',
     redirect_uri: context.baseUrl + context.callbackPath,
-    scope: upstreamScopes(context, scopes, challenge?.scopes).join(' '),
+    scope: combineScopes(context.scopes.toUpstreamAuthorize(scopes), challenge?.scopes).join(' '),
     state,
     nonce,
     code_challenge: challengeOf(verifier),
@@ -153,17 +154,6 @@ function upstreamUrl(
   }
   for (const [name, value] of Object.entries(params)) url.searchParams.set(name, value)
   return url.href
-}
-
-/** Entra takes `.default` of one API and no named scope beside it (AADSTS70011); our own have been consented to. */
-function upstreamScopes(
-  { scopes: strategy }: ProxyContext,
-  scopes: readonly string[],
-  challenged: readonly string[] = [],
-): readonly string[] {
-  const all = [...new Set([...strategy.toUpstreamAuthorize(scopes), ...challenged])]
-  if (!challenged.some((scope) => scope.endsWith('/.default'))) return all
-  return [...challenged, ...all.filter((scope) => !scope.includes('/'))]
 }
 
 /** Consent that is missing is given on Entra's own page, and only asking for it brings that up. */
