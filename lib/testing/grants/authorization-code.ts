@@ -5,8 +5,8 @@ import type { CodeRecord, Emulation } from '../emulation.js'
 import { refuse, required } from '../errors.js'
 import type { Params } from '../messages.js'
 import { parseScope } from '../scopes.js'
-import type { TokenRequest } from '../token.js'
 import { userAnswer } from '../token-answer.js'
+import type { TokenRequest } from './grant.js'
 import { checkOrigin } from './origin.js'
 
 /** Redeems an authorization code. */

@@ -7,8 +7,8 @@ import type { Emulation } from '../emulation.js'
 import { refuse, required } from '../errors.js'
 import { accessTokenHeader, issue } from '../mint.js'
 import { checkResource, parseScope, type ResourceScopes } from '../scopes.js'
-import type { TokenRequest } from '../token.js'
 import { audienceOf } from '../token-answer.js'
+import type { TokenRequest } from './grant.js'
 import { checkOrigin } from './origin.js'
 
 /** Issues a token to the application itself. */

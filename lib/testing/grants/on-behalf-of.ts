@@ -8,8 +8,8 @@ import { refuse, required } from '../errors.js'
 import { hasValidSignature, type JsonObject, readJwt } from '../jwt.js'
 import type { Params } from '../messages.js'
 import { parseScope } from '../scopes.js'
-import type { TokenRequest } from '../token.js'
 import { userAnswer } from '../token-answer.js'
+import type { TokenRequest } from './grant.js'
 import { checkOrigin } from './origin.js'
 
 /** Exchanges a user's token. @see Microsoft identity platform, "OAuth 2.0 On-Behalf-Of flow" */

@@ -4,8 +4,8 @@ import { requireProof } from '../client-authentication.js'
 import type { Emulation, RefreshRecord } from '../emulation.js'
 import { refuse, required } from '../errors.js'
 import { parseScope, type ScopeRequest } from '../scopes.js'
-import type { TokenRequest } from '../token.js'
 import { userAnswer } from '../token-answer.js'
+import type { TokenRequest } from './grant.js'
 import { checkOrigin } from './origin.js'
 
 /** Redeems a refresh token. */
