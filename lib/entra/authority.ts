@@ -92,7 +92,7 @@ export function entraAuthority(options: EntraAuthorityOptions): EntraAuthority {
   })
 }
 
-/** Whether it is a GUID, as tenant, client and object ids are. */
+/** Whether it is a GUID. Tenant, client and object ids are. */
 export function isGuid(value: unknown): value is string {
   return typeof value === 'string' && guid.test(value)
 }
