@@ -1,4 +1,4 @@
-/** The code grant: every check a code has to pass, then the tokens. */
+/** The code grant: checks the code, then issues the tokens. */
 import { createHash } from 'node:crypto'
 import { requireProof } from '../client-authentication.js'
 import type { CodeRecord, Emulation } from '../emulation.js'

@@ -46,7 +46,7 @@ export function clientCredentials(
   }
 }
 
-/** `/organizations` means the client's home here; `/common` means nothing. */
+/** With `/organizations` the tenant is the client's own. `/common` is refused. */
 function tenantOf(authority: Authority, client: EntraApp): string {
   if (authority.kind === 'tenant') return authority.id
   if (authority.id === 'organizations') return client.tenantId
