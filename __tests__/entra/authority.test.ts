@@ -52,6 +52,8 @@ describe('entraAuthority', () => {
     ['http://localhost:3000/', 'http://localhost:3000'],
     ['http://127.0.0.1:3000', 'http://127.0.0.1:3000'],
     ['http://[::1]:3000', 'http://[::1]:3000'],
+    ['http://127.0.0.2:3000', 'http://127.0.0.2:3000'],
+    ['http://entra.localhost:3000', 'http://entra.localhost:3000'],
     ['https://LOGIN.example:443', 'https://login.example'],
   ])('takes the host %s', (host, expected) => {
     expect(entraAuthority({ host, tenantId }).host).toBe(expected)

@@ -3,7 +3,15 @@ import { clientAssertion } from '../../lib/entra/credential-assertion.js'
 import type { CredentialContext } from '../../lib/entra/credentials.js'
 import type { EntraEmulator } from '../../lib/testing/index.js'
 import { clock, outcome } from '../support/entra.js'
-import { allLegs, assertionsAt, identity, leg, legs, startApp, tenant } from '../support/legs.js'
+import {
+  assertionsAt,
+  identity,
+  legs,
+  prepareLeg,
+  runAllLegs,
+  startApp,
+  tenant,
+} from '../support/legs.js'
 
 let entra: EntraEmulator
 let asked: CredentialContext[]
@@ -33,7 +41,7 @@ const context: CredentialContext = {
 
 describe('clientAssertion', () => {
   it('proves on every leg with what the function returns, asking it once', async () => {
-    await allLegs(entra, clientAssertion(mint))
+    await runAllLegs(entra, clientAssertion(mint))
     expect(assertionsAt(entra).map(({ grantType, status }) => [grantType, status])).toEqual(
       legs.map((name) => [name, 200]),
     )
@@ -59,7 +67,7 @@ describe('clientAssertion', () => {
   })
 
   it.each(legs)('asks again, once, when Entra finds it outdated: %s', async (name) => {
-    const ask = await leg(entra, clientAssertion(mint), name)
+    const ask = await prepareLeg(entra, clientAssertion(mint), name)
     asked = []
     entra.clearRequests()
     entra.fault({ at: 'token', error: 700024, times: 1 })
@@ -70,7 +78,7 @@ describe('clientAssertion', () => {
   })
 
   it('asks again once for all whom Entra refused the same assertion', async () => {
-    const ask = await leg(entra, clientAssertion(mint), 'refresh_token')
+    const ask = await prepareLeg(entra, clientAssertion(mint), 'refresh_token')
     await ask()
     asked = []
     entra.clearRequests()
@@ -85,7 +93,7 @@ describe('clientAssertion', () => {
 
   it('does not try the same assertion twice', async () => {
     const token = await mint(context)
-    const ask = await leg(
+    const ask = await prepareLeg(
       entra,
       clientAssertion(() => token),
       'on_behalf_of',
@@ -115,7 +123,7 @@ describe('clientAssertion', () => {
   })
 
   it.each([undefined, '', 7])('is an outage when the function returns %j', async (result) => {
-    const ask = await leg(
+    const ask = await prepareLeg(
       entra,
       clientAssertion(() => result as string),
       'on_behalf_of',

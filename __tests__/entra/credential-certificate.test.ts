@@ -11,12 +11,12 @@ import type { ClientCredential, CredentialContext } from '../../lib/entra/creden
 import type { EntraEmulator } from '../../lib/testing/index.js'
 import { clock, outcome } from '../support/entra.js'
 import {
-  allLegs,
   assertionsAt,
   certificate,
   clientId,
-  leg,
   legs,
+  prepareLeg,
+  runAllLegs,
   startApp,
   tenant,
 } from '../support/legs.js'
@@ -68,7 +68,7 @@ async function fileWith(name: string, text: string): Promise<string> {
 
 describe('clientCertificate', () => {
   it('proves on every leg: code, refresh, on-behalf-of', async () => {
-    await allLegs(entra, clientCertificate(one))
+    await runAllLegs(entra, clientCertificate(one))
     const sent = assertionsAt(entra)
     expect(sent.map(({ grantType, status }) => [grantType, status])).toEqual(
       legs.map((name) => [name, 200]),
@@ -134,7 +134,7 @@ describe('clientCertificate', () => {
   })
 
   it.each(legs)('is minted anew, once, when Entra finds it outdated: %s', async (name) => {
-    const ask = await leg(entra, clientCertificate(one), name)
+    const ask = await prepareLeg(entra, clientCertificate(one), name)
     entra.clearRequests()
     entra.fault({ at: 'token', error: 700024, times: 1 })
     expect(await ask()).toMatchObject({ accessToken: expect.any(String) })
@@ -144,7 +144,7 @@ describe('clientCertificate', () => {
   })
 
   it.each(legs)('is minted anew no second time: %s', async (name) => {
-    const ask = await leg(entra, clientCertificate(one), name)
+    const ask = await prepareLeg(entra, clientCertificate(one), name)
     entra.clearRequests()
     entra.fault({ at: 'token', error: 700024 })
     expect(await outcome(ask)).toMatchObject({ kind: 'misconfigured', codes: [700024] })
@@ -152,7 +152,7 @@ describe('clientCertificate', () => {
   })
 
   it('is not minted anew for any other refusal', async () => {
-    const ask = await leg(entra, clientCertificate(one), 'refresh_token')
+    const ask = await prepareLeg(entra, clientCertificate(one), 'refresh_token')
     entra.clearRequests()
     entra.fault({ at: 'token', error: 700027 })
     expect(await outcome(ask)).toMatchObject({ codes: [700027] })
@@ -160,7 +160,7 @@ describe('clientCertificate', () => {
   })
 
   it('is refused by Entra when it is not registered (AADSTS700027), and the operator hears it', async () => {
-    const ask = await leg(entra, clientCertificate(stranger), 'on_behalf_of')
+    const ask = await prepareLeg(entra, clientCertificate(stranger), 'on_behalf_of')
     expect(await outcome(ask)).toMatchObject({
       kind: 'misconfigured',
       codes: [700027],
@@ -170,7 +170,7 @@ describe('clientCertificate', () => {
 
   it('does not sign with a certificate that has expired, and says so', async () => {
     const now = clock(Date.parse(new X509Certificate(one.certificate).validTo))
-    const ask = await leg(entra, clientCertificate({ ...one, now }), 'on_behalf_of')
+    const ask = await prepareLeg(entra, clientCertificate({ ...one, now }), 'on_behalf_of')
     expect(await outcome(ask)).toMatchObject({
       kind: 'misconfigured',
       message: expect.stringContaining('expired on'),
@@ -196,19 +196,19 @@ describe('clientCertificate from files', () => {
     const path = await fileWith('both.pem', one.both)
     const certificatePath = await fileWith('tls.crt', two.certificate)
     const keyPath = await fileWith('tls.key', two.privateKey)
-    await allLegs(entra, clientCertificate({ path }))
-    await allLegs(entra, clientCertificate({ path: certificatePath, keyPath }))
+    await runAllLegs(entra, clientCertificate({ path }))
+    await runAllLegs(entra, clientCertificate({ path: certificatePath, keyPath }))
     expect(assertionsAt(entra).every(({ status }) => status === 200)).toBe(true)
   })
 
   it('opens an encrypted key with its passphrase', async () => {
     const path = await fileWith('locked.pem', one.encrypted('open sesame') + one.certificate)
-    await allLegs(entra, clientCertificate({ path, passphrase: 'open sesame' }))
+    await runAllLegs(entra, clientCertificate({ path, passphrase: 'open sesame' }))
   })
 
   it('goes over to the new certificate under load, without one refusal', async () => {
     const path = await fileWith('rotated.pem', one.both)
-    const ask = await leg(entra, clientCertificate({ path }), 'on_behalf_of')
+    const ask = await prepareLeg(entra, clientCertificate({ path }), 'on_behalf_of')
     await ask()
     const load = (count: number) => Promise.all(Array.from({ length: count }, ask))
     const before = load(25)

@@ -31,12 +31,12 @@ import {
 } from '../support/azure-identity.js'
 import { clock, outcome } from '../support/entra.js'
 import {
-  allLegs,
   assertionsAt,
   clientId,
   graph,
-  leg,
   legs,
+  prepareLeg,
+  runAllLegs,
   startApp,
   tenant,
 } from '../support/legs.js'
@@ -127,7 +127,7 @@ const proofs = () =>
 describe.each(names)('federatedCredential(new %s(…))', (name) => {
   it('proves on every leg with one token of the managed identity', async () => {
     const identity = anotherIdentity()
-    await allLegs(entra, federatedCredential(credentials[name](identity.clientId)))
+    await runAllLegs(entra, federatedCredential(credentials[name](identity.clientId)))
     const sent = proofs()
     expect(sent.map(({ grantType, status }) => [grantType, status])).toEqual(
       legs.map((grantType) => [grantType, 200]),
@@ -161,7 +161,7 @@ describe('federatedCredential with the clouds', () => {
 describe('federatedCredential when Entra finds the assertion outdated (AADSTS700024)', () => {
   it.each(legs)('makes the credential go past its cache, once: %s', async (name) => {
     const azure = credentials.WorkloadIdentityCredential(identities[4]?.clientId ?? '')
-    const ask = await leg(entra, federatedCredential(azure), name)
+    const ask = await prepareLeg(entra, federatedCredential(azure), name)
     entra.fault({ at: 'token', grant: name, error: 700024, times: 1 })
     entra.clearRequests()
     await ask()
@@ -175,7 +175,7 @@ describe('federatedCredential when Entra finds the assertion outdated (AADSTS700
     async (name) => {
       const now = clock(entra.now() * 1000)
       const azure = credentials[name](identities[4]?.clientId ?? '')
-      const ask = await leg(entra, federatedCredential(azure, { now }), 'on_behalf_of')
+      const ask = await prepareLeg(entra, federatedCredential(azure, { now }), 'on_behalf_of')
       await ask()
       entra.fault({ at: 'token', grant: 'on_behalf_of', error: 700024, times: 1 })
       entra.clearRequests()
@@ -192,7 +192,7 @@ describe('federatedCredential when Entra finds the assertion outdated (AADSTS700
 
   it('does not send a managed identity’s token twice: its credential has no other until its cache lets go', async () => {
     const azure = new ManagedIdentityCredential({ clientId: anotherIdentity().clientId })
-    const ask = await leg(entra, federatedCredential(azure), 'on_behalf_of')
+    const ask = await prepareLeg(entra, federatedCredential(azure), 'on_behalf_of')
     entra.fault({ at: 'token', error: 700024, times: 1 })
     expect(await outcome(ask)).toMatchObject({ kind: 'misconfigured', codes: [700024] })
     expect(proofs()).toHaveLength(1)
@@ -207,7 +207,7 @@ describe('federatedCredential when a credential of @azure/identity fails', () =>
       clientId: anotherIdentity().clientId,
       retryOptions: { maxRetries: 0 },
     })
-    const ask = await leg(entra, federatedCredential(azure), 'on_behalf_of')
+    const ask = await prepareLeg(entra, federatedCredential(azure), 'on_behalf_of')
     entra.fault({ at: 'identity', status: 400, times: 1 })
     const error = await outcome(ask)
     expect(error).toMatchObject({
@@ -227,7 +227,7 @@ describe('federatedCredential when a credential of @azure/identity fails', () =>
     const azure = credentials.AzurePipelinesCredential(anotherIdentity().clientId)
     const { answer } = platforms.azureDevOps
     platforms.azureDevOps.answer = () => ({ body: '' })
-    const error = await outcome(await leg(entra, federatedCredential(azure), 'on_behalf_of'))
+    const error = await outcome(await prepareLeg(entra, federatedCredential(azure), 'on_behalf_of'))
     expect((error as Error).message).toMatch(
       /^the token credential failed: AzurePipelinesCredential: Authentication Failed\. Received null token/,
     )
@@ -237,7 +237,7 @@ describe('federatedCredential when a credential of @azure/identity fails', () =>
 
   it('tells the operator when the app does not trust the identity (AADSTS700213)', async () => {
     const azure = new ManagedIdentityCredential({ clientId: untrusted.clientId })
-    const ask = await leg(entra, federatedCredential(azure), 'on_behalf_of')
+    const ask = await prepareLeg(entra, federatedCredential(azure), 'on_behalf_of')
     expect(await outcome(ask)).toMatchObject({ kind: 'misconfigured', codes: [700213] })
   })
 
@@ -440,7 +440,7 @@ describe('federatedCredential with any TokenCredential', () => {
     ['a bare text', 'eyJ'],
   ])('is a misconfiguration when getToken answers %s', async (_what, answer) => {
     const getToken = () => Promise.resolve(answer as null)
-    const ask = await leg(entra, federatedCredential({ getToken }), 'on_behalf_of')
+    const ask = await prepareLeg(entra, federatedCredential({ getToken }), 'on_behalf_of')
     expect(await outcome(ask)).toMatchObject({
       kind: 'misconfigured',
       message: 'the token credential gave no token',

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { federatedCredential } from '../../lib/entra/credential-federated.js'
 import { managedIdentity } from '../../lib/entra/credential-managed-identity.js'
 import type { EntraEmulator } from '../../lib/testing/index.js'
-import { allLegs, assertionsAt, identity, legs, startApp } from '../support/legs.js'
+import { assertionsAt, identity, legs, runAllLegs, startApp } from '../support/legs.js'
 
 let entra: EntraEmulator
 const { clientId, principalId, resourceId } = identity
@@ -27,7 +27,7 @@ describe('managedIdentity on a virtual machine', () => {
     // There is no other on this machine.
     [{}],
   ])('proves on every leg, asked for %j', async (options) => {
-    await allLegs(entra, managedIdentity(options))
+    await runAllLegs(entra, managedIdentity(options))
     expect(assertionsAt(entra).map(({ grantType, status }) => [grantType, status])).toEqual(
       legs.map((name) => [name, 200]),
     )
@@ -43,7 +43,7 @@ describe('managedIdentity on a virtual machine', () => {
 
 describe('federatedCredential on a virtual machine', () => {
   it('proves on every leg with the token ManagedIdentityCredential gets at the metadata service', async () => {
-    await allLegs(entra, federatedCredential(new ManagedIdentityCredential({ clientId })))
+    await runAllLegs(entra, federatedCredential(new ManagedIdentityCredential({ clientId })))
     expect(assertionsAt(entra).map(({ status }) => status)).toEqual([200, 200, 200])
     expect(entra.requestsTo('identity')).toMatchObject([
       {

@@ -7,8 +7,16 @@ import {
   managedIdentity,
 } from '../../lib/entra/credential-managed-identity.js'
 import type { EntraEmulator } from '../../lib/testing/index.js'
-import { clock, outcome, settled } from '../support/entra.js'
-import { allLegs, assertionsAt, identity, leg, legs, startApp, tenant } from '../support/legs.js'
+import { clock, outcome, waitUntil } from '../support/entra.js'
+import {
+  assertionsAt,
+  identity,
+  legs,
+  prepareLeg,
+  runAllLegs,
+  startApp,
+  tenant,
+} from '../support/legs.js'
 
 let entra: EntraEmulator
 const other = {
@@ -34,7 +42,7 @@ const { clientId, principalId, resourceId } = identity
 
 describe('managedIdentity at App Service', () => {
   it('proves on every leg with one token of the identity', async () => {
-    await allLegs(entra, managedIdentity({ clientId }))
+    await runAllLegs(entra, managedIdentity({ clientId }))
     const sent = assertionsAt(entra)
     expect(sent.map(({ grantType, status }) => [grantType, status])).toEqual(
       legs.map((name) => [name, 200]),
@@ -60,30 +68,30 @@ describe('managedIdentity at App Service', () => {
     ['its object id', { objectId: principalId }],
     ['its resource id', { resourceId }],
   ])('finds the identity by %s', async (_what, options) => {
-    await allLegs(entra, managedIdentity(options))
+    await runAllLegs(entra, managedIdentity(options))
   })
 
   it('asks the endpoint once for all who wait', async () => {
-    const ask = await leg(entra, managedIdentity({ clientId }), 'on_behalf_of')
+    const ask = await prepareLeg(entra, managedIdentity({ clientId }), 'on_behalf_of')
     await Promise.all(Array.from({ length: 20 }, ask))
     expect(entra.requestsTo('identity')).toHaveLength(1)
   })
 
   it('keeps the token for its life, less a minute', async () => {
     const now = clock(entra.now() * 1000)
-    const ask = await leg(entra, managedIdentity({ clientId, now }), 'on_behalf_of')
+    const ask = await prepareLeg(entra, managedIdentity({ clientId, now }), 'on_behalf_of')
     await ask()
     now.advance(day - 70)
     await ask()
     expect(entra.requestsTo('identity')).toHaveLength(1)
     now.advance(20)
     await ask()
-    await settled(() => entra.requestsTo('identity').length === 2)
+    await waitUntil(() => entra.requestsTo('identity').length === 2)
   })
 
   it('goes on with the token until its end when the endpoint fails before', async () => {
     const now = clock(entra.now() * 1000)
-    const ask = await leg(entra, managedIdentity({ clientId, now }), 'on_behalf_of')
+    const ask = await prepareLeg(entra, managedIdentity({ clientId, now }), 'on_behalf_of')
     await ask()
     entra.fault({ at: 'identity', status: 400 })
     now.advance(day - 30)
@@ -97,14 +105,14 @@ describe('managedIdentity at App Service', () => {
   })
 
   it('rides out a pause of the endpoint', async () => {
-    const ask = await leg(entra, managedIdentity({ clientId }), 'on_behalf_of')
+    const ask = await prepareLeg(entra, managedIdentity({ clientId }), 'on_behalf_of')
     entra.fault({ at: 'identity', status: 503, html: true, times: 1 })
     await ask()
     expect(entra.requestsTo('identity').map(({ status }) => status)).toEqual([503, 200])
   })
 
   it.each([200, 502])('takes no page of a gateway for a token (HTTP %i)', async (status) => {
-    const ask = await leg(entra, managedIdentity({ clientId }), 'on_behalf_of')
+    const ask = await prepareLeg(entra, managedIdentity({ clientId }), 'on_behalf_of')
     entra.fault({ at: 'identity', status, html: true, times: 1 })
     expect(await outcome(ask)).toMatchObject({
       kind: 'unavailable',
@@ -116,7 +124,7 @@ describe('managedIdentity at App Service', () => {
 
   it.each(legs)('asks for another, once, when Entra finds it outdated: %s', async (name) => {
     // Its own clock says nothing: the token expires at Entra's.
-    const ask = await leg(entra, managedIdentity({ clientId }), name)
+    const ask = await prepareLeg(entra, managedIdentity({ clientId }), name)
     if (name !== 'authorization_code') await ask()
     entra.clearRequests()
     entra.fault({ at: 'token', error: 700024, times: 1 })
@@ -130,9 +138,9 @@ describe('managedIdentity at App Service', () => {
   it('is no worse off with a clock of its own that is a day late', async () => {
     const now = clock(entra.now() * 1000)
     const credential = managedIdentity({ clientId, now })
-    await (await leg(entra, credential, 'on_behalf_of'))()
+    await (await prepareLeg(entra, credential, 'on_behalf_of'))()
     entra.advance(day + 600)
-    const ask = await leg(entra, credential, 'on_behalf_of')
+    const ask = await prepareLeg(entra, credential, 'on_behalf_of')
     entra.clearRequests()
     await ask()
     expect(assertionsAt(entra).map(({ status, error }) => error ?? status)).toEqual([700024, 200])
@@ -140,7 +148,11 @@ describe('managedIdentity at App Service', () => {
   })
 
   it('is refused when the app does not know the identity (AADSTS700213), and the operator hears it', async () => {
-    const ask = await leg(entra, managedIdentity({ clientId: other.clientId }), 'on_behalf_of')
+    const ask = await prepareLeg(
+      entra,
+      managedIdentity({ clientId: other.clientId }),
+      'on_behalf_of',
+    )
     expect(await outcome(ask)).toMatchObject({
       kind: 'misconfigured',
       codes: [700213],
@@ -152,7 +164,7 @@ describe('managedIdentity at App Service', () => {
     ['that is not there', { clientId: tenant }],
     ['when there are several and none is named', {}],
   ])('is an outage with a hint for an identity %s', async (_what, options) => {
-    const ask = await leg(entra, managedIdentity(options), 'on_behalf_of')
+    const ask = await prepareLeg(entra, managedIdentity(options), 'on_behalf_of')
     expect(await outcome(ask)).toMatchObject({
       kind: 'unavailable',
       hint: expect.stringContaining('clientSecret'),
@@ -172,7 +184,7 @@ describe('managedIdentity at App Service', () => {
 
   it('shows no token to anybody who prints it', async () => {
     const credential = managedIdentity({ clientId })
-    await allLegs(entra, credential)
+    await runAllLegs(entra, credential)
     const shown = inspect(credential, { depth: 9, showHidden: true })
     expect(shown).not.toContain('eyJ')
     expect(String(JSON.stringify({ credential }))).toBe('{}')

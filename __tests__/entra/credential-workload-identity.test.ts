@@ -5,8 +5,8 @@ import { inspect } from 'node:util'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import { workloadIdentity } from '../../lib/entra/credential-workload-identity.js'
 import type { EntraEmulator } from '../../lib/testing/index.js'
-import { outcome, settled, type TestKey, testKey } from '../support/entra.js'
-import { allLegs, assertionsAt, leg, legs, startApp } from '../support/legs.js'
+import { outcome, type TestKey, testKey, waitUntil } from '../support/entra.js'
+import { assertionsAt, legs, prepareLeg, runAllLegs, startApp } from '../support/legs.js'
 
 const issuer = 'https://aks.example/oidc/'
 const subject = 'system:serviceaccount:mcp:notes'
@@ -43,7 +43,7 @@ describe('workloadIdentity', () => {
   it('proves on every leg with the token in the file', async () => {
     const token = await serviceAccountToken()
     await put(`${token}\n`)
-    await allLegs(entra, workloadIdentity({ tokenFile }))
+    await runAllLegs(entra, workloadIdentity({ tokenFile }))
     expect(assertionsAt(entra)).toEqual(
       legs.map((grantType) => ({ grantType, assertion: token, status: 200 })),
     )
@@ -51,7 +51,7 @@ describe('workloadIdentity', () => {
 
   it('reads the file anew each time it has changed', async () => {
     await put(await serviceAccountToken())
-    const ask = await leg(entra, workloadIdentity({ tokenFile }), 'on_behalf_of')
+    const ask = await prepareLeg(entra, workloadIdentity({ tokenFile }), 'on_behalf_of')
     await ask()
     await ask()
     for (const jti of ['1', '2']) {
@@ -65,11 +65,11 @@ describe('workloadIdentity', () => {
 
   it('has an outdated token replaced when the file holds another by now', async () => {
     await put(await serviceAccountToken({ exp: entra.now() - 400 }))
-    const ask = await leg(entra, workloadIdentity({ tokenFile }), 'on_behalf_of')
+    const ask = await prepareLeg(entra, workloadIdentity({ tokenFile }), 'on_behalf_of')
     const fresh = await serviceAccountToken()
     entra.fault({ at: 'token', delay: 0.3, times: 1 })
     const asked = ask()
-    await settled(() => entra.requestsTo('token').length > 0)
+    await waitUntil(() => entra.requestsTo('token').length > 0)
     await put(fresh)
     await asked
     expect(assertionsAt(entra).map(({ status, error }) => error ?? status)).toEqual([700024, 200])
@@ -77,7 +77,7 @@ describe('workloadIdentity', () => {
 
   it('is told about an outdated token once when the file holds no other', async () => {
     await put(await serviceAccountToken({ exp: entra.now() - 400 }))
-    const ask = await leg(entra, workloadIdentity({ tokenFile }), 'on_behalf_of')
+    const ask = await prepareLeg(entra, workloadIdentity({ tokenFile }), 'on_behalf_of')
     expect(await outcome(ask)).toMatchObject({ kind: 'misconfigured', codes: [700024] })
     expect(assertionsAt(entra)).toHaveLength(1)
   })
@@ -85,7 +85,7 @@ describe('workloadIdentity', () => {
   it('goes on with the last token while the file is gone or half-written', async () => {
     const token = await serviceAccountToken()
     await put(token)
-    const ask = await leg(entra, workloadIdentity({ tokenFile }), 'on_behalf_of')
+    const ask = await prepareLeg(entra, workloadIdentity({ tokenFile }), 'on_behalf_of')
     await ask()
     await put(token.slice(0, 20))
     await ask()
@@ -95,7 +95,7 @@ describe('workloadIdentity', () => {
   })
 
   it('need not have its file at start, and says what is missing when it is asked', async () => {
-    const ask = await leg(entra, workloadIdentity({ tokenFile }), 'on_behalf_of')
+    const ask = await prepareLeg(entra, workloadIdentity({ tokenFile }), 'on_behalf_of')
     expect(await outcome(ask)).toMatchObject({
       kind: 'misconfigured',
       message: expect.stringMatching(`^no token can be read from ${tokenFile}: ENOENT`),
@@ -107,7 +107,7 @@ describe('workloadIdentity', () => {
   })
 
   it('looks where AKS puts it when nothing is said', async () => {
-    const ask = await leg(entra, workloadIdentity(), 'on_behalf_of')
+    const ask = await prepareLeg(entra, workloadIdentity(), 'on_behalf_of')
     expect(await outcome(ask)).toMatchObject({
       message: expect.stringContaining('/var/run/secrets/azure/tokens/azure-identity-token'),
     })
@@ -119,7 +119,7 @@ describe('workloadIdentity', () => {
       ['system:serviceaccount:MCP:notes', 7002138],
     ] as const) {
       await put(await serviceAccountToken({ sub }))
-      const ask = await leg(entra, workloadIdentity({ tokenFile }), 'on_behalf_of')
+      const ask = await prepareLeg(entra, workloadIdentity({ tokenFile }), 'on_behalf_of')
       expect(await outcome(ask)).toMatchObject({
         kind: 'misconfigured',
         codes: [code],
@@ -130,7 +130,7 @@ describe('workloadIdentity', () => {
 
   it('tells the operator of a token with several audiences (AADSTS5002741)', async () => {
     await put(await serviceAccountToken({ aud: ['api://AzureADTokenExchange', 'x'] }))
-    const ask = await leg(entra, workloadIdentity({ tokenFile }), 'on_behalf_of')
+    const ask = await prepareLeg(entra, workloadIdentity({ tokenFile }), 'on_behalf_of')
     expect(await outcome(ask)).toMatchObject({ codes: [5002741], hint: expect.any(String) })
   })
 
@@ -143,7 +143,7 @@ describe('workloadIdentity', () => {
   it('shows no token to anybody who prints it', async () => {
     await put(await serviceAccountToken())
     const credential = workloadIdentity({ tokenFile })
-    await allLegs(entra, credential)
+    await runAllLegs(entra, credential)
     expect(inspect(credential, { depth: 9, showHidden: true })).not.toContain('eyJ')
   })
 })

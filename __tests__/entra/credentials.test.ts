@@ -3,7 +3,7 @@ import { ManagedIdentityCredential } from '@azure/identity'
 import { describe, expect, it } from '@jest/globals'
 import { entraAuth, entraScopes } from 'mcp-entra'
 import { type ClientCredential, clientSecret } from '../../lib/entra/credentials.js'
-import { allLegs, assertionsAt, legs, startApp } from '../support/legs.js'
+import { assertionsAt, legs, runAllLegs, startApp } from '../support/legs.js'
 
 const context = {
   clientId: 'c',
@@ -18,7 +18,7 @@ describe('clientSecret', () => {
 
   it('proves on every leg: code, refresh, on-behalf-of', async () => {
     const entra = await startApp({ secrets: ['s3cr~t'] })
-    await allLegs(entra, clientSecret('s3cr~t'))
+    await runAllLegs(entra, clientSecret('s3cr~t'))
     expect(assertionsAt(entra)).toEqual(
       legs.map((grantType) => ({ grantType, assertion: '', secret: 's3cr~t', status: 200 })),
     )

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
-import { type EntraScopesOptions, entraScopes } from '../../lib/entra/scopes.js'
+import { combineScopes, type EntraScopesOptions, entraScopes } from '../../lib/entra/scopes.js'
 import { OAuthError } from '../../lib/oauth/errors.js'
 import { clientId } from '../support/entra.js'
 
@@ -198,7 +198,7 @@ describe('entraScopes', () => {
       ['a name with a blank', { required: ['a b'] }, /RFC 6749 section 3\.3/],
       ['a name with a quote', { required: ['a"b'] }, /RFC 6749 section 3\.3/],
       ['a name with an umlaut', { required: ['ä'] }, /RFC 6749 section 3\.3/],
-      ['a name that is no text', { required: [7 as unknown as string] }, /7 is no scope name/],
+      ['a name that is no text', { required: [7 as unknown as string] }, /7 is not a scope name/],
       [
         'an unknown name that implies',
         { implies: { 'notes.wirte': ['notes.read'] } },
@@ -229,7 +229,7 @@ describe('entraScopes', () => {
         { additional: [prefixed('read')] },
         /put it into required or optional/,
       ],
-      ['a blank in additional', { additional: ['https://x/ y'] }, /no scope/],
+      ['a blank in additional', { additional: ['https://x/ y'] }, /is not a scope/],
       [
         'additional that is no text',
         { additional: [null as unknown as string] },
@@ -376,5 +376,21 @@ describe('laws', () => {
         for (const scope of granted) expect(s.missing(granted, [scope])).toEqual([])
       }),
     )
+  })
+})
+
+describe('combineScopes', () => {
+  const named = ['api://app/notes.read', 'openid']
+
+  it('adds the challenged scopes, without duplicates', () => {
+    expect(combineScopes(named)).toEqual(named)
+    expect(combineScopes(named, [graph, 'openid'])).toEqual([...named, graph])
+  })
+
+  it('leaves named scopes out beside .default, which Entra does not take together (AADSTS70011)', () => {
+    expect(combineScopes(named, ['api://other/.default'])).toEqual([
+      'api://other/.default',
+      'openid',
+    ])
   })
 })

@@ -8,11 +8,11 @@ import {
   type Clock,
   clock,
   outcome,
-  settled,
   startUpstream,
   type TestKey,
   testKey,
   type Upstream,
+  waitUntil,
 } from '../support/entra.js'
 
 const minutes = 60
@@ -70,8 +70,8 @@ describe('signingKeys', () => {
     expect(entra.requests).toHaveLength(1)
     now.advance(1)
     for (let i = 0; i < 20; i++) expect(await atOnce(keys.find('one'))).toBeDefined()
-    await settled(() => entra.requests.length === 2)
-    await settled(async () => (await outcome(() => atOnce(keys.find('gone')))) === undefined)
+    await waitUntil(() => entra.requests.length === 2)
+    await waitUntil(async () => (await outcome(() => atOnce(keys.find('gone')))) === undefined)
     now.advance(49 * minutes)
     expect(await atOnce(keys.find('one'))).toBeDefined()
     expect(entra.requests).toHaveLength(2)
@@ -99,7 +99,7 @@ describe('signingKeys', () => {
     answer = { body: { keys: [two.jwk] } }
     now.advance(55 * minutes)
     expect(await keys.find('one')).toBeDefined()
-    await settled(async () => (await keys.find('one')) === undefined)
+    await waitUntil(async () => (await keys.find('one')) === undefined)
   })
 
   it('asks for an unknown kid once in 30 seconds, however many tokens come', async () => {
@@ -142,7 +142,7 @@ describe('signingKeys', () => {
     expect(await atOnce(keys.find('one'))).toBeDefined()
     now.advance(23 * hours - 1)
     expect(await keys.find('one')).toMatchObject({ kid: 'one' })
-    await settled(() => entra.requests.length === 3)
+    await waitUntil(() => entra.requests.length === 3)
     now.advance(40)
     const error = await outcome(() => keys.find('one'))
     expect(error).toBeInstanceOf(UpstreamOutage)

@@ -12,7 +12,7 @@ import { startEntra } from 'mcp-entra/testing'
 import { EntraError } from '../../lib/entra/errors.js'
 import { onBehalfOf, type SharedToken } from '../../lib/entra/on-behalf-of.js'
 import { type DownstreamHost, get, startDownstreamHost } from '../support/downstream-host.js'
-import { settled } from '../support/entra.js'
+import { waitUntil } from '../support/entra.js'
 import type { Entra } from '../support/host.js'
 import { ada, bob } from '../support/oauth-client.js'
 
@@ -104,7 +104,7 @@ describe('shareDownstreamTokens', () => {
     const one = await start(broken)
     await exchanged(one, await entra.mintAccessToken({ user: ada }))
     const failures = () => one.logs.filter(({ reason }) => reason === 'sharing')
-    await settled(() => failures().length >= 2)
+    await waitUntil(() => failures().length >= 2)
     expect(failures()).toHaveLength(2)
     expect(failures()[0]).toMatchObject({ message: 'mcp-entra: failure', endpoint: 'on-behalf-of' })
   })

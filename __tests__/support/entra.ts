@@ -10,7 +10,7 @@ export interface Received {
   readonly form: URLSearchParams
 }
 
-/** What to answer; `hang` never does, `stall` stops within the body, `reset` tears the connection down. */
+/** What to answer. `hang` never answers, `stall` stops within the body, `reset` destroys the connection. */
 export type Answer =
   | { status?: number; headers?: Record<string, string | string[]>; body?: string | object }
   | 'hang'
@@ -68,7 +68,7 @@ export interface Clock {
   advance(seconds: number): void
 }
 
-/** Milliseconds since the epoch, moved by hand. */
+/** A clock that tests move, in milliseconds since the epoch. */
 export function clock(start = Date.UTC(2026, 10, 21)): Clock {
   let time = start
   const now = () => time
@@ -90,7 +90,7 @@ export async function testKey(kid: string): Promise<TestKey> {
   const { kty, n, e } = await exportJWK(publicKey)
   return {
     kid,
-    // As Entra publishes them: no `alg`.
+    // As Entra publishes its keys: without `alg`.
     jwk: { kty, n, e, kid, use: 'sig' } as JWK,
     sign: (claims, header = {}) =>
       new SignJWT(claims)
@@ -113,7 +113,7 @@ export async function outcome<T>(work: () => T | Promise<T>): Promise<T | Error>
 }
 
 /** Waits until the condition holds, up to two seconds, and lets timers and sockets run meanwhile. */
-export async function settled(condition: () => boolean | Promise<boolean>): Promise<void> {
+export async function waitUntil(condition: () => boolean | Promise<boolean>): Promise<void> {
   for (let i = 0; i < 400; i++) {
     if (await condition()) return
     await new Promise((resolve) => setTimeout(resolve, 5))

@@ -19,7 +19,7 @@ export const graph = 'https://graph.microsoft.com/User.Read'
 const redirectUri = 'https://mcp.example/auth/callback'
 const scopes = [`api://${clientId}/notes.read`, 'openid', 'profile', 'offline_access']
 
-/** An Entra where the app has no secret: only what `app` says. */
+/** Starts an Entra where the app has no secret, and otherwise what `app` says. */
 export function startApp(
   app: Partial<EntraAppOptions>,
   options: EntraOptions = {},
@@ -46,14 +46,14 @@ export function startApp(
   })
 }
 
-/** Our client of that Entra's token endpoint. */
+/** Makes our client of that Entra's token endpoint. */
 export function endpointOf(entra: EntraEmulator, credential: ClientCredential): TokenEndpoint {
   const authority = entraAuthority({ host: entra.url, tenantId: tenant })
   return tokenEndpoint({ authority, clientId, credential, timeout: 5 })
 }
 
 /** Signs Ada in, up to the code. */
-export async function codeOf(entra: EntraEmulator) {
+export async function signInForCode(entra: EntraEmulator) {
   const codeVerifier = randomBytes(32).toString('base64url')
   const query = new URLSearchParams({
     client_id: clientId,
@@ -72,10 +72,13 @@ export async function codeOf(entra: EntraEmulator) {
 
 export const legs = ['authorization_code', 'refresh_token', 'on_behalf_of'] as const
 
-/** Goes through all three; rejects when one is refused. */
-export async function allLegs(entra: EntraEmulator, credential: ClientCredential): Promise<void> {
+/** Goes through all three legs. Rejects when one is refused. */
+export async function runAllLegs(
+  entra: EntraEmulator,
+  credential: ClientCredential,
+): Promise<void> {
   const at = endpointOf(entra, credential)
-  const { refreshToken = '' } = await at.redeemCode(await codeOf(entra))
+  const { refreshToken = '' } = await at.redeemCode(await signInForCode(entra))
   const { accessToken } = await at.refresh({ refreshToken, scopes })
   await at.onBehalfOf({ assertion: accessToken, scopes: [graph], tenant })
 }
@@ -91,22 +94,22 @@ export function assertionsAt(entra: EntraEmulator) {
   }))
 }
 
-/** One of the three, on its own and over again. */
-export async function leg(
+/** Prepares one leg, as a function that can be called repeatedly. */
+export async function prepareLeg(
   entra: EntraEmulator,
   credential: ClientCredential,
   name: (typeof legs)[number],
 ): Promise<() => Promise<unknown>> {
   const at = endpointOf(entra, credential)
   if (name === 'authorization_code') {
-    const code = await codeOf(entra)
+    const code = await signInForCode(entra)
     return () => at.redeemCode(code)
   }
   const assertion = await entra.mintAccessToken()
   if (name === 'on_behalf_of') {
     return () => at.onBehalfOf({ assertion, scopes: [graph], tenant })
   }
-  const { refreshToken = '' } = await at.redeemCode(await codeOf(entra))
+  const { refreshToken = '' } = await at.redeemCode(await signInForCode(entra))
   entra.clearRequests()
   return () => at.refresh({ refreshToken, scopes })
 }

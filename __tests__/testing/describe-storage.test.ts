@@ -217,7 +217,7 @@ describe('describeStorage', () => {
       try { describeStorage('memory', create) } catch (error) { console.log(String(error)) }`)
     expect([code, output]).toEqual([
       0,
-      'TypeError: describeStorage: there is no global describe and it here; hand them in: ' +
+      'TypeError: describeStorage: describe and it are not global here; pass them: ' +
         "import { describe, it } from 'node:test' and describeStorage(name, create, { describe, it })\n",
     ])
   })

@@ -1,4 +1,4 @@
-/** Random secrets, their hashes, and comparing without telling how far one got. */
+/** Random secrets, their hashes, and comparing them in constant time. */
 import { createHash, hash, randomBytes, timingSafeEqual } from 'node:crypto'
 
 /** 256 random bits as 43 base64url characters. */
@@ -6,7 +6,7 @@ export function randomSecret(): string {
   return randomBytes(32).toString('base64url')
 }
 
-/** 128 random bits as 22 base64url characters: an identifier that is no secret. */
+/** 128 random bits as 22 base64url characters: an identifier that is not secret. */
 export function randomId(): string {
   return randomBytes(16).toString('base64url')
 }
@@ -16,7 +16,7 @@ export function sha256(text: string): string {
   return hash('sha256', text, 'base64url')
 }
 
-/** Whether two strings are equal, in time that depends on neither. */
+/** Whether two strings are equal. The time it takes does not depend on where they differ. */
 export function constantTimeEqual(a: string, b: string): boolean {
   const digest = (text: string) => createHash('sha256').update(text).digest()
   return timingSafeEqual(digest(a), digest(b))

@@ -1,6 +1,6 @@
 /**
- * The key ring: every key the server needs is derived from the operator's `keys`, so replicas agree with
- * nothing to share and nothing to store. The first key seals and signs, all of them open and verify.
+ * The key ring: every key the server needs is derived from the operator's `keys`, so replicas agree without sharing or
+ * storing anything. The first key seals and signs; all of them open and verify.
  */
 import {
   createECDH,
@@ -11,7 +11,7 @@ import {
   type KeyObject,
 } from 'node:crypto'
 
-/** A public key as it stands in the JWK Set at `/jwks`. @see RFC 7517 */
+/** A public key in the JWK Set at `/jwks`. @see RFC 7517 */
 export interface PublicJwk {
   readonly kty: 'EC'
   readonly crv: 'P-256'
@@ -22,11 +22,11 @@ export interface PublicJwk {
   readonly kid: string
 }
 
-/** One key of the ring and what is derived from it. */
+/** One key of the ring, and the keys derived from it. */
 export interface RingKey {
-  /** Names the key in sealed boxes: 6 bytes, no secret. */
+  /** Names the key in sealed boxes: 6 bytes, not secret. */
   readonly id: Buffer
-  /** A 256-bit key for one purpose and no other. */
+  /** A 256-bit key for one purpose only. */
   derive(purpose: string): Buffer
   /** The ES256 key pair of our access tokens. */
   readonly signing: {
@@ -37,24 +37,24 @@ export interface RingKey {
   }
 }
 
-/** The operator's keys in their order. A new one is last until every replica knows it, and only then the first. */
+/** The operator's keys in their order. A new key is last until every replica has it, and is first only then. */
 export interface KeyRing {
   readonly current: RingKey
   readonly all: readonly RingKey[]
-  /** The key a sealed box names, if the ring still has it. */
+  /** The key that a sealed box names, if the ring still has it. */
   byId(id: Uint8Array): RingKey | undefined
-  /** The key a token names, if the ring still has it. */
+  /** The key that a token names, if the ring still has it. */
   bySigningKid(kid: string): RingKey | undefined
 }
 
-/** 128 random bits take 22 characters in base64url, the densest text in use. */
+/** 128 random bits take 22 characters in base64url, the shortest usual encoding. */
 const shortestKey = 22
 
 /**
  * Makes the ring.
  *
- * @param keys secrets of at least 128 bits each, such as `openssl rand -base64 32` prints
- * @throws TypeError for an empty list, a short key or one given twice
+ * @param keys secrets of at least 128 bits each, for example from `openssl rand -base64 32`
+ * @throws TypeError for an empty list, a short key or a duplicate
  */
 export function keyRing(keys: readonly string[]): KeyRing {
   const all = readKeys(keys).map(ringKey)
@@ -69,7 +69,7 @@ export function keyRing(keys: readonly string[]): KeyRing {
   })
 }
 
-/** Blanks around a key come from lists and files (`first, second`) and are no part of it. */
+/** Blanks around a key come from lists and files (`first, second`) and are not part of it. */
 function readKeys(keys: unknown): readonly string[] {
   const remedy = 'make one with `openssl rand -base64 32`'
   if (!Array.isArray(keys) || keys.length === 0) {

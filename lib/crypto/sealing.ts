@@ -1,6 +1,6 @@
 /**
- * Sealed boxes: state that travels through other people's hands (client ids, forms, cookies) or lies in
- * other people's stores, and comes back unread and unchanged or not at all.
+ * Sealed boxes: encrypted and authenticated state that clients and browsers carry for us (client ids, forms, cookies)
+ * or that a store keeps.
  */
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
 import type { KeyRing } from './key-ring.js'
@@ -9,19 +9,19 @@ const idLength = 6
 const saltLength = 16
 const tagLength = 16
 
-/** What a box is for, and what it must come back together with. */
+/** What a box is for, and what is needed to open it. */
 export interface SealContext {
-  /** Boxes of one purpose never open as another. */
+  /** A box only opens for the purpose it was sealed for. */
   readonly purpose: string
   /** Not in the box, but needed unchanged to open it. */
   readonly boundTo?: string
-  /** A secret of the holder that goes into the key: without it the key ring alone opens nothing. */
+  /** A secret of the holder that goes into the key, so that the key ring alone cannot open the box. */
   readonly secret?: string
 }
 
 /**
  * Seals bytes under the ring's current key: `key id | salt | ciphertext | tag`, AES-256-GCM.
- * Key and nonce are derived from a fresh 128-bit salt, so no number of boxes wears a key out.
+ * Key and nonce are derived from a new 128-bit salt, so there is no limit on the number of boxes.
  */
 export function seal(ring: KeyRing, context: SealContext, plain: Uint8Array): Buffer {
   const salt = randomBytes(saltLength)
@@ -32,7 +32,7 @@ export function seal(ring: KeyRing, context: SealContext, plain: Uint8Array): Bu
   return Buffer.concat([ring.current.id, salt, body, cipher.getAuthTag()])
 }
 
-/** @returns what was sealed, or undefined when anything at all is not as it was */
+/** @returns what was sealed; undefined when the box, the context or the key is not the same */
 export function open(ring: KeyRing, context: SealContext, box: Uint8Array): Buffer | undefined {
   if (box.length < idLength + saltLength + tagLength) return undefined
   const ringKey = ring.byId(box.subarray(0, idLength))
@@ -57,7 +57,7 @@ export function sealJson(ring: KeyRing, context: SealContext, value: unknown): s
 
 const base64url = /^[A-Za-z0-9_-]+$/
 
-/** {@link open} for {@link sealJson}. Only the canonical spelling opens: no box has two names. */
+/** {@link open} for {@link sealJson}. Only the canonical base64url spelling opens, so a box has one spelling only. */
 export function openJson(ring: KeyRing, context: SealContext, text: string): unknown {
   if (!base64url.test(text)) return undefined
   const box = Buffer.from(text, 'base64url')

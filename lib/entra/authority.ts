@@ -1,7 +1,8 @@
-/** Where Entra is: the endpoints and issuers of one authority host and one tenant. */
+/** The endpoints and issuers of one authority host and one tenant. */
+import { isLoopbackHost } from '../oauth/loopback.js'
 import { type Cloud, cloudOf, clouds, externalIssuer, hostSuffixes } from './clouds.js'
 
-/** Whose users sign in: an organization's (or personal) accounts, External ID's, Azure AD B2C's. */
+/** Whose users sign in: those of an organization (or personal accounts), of External ID, or of Azure AD B2C. */
 export type AuthorityKind = 'workforce' | 'external' | 'b2c'
 
 /** The endpoints of one app registration's authority. */
@@ -22,33 +23,34 @@ export interface EntraAuthority {
   readonly graph: string
   /** Audience of the assertions of managed and workload identities. */
   readonly exchangeAudience: string
-  /** What a client of Entra's own gets for an authorization server: its metadata lie below. */
+  /** The authorization server of clients that go to Entra themselves: its metadata is below this URL. */
   readonly authorizationServer: string
   /** @see https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow */
   authorizationEndpoint(tenant?: string): string
-  /** A code is redeemed at the tenant it was issued for, or else AADSTS700005. */
+  /** A code must be redeemed at the tenant it was issued for (AADSTS700005). */
   tokenEndpoint(tenant?: string): string
   /** The signing keys, each with the issuer it signs for. */
   readonly jwksUri: string
-  /** The discovery document, whose `issuer` tells the tenant id behind a domain name. */
+  /** The discovery document. Its `issuer` contains the tenant id behind a domain name. */
   readonly openidConfiguration: string
-  /** Whether only the discovery document tells the issuer, for a key that names none. */
+  /** Whether the issuer for a key that names none has to be read from the discovery document. */
   readonly discoversIssuer: boolean
   /** The issuer of a tenant's tokens, for a key that names none. */
   issuerFor(tid: string): string
 }
 
-/** What {@link entraAuthority} is made from. */
+/** Options of {@link entraAuthority}. */
 export interface EntraAuthorityOptions {
-  /** Default: the cloud of `host`, or else `public`. */
+  /** Default: the cloud of `host`, otherwise `public`. */
   readonly cloud?: Cloud | undefined
   /**
-   * Origin of the authority. Default: the cloud's. External ID has `https://{name}.ciamlogin.com` or a domain of
-   * its own, B2C `https://{name}.b2clogin.com` or a domain of its own; http only on loopback, for a fake Entra.
+   * Origin of the authority. Default: the cloud's. External ID has `https://{name}.ciamlogin.com` or a custom
+   * domain, B2C has `https://{name}.b2clogin.com` or a custom domain. http is allowed only on loopback, for a fake
+   * Entra.
    */
   readonly host?: string | undefined
   readonly tenantId: string
-  /** The user flow or custom policy: makes it Azure AD B2C. */
+  /** The user flow or custom policy. Its presence means Azure AD B2C. */
   readonly policy?: string | undefined
 }
 
@@ -59,15 +61,15 @@ const domain = /^(?=.{4,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a
 /**
  * Makes the authority of a tenant.
  *
- * @throws TypeError for a host, a tenant or a policy that cannot be one, or that do not go together
+ * @throws TypeError for a malformed host, tenant or policy, or for ones that do not go together
  * @see https://learn.microsoft.com/entra/identity-platform/authentication-national-cloud
  * @see https://learn.microsoft.com/azure/active-directory-b2c/b2clogin
  */
 export function entraAuthority(options: EntraAuthorityOptions): EntraAuthority {
-  const cloud = checkedCloud(options.cloud, options.host)
-  const host = options.host === undefined ? clouds[cloud].host : checkedHost(options.host)
-  const tenantId = checkedTenant(options.tenantId)
-  const policy = checkedPolicy(options.policy, host, tenantId)
+  const cloud = readCloud(options.cloud, options.host)
+  const host = options.host === undefined ? clouds[cloud].host : readHost(options.host)
+  const tenantId = readTenant(options.tenantId)
+  const policy = readPolicy(options.policy, host, tenantId)
   const kind = policy === undefined ? kindOf(host, tenantId) : 'b2c'
   const base = (tenant: string) => [host, tenant, ...(policy ? [policy] : [])].join('/')
   return Object.freeze({
@@ -90,7 +92,7 @@ export function entraAuthority(options: EntraAuthorityOptions): EntraAuthority {
   })
 }
 
-/** Whether it is a GUID, as tenant, client and object ids are. */
+/** Whether it is a GUID. Tenant, client and object ids are. */
 export function isGuid(value: unknown): value is string {
   return typeof value === 'string' && guid.test(value)
 }
@@ -101,15 +103,15 @@ function issuerTemplate(kind: AuthorityKind, cloud: Cloud, host: string): string
   return cloudOf(host) ? clouds[cloud].issuer : `${host}/{tenantid}/v2.0`
 }
 
-/** A host nobody knows, with one tenant: External ID under a domain of its own. */
+/** An unknown host with one tenant is External ID under a custom domain. */
 function kindOf(host: string, tenantId: string): AuthorityKind {
   if (isExternalHost(host)) {
     if (!multiTenantWords.includes(tenantId)) return 'external'
     throw new TypeError(
-      `entraAuth: tenantId cannot be '${tenantId}' in External ID, whose apps are of one tenant: give the Directory (tenant) ID`,
+      `entraAuth: tenantId cannot be '${tenantId}' in External ID, whose apps belong to one tenant: give the Directory (tenant) ID`,
     )
   }
-  const known = cloudOf(host) !== undefined || isLoopback(new URL(host))
+  const known = cloudOf(host) !== undefined || isLoopbackHost(new URL(host).hostname)
   return known || multiTenantWords.includes(tenantId) ? 'workforce' : 'external'
 }
 
@@ -117,8 +119,8 @@ function isExternalHost(host: string): boolean {
   return new URL(host).hostname.endsWith(hostSuffixes.external)
 }
 
-function checkedCloud(given: Cloud | undefined, host: string | undefined): Cloud {
-  const ofHost = host === undefined ? undefined : cloudOf(checkedHost(host))
+function readCloud(given: Cloud | undefined, host: string | undefined): Cloud {
+  const ofHost = host === undefined ? undefined : cloudOf(readHost(host))
   if (given === undefined) return ofHost ?? 'public'
   if (!Object.hasOwn(clouds, given)) {
     throw new TypeError(`entraAuth: cloud must be one of '${Object.keys(clouds).join("', '")}'`)
@@ -129,13 +131,13 @@ function checkedCloud(given: Cloud | undefined, host: string | undefined): Cloud
   )
 }
 
-function checkedHost(host: string): string {
+function readHost(host: string): string {
   const remedy = `give an origin such as '${clouds.public.host}'`
   if (typeof host !== 'string' || !URL.canParse(host)) {
     throw new TypeError(`entraAuth: authorityHost is not a URL: ${remedy}`)
   }
   const url = new URL(host)
-  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopback(url))) {
+  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopbackHost(url.hostname))) {
     throw new TypeError(`entraAuth: authorityHost must be https (http only on loopback): ${remedy}`)
   }
   if (url.username || url.password || url.search || url.hash || url.pathname !== '/') {
@@ -146,11 +148,7 @@ function checkedHost(host: string): string {
   return url.origin
 }
 
-function isLoopback({ hostname }: URL): boolean {
-  return ['localhost', '127.0.0.1', '[::1]'].includes(hostname)
-}
-
-function checkedTenant(tenantId: string): string {
+function readTenant(tenantId: string): string {
   const known =
     typeof tenantId === 'string' &&
     (guid.test(tenantId) ||
@@ -162,8 +160,8 @@ function checkedTenant(tenantId: string): string {
   )
 }
 
-/** Every policy is an authority of its own: B2C without one does not exist, and nothing else has one. */
-function checkedPolicy(
+/** B2C has a separate authority for each policy. Other authorities have no policy. */
+function readPolicy(
   policy: string | undefined,
   host: string,
   tenantId: string,

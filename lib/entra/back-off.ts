@@ -7,14 +7,15 @@ export interface BackOff {
   readonly failing: boolean
   /** Seconds until the next try; undefined when one may be made now. */
   wait(now: number): number | undefined
-  /** @param error an EntraError may say how long to wait */
+  /** Counts a failure. @param error an EntraError may say how long to wait */
   failed(now: number, error: unknown): void
+  /** Forgets all failures. */
   succeeded(): void
 }
 
 const longestPause = 30
 
-/** Makes one that has not failed yet. */
+/** Makes a back-off without failures. */
 export function backOff(): BackOff {
   let failures = 0
   let nextTry = 0

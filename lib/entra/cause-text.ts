@@ -1,17 +1,17 @@
-/** What an error of somebody else's code says, made fit for a log: such a message may quote a whole request. */
+/** Makes the messages of foreign errors safe to log: such a message may quote a whole request. */
 
 /** Longest text, in characters. */
 const longest = 400
-/** Characters that are looked at. */
+/** Number of characters that are read. */
 const mostRead = 20_000
 const hidden = '[hidden]'
 
 /**
- * An error's own message in one line, shortened, and without what could be a secret: JWTs, what follows
- * `Bearer` or `Basic`, and runs of 40 characters or more that no word or id is as long as.
+ * An error's own message in one line, shortened, and without anything that could be a secret: JWTs, what follows
+ * `Bearer` or `Basic`, and runs of 40 characters or more, which are longer than any word or id.
  *
- * Credentials of `@azure/identity` need it: `AzurePipelinesCredential` of 4.13 puts the pipeline's access token
- * into the message when the service answers without a token.
+ * Credentials of `@azure/identity` need this: `AzurePipelinesCredential` of 4.13 puts the pipeline's access token into
+ * the message when the service answers without a token.
  */
 export function causeText(cause: unknown): string {
   const message = typeof cause === 'string' ? cause : messageOf(cause)
@@ -26,7 +26,7 @@ export function causeText(cause: unknown): string {
   return text.length > longest ? `${text.slice(0, longest)}…` : text
 }
 
-/** By its shape: an error may come from another realm, and then it is no instance of this one's `Error`. */
+/** Checks the shape: an error of another realm is not an instance of this realm's `Error`. */
 function messageOf(cause: unknown): string {
   if (typeof cause !== 'object' || cause === null || !('message' in cause)) return ''
   return typeof cause.message === 'string' ? cause.message : ''

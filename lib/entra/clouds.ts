@@ -1,4 +1,4 @@
-/** Microsoft's clouds. All that differs between them stands in this one table. */
+/** Microsoft's clouds. This table has everything that differs between them. */
 
 /** A cloud by its name: global Azure, Azure Government of the USA, Azure operated by 21Vianet in China. */
 export type Cloud = 'public' | 'usgov' | 'china'
@@ -11,9 +11,9 @@ export interface CloudEndpoints {
   readonly aliases: readonly string[]
   /** Issuer of version 2.0 tokens, with `{tenantid}` for the tenant. */
   readonly issuer: string
-  /** What issuers of version 1.0 tokens begin with. */
+  /** The beginning of issuers of version 1.0 tokens. */
   readonly v1Issuer: string
-  /** Audience of the tokens that stand for a secret: managed and workload identities. */
+  /** Audience of the tokens that replace a secret: those of managed and workload identities. */
   readonly exchangeAudience: string
   /** Origin of Microsoft Graph. */
   readonly graph: string
@@ -54,7 +54,7 @@ export const clouds: Readonly<Record<Cloud, CloudEndpoints>> = Object.freeze({
 export const hostSuffixes = Object.freeze({ external: '.ciamlogin.com', b2c: '.b2clogin.com' })
 
 /**
- * Issuer of External ID: whatever name a tenant's host goes by, it is the tenant id that stands there.
+ * Issuer of External ID: it contains the tenant id, whatever the tenant's host is called.
  *
  * @see https://learn.microsoft.com/entra/external-id/customers/concept-authentication-methods-customers
  */
@@ -63,7 +63,7 @@ export const externalIssuer = `https://{tenantid}${hostSuffixes.external}/{tenan
 /** The tenant of all personal Microsoft accounts. */
 export const personalAccounts = '9188040d-6c67-4c5b-b112-36a304b66dad'
 
-/** The cloud whose authority the origin is. */
+/** The cloud that the origin of an authority belongs to. */
 export function cloudOf(host: string): Cloud | undefined {
   const { hostname } = new URL(host)
   const names = Object.keys(clouds) as Cloud[]
@@ -72,7 +72,7 @@ export function cloudOf(host: string): Cloud | undefined {
   return named ?? (hostname.endsWith(external) || hostname.endsWith(b2c) ? 'public' : undefined)
 }
 
-/** Whether it is an issuer of version 1.0 tokens, of whatever cloud. */
+/** Whether it is an issuer of version 1.0 tokens, in any cloud. */
 export function isV1Issuer(issuer: string): boolean {
   return Object.values(clouds).some(({ v1Issuer }) => issuer.startsWith(v1Issuer))
 }

@@ -1,4 +1,4 @@
-/** A certificate as the app's credential: nothing secret ever goes over the wire. */
+/** A certificate as the app's credential: no secret is ever sent. */
 import {
   createHash,
   createPrivateKey,
@@ -8,36 +8,37 @@ import {
 } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { SignJWT } from 'jose'
+import type { Clock } from '../async/clock.js'
 import { cachedAssertion } from './assertion-cache.js'
 import type { ClientCredential, CredentialContext } from './credentials.js'
 import { EntraError } from './errors.js'
 import { freshFiles } from './fresh-files.js'
 
-/** Where certificate and key are: in PEM texts, or in files that may be replaced at any time. */
+/** The certificate and its key: as PEM texts, or in files that may be replaced at any time. */
 export type ClientCertificateOptions = (
   | { readonly certificate: string; readonly privateKey: string }
   | {
-      /** A PEM file with the certificate, and with the key unless that has a file of its own. */
+      /** A PEM file with the certificate, and with the key unless `keyPath` names another file. */
       readonly path: string
       readonly keyPath?: string
     }
 ) & {
-  /** Of an encrypted key. */
+  /** The passphrase of an encrypted key. */
   readonly passphrase?: string
-  /** Sends the certificates along (`x5c`), for apps that trust a subject and an issuer instead of one certificate. */
+  /** Sends the certificates too (`x5c`), for apps that trust a subject and an issuer instead of one certificate. */
   readonly sendX5c?: boolean
-  /** The clock, in milliseconds since the epoch. */
-  readonly now?: () => number
+  readonly now?: Clock
 }
 
 /** Seconds an assertion lives. */
 const lifetime = 600
 
 /**
- * Proves with assertions that the certificate's key signs: PS256, `x5t#S256`. A file is read anew when it has
- * changed, so a renewed certificate needs no restart; until certificate and key fit, the old pair goes on.
+ * Authenticates with assertions signed by the certificate's key: PS256, `x5t#S256`. A file is read again when it has
+ * changed, so a renewed certificate needs no restart. Until the new certificate and key fit, the old pair stays in use.
  *
- * @throws TypeError for what is no certificate, no RSA key of 2048 bits or more, or not the certificate's key
+ * @throws TypeError for a certificate that cannot be read, a key that is not RSA with 2048 bits or more, or a key that
+ *   does not belong to the certificate
  * @see https://learn.microsoft.com/entra/identity-platform/certificate-credentials
  * @example
  * entraAuth({ credential: clientCertificate({ path: '/etc/mcp/entra.pem' }), ... })
@@ -51,10 +52,10 @@ export function clientCertificate(options: ClientCertificateOptions): ClientCred
     }
   }
   const paths = [text(options, 'path'), ...('keyPath' in options ? [text(options, 'keyPath')] : [])]
-  // What is wrong with the files is to be heard of at start.
-  const current = freshFiles(paths, make, make(paths.map(readNow)))
+  // The files are read at start, so that mistakes show at once.
+  const readSigner = freshFiles(paths, make, make(paths.map(readNow)))
   return async function clientCertificateCredential(context) {
-    return (await current())(context)
+    return (await readSigner())(context)
   }
 }
 
@@ -127,7 +128,7 @@ function readCertificates(pem: string): readonly X509Certificate[] {
   const found = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
   if (found.length === 0) {
     throw new TypeError(
-      'clientCertificate: there is no certificate: it begins with -----BEGIN CERTIFICATE-----',
+      'clientCertificate: no certificate found: it begins with -----BEGIN CERTIFICATE-----',
     )
   }
   try {
@@ -141,20 +142,20 @@ function readKey(pem: string, passphrase: string | undefined): KeyObject {
   const found = /-----BEGIN ([A-Z ]*)PRIVATE KEY-----[\s\S]+?-----END \1PRIVATE KEY-----/.exec(pem)
   if (!found) {
     throw new TypeError(
-      'clientCertificate: there is no private key: it begins with -----BEGIN PRIVATE KEY-----',
+      'clientCertificate: no private key found: it begins with -----BEGIN PRIVATE KEY-----',
     )
   }
-  const key = decrypted(found[0], passphrase)
+  const key = decryptKey(found[0], passphrase)
   const { modulusLength = 0 } = key.asymmetricKeyDetails ?? {}
   if (key.asymmetricKeyType === 'rsa' && modulusLength >= 2048) return key
-  throw new TypeError('clientCertificate: Entra takes RSA keys of 2048 bits or more only')
+  throw new TypeError('clientCertificate: Entra only takes RSA keys of 2048 bits or more')
 }
 
-function decrypted(pem: string, passphrase: string | undefined): KeyObject {
+function decryptKey(pem: string, passphrase: string | undefined): KeyObject {
   try {
     return createPrivateKey({ key: pem, ...(passphrase !== undefined && { passphrase }) })
   } catch {
-    // The cause stays out: what OpenSSL says of a key is nobody's to read.
+    // No cause: OpenSSL's message may contain parts of the key.
     throw new TypeError(
       'clientCertificate: the private key cannot be read: check the passphrase, which an encrypted key needs',
     )

@@ -1,10 +1,11 @@
-/** Any credential of `@azure/identity` as the app's credential: its token stands for a secret. */
+/** Any credential of `@azure/identity` as the app's credential: its token replaces a secret. */
+import type { Clock } from '../async/clock.js'
 import { cachedAssertion, type TimedAssertion } from './assertion-cache.js'
 import { causeText } from './cause-text.js'
 import type { ClientCredential, CredentialContext } from './credentials.js'
 import { EntraError, UpstreamOutage } from './errors.js'
 
-/** What is used of a `TokenCredential` of `@azure/core-auth`: the package itself is not needed here. */
+/** The part of a `TokenCredential` of `@azure/core-auth` that is used. The package itself is not needed here. */
 export interface TokenCredentialLike {
   getToken(
     scopes: string | string[],
@@ -20,25 +21,25 @@ export interface AccessTokenLike {
 }
 
 /**
- * Proves with the token of any `TokenCredential`, asked for with the exchange audience of the cloud
- * (`api://AzureADTokenExchange/.default` and its like). It is cached until shortly before `expiresOnTimestamp`
- * and fetched once for all who wait. The app registration has to know the identity behind it, under _Federated
- * credentials_: issuer `https://login.microsoftonline.com/{tenant id}/v2.0`, subject its object id.
+ * Authenticates with the token of any `TokenCredential`, requested for the exchange audience of the cloud (in the
+ * public cloud `api://AzureADTokenExchange/.default`). The token is cached until shortly before `expiresOnTimestamp` and
+ * fetched once for all who wait. Add the identity under _Federated credentials_ of the app registration: issuer
+ * `https://login.microsoftonline.com/{tenant id}/v2.0`, subject its object id.
  *
- * The identity must be a **user-assigned managed identity**, however the credential gets at it:
+ * The identity must be a **user-assigned managed identity**, whichever way the credential reaches it:
  * `ManagedIdentityCredential` on Azure, `WorkloadIdentityCredential` and `AzurePipelinesCredential` with the
- * client id of the identity, or a `ChainedTokenCredential` or `DefaultAzureCredential` of those. Entra takes
- * no token of an app registration (AADSTS700222) or of a user (AADSTS700229, `AzureCliCredential`). Where the
+ * client id of the identity, or a `ChainedTokenCredential` or `DefaultAzureCredential` of these. Entra refuses the
+ * tokens of an app registration (AADSTS700222) and of a user (AADSTS700229, `AzureCliCredential`). Where the
  * registration trusts Kubernetes itself, {@link workloadIdentity} needs no second identity.
  *
- * Credentials cache tokens too, and `getToken` knows no forced refresh. When Entra finds the assertion outdated
- * (AADSTS700024, as when this machine's clock is late), a new one is asked for with a claims challenge.
- * Workload identity and Azure Pipelines then go past their cache; `ManagedIdentityCredential` (4.13 and 4.14)
- * does not, and answers the same token until its cache lets it go: {@link managedIdentity} does not have that gap.
+ * Credentials cache tokens too, and `getToken` cannot force a refresh. When Entra finds the assertion outdated
+ * (AADSTS700024, for example because this machine's clock is late), a new one is requested with a claims challenge.
+ * Workload identity and Azure Pipelines then bypass their cache. `ManagedIdentityCredential` (4.13 and 4.14) does not,
+ * and returns the same token until its cache drops it. {@link managedIdentity} does not have that gap.
  *
- * While no token can be had, clients hear 503, and the operator the credential's own message.
+ * While there is no token, clients get 503, and the log has the credential's own message.
  *
- * @throws TypeError for what has no `getToken`
+ * @throws TypeError for anything without `getToken`
  * @see https://learn.microsoft.com/entra/workload-id/workload-identity-federation-config-app-trust-managed-identity
  * @example
  * import { ManagedIdentityCredential } from '@azure/identity'
@@ -48,8 +49,7 @@ export interface AccessTokenLike {
 export function federatedCredential(
   tokenCredential: TokenCredentialLike,
   options: {
-    /** The clock, in milliseconds since the epoch. */
-    readonly now?: () => number
+    readonly now?: Clock
   } = {},
 ): ClientCredential {
   if (typeof tokenCredential?.getToken !== 'function') {
@@ -60,8 +60,8 @@ export function federatedCredential(
   const { now = Date.now } = options
   const credential = cachedAssertion(
     async (context, abortSignal) => {
-      const asked = { abortSignal, ...challenge(context, now) }
-      return timedAssertion(await askFor(tokenCredential, context, asked))
+      const request = { abortSignal, ...challenge(context, now) }
+      return timedAssertion(await getToken(tokenCredential, context, request))
     },
     { keyOf: ({ exchangeAudience }) => exchangeAudience, now },
   )
@@ -70,7 +70,7 @@ export function federatedCredential(
   }
 }
 
-async function askFor(
+async function getToken(
   tokenCredential: TokenCredentialLike,
   { exchangeAudience }: CredentialContext,
   options: { abortSignal: AbortSignal; claims?: string },
@@ -78,20 +78,20 @@ async function askFor(
   try {
     return await tokenCredential.getToken(`${exchangeAudience}/.default`, options)
   } catch (error) {
-    // Its cause stays out: what the packages put into their errors may hold a token.
+    // The error is not the cause: what the packages put into their errors may contain a token.
     throw new UpstreamOutage(`the token credential failed: ${causeText(error)}`, {
-      hint: 'Check what the credential needs on this machine, such as environment variables or an identity that is assigned to it. For another credential while developing: clientSecret(…).',
+      hint: 'Check what the credential needs on this machine, such as environment variables or an identity that is assigned to it. To use another credential while developing: clientSecret(…).',
     })
   }
 }
 
 /**
- * What an API says of a token it no longer takes: one issued after this moment is wanted. MSAL asks Entra anew
- * then, and does not look into its cache.
+ * The claims challenge of an API that demands a token issued after this moment. With it, MSAL bypasses its cache and
+ * asks Entra again.
  *
  * @see https://learn.microsoft.com/entra/identity-platform/claims-challenge
  */
-function challenge({ rejected }: CredentialContext, now: () => number): { claims?: string } {
+function challenge({ rejected }: CredentialContext, now: Clock): { claims?: string } {
   if (rejected === undefined) return {}
   const value = String(Math.floor(now() / 1000))
   return { claims: JSON.stringify({ access_token: { nbf: { essential: true, value } } }) }
@@ -100,13 +100,13 @@ function challenge({ rejected }: CredentialContext, now: () => number): { claims
 function timedAssertion(answer: AccessTokenLike | null): TimedAssertion | string {
   const { token, expiresOnTimestamp, refreshAfterTimestamp } = answer ?? {}
   if (typeof token !== 'string' || token === '') throw noToken()
-  // Without a time of its own it is a JWT like any other, cached by its `exp`.
+  // Without an expiry time, it is cached by its `exp` like any other JWT.
   if (!Number.isFinite(expiresOnTimestamp)) return token
   return { assertion: token, expiresAt: Number(expiresOnTimestamp), renewAt: refreshAfterTimestamp }
 }
 
 function noToken(): EntraError {
   return new EntraError('misconfigured', 'the token credential gave no token', {
-    hint: 'Its getToken answered without one, as a credential does that is not set up on this machine. Use one that is, such as new ManagedIdentityCredential({ clientId }).',
+    hint: 'Its getToken returned none, as credentials do that are not set up on this machine. Use another one, such as new ManagedIdentityCredential({ clientId }).',
   })
 }

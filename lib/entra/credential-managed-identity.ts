@@ -1,15 +1,16 @@
 /**
- * A managed identity as the app's credential: its token stands for a secret (a federated credential of the app
- * registration). MSAL asks for it, not `@azure/identity`: MSAL is here already, knows the same endpoints (App
- * Service, Functions, Container Apps, VMs, Arc, Service Fabric) and can be told to get a new token past its cache,
- * as AADSTS700024 demands; `@azure/identity` cannot, and nothing has to be installed this way. Where the endpoint
- * is, the platform says in environment variables that MSAL reads.
+ * A managed identity as the app's credential: its token replaces a secret (a federated credential of the app
+ * registration). MSAL fetches the token, and not `@azure/identity`: MSAL is installed already, knows the same endpoints
+ * (App Service, Functions, Container Apps, VMs, Arc, Service Fabric), and can fetch a new token past its cache, as
+ * AADSTS700024 demands. `@azure/identity` cannot do that. The platform says in environment variables, which MSAL reads,
+ * where the endpoint is.
  */
 import type {
   INetworkModule,
   ManagedIdentityApplication,
   NetworkRequestOptions,
 } from '@azure/msal-node'
+import type { Clock } from '../async/clock.js'
 import { cachedAssertion } from './assertion-cache.js'
 import { isGuid } from './authority.js'
 import { causeText } from './cause-text.js'
@@ -18,7 +19,7 @@ import { UpstreamOutage } from './errors.js'
 import { fetchUpstream } from './http-client.js'
 import { loadMsal } from './msal.js'
 
-/** Which identity, by one of its names; none where there is only one. */
+/** Which identity: one of its ids, or none where there is only one identity. */
 export interface ManagedIdentityOptions {
   /** Client ID of the user-assigned identity. */
   readonly clientId?: string
@@ -26,19 +27,19 @@ export interface ManagedIdentityOptions {
   readonly objectId?: string
   /** Azure resource ID of the user-assigned identity: `/subscriptions/…`. */
   readonly resourceId?: string
-  /** The clock, in milliseconds since the epoch. */
-  readonly now?: () => number
+  readonly now?: Clock
 }
 
 const hint =
-  "Check that the user-assigned identity is assigned to this machine or app, and that managedIdentity has its client id. For another credential while developing: clientSecret('…')."
+  "Check that the user-assigned identity is assigned to this machine or app, and that managedIdentity has its client id. To use another credential while developing: clientSecret('…')."
 
 /**
- * Proves with the token of a user-assigned managed identity. The app registration has to know it: issuer
+ * Authenticates with the token of a user-assigned managed identity. Under _Federated credentials_ of the app
+ * registration, add it: issuer
  * `https://login.microsoftonline.com/{tenant id}/v2.0`, subject the identity's object id, audience
  * `api://AzureADTokenExchange` (in other clouds: `authority.exchangeAudience`).
  *
- * @throws TypeError for an id that is none, or more than one of them
+ * @throws TypeError for a malformed id, or for more than one of them
  * @see https://learn.microsoft.com/entra/workload-id/workload-identity-federation-config-app-trust-managed-identity
  * @example
  * entraAuth({ credential: managedIdentity({ clientId: process.env.MANAGED_IDENTITY_CLIENT_ID }), ... })
@@ -47,23 +48,23 @@ export function managedIdentity(options: ManagedIdentityOptions = {}): ClientCre
   const managedIdentityIdParams = readIds(options)
   let application: ManagedIdentityApplication | undefined
 
-  async function ask(audience: string): Promise<string> {
+  async function requestToken(audience: string): Promise<string> {
     const msal = await loadMsal()
     application ??= new msal.ManagedIdentityApplication({
       managedIdentityIdParams,
       system: { networkClient },
     })
-    // MSAL's cache is the whole process's; ours knows when a token has been refused.
+    // MSAL's cache belongs to the whole process. Our own cache knows when a token has been refused.
     const request = { resource: audience, forceRefresh: true }
     const { accessToken } = await application.acquireToken(request)
-    // MSAL takes a gateway's page for a success without a token.
+    // MSAL treats a gateway's page as a success without a token.
     if (accessToken) return accessToken
     throw new Error('the identity endpoint answered without a token')
   }
 
   const credential = cachedAssertion(
     ({ exchangeAudience }) =>
-      ask(exchangeAudience).catch((cause: unknown) => {
+      requestToken(exchangeAudience).catch((cause: unknown) => {
         const message = `the managed identity gave no token: ${causeText(cause)}`
         throw new UpstreamOutage(message, { cause, hint })
       }),
@@ -93,7 +94,7 @@ function readIds({ clientId, objectId, resourceId }: ManagedIdentityOptions) {
   }
 }
 
-/** With a deadline: away from Azure nobody answers at 169.254.169.254. */
+/** It has a deadline, because outside Azure nobody answers at 169.254.169.254. */
 const networkClient: INetworkModule = {
   sendGetRequestAsync: <T>(url: string, request?: NetworkRequestOptions) =>
     send<T>('GET', url, request),
@@ -103,11 +104,11 @@ const networkClient: INetworkModule = {
 
 async function send<T>(method: 'GET' | 'POST', url: string, request: NetworkRequestOptions = {}) {
   const { status, headers, body } = await fetchUpstream(url, { ...request, method, timeout: 5 })
-  return { status, headers: defined(headers), body: parsed(body) as T }
+  return { status, headers: withoutUndefined(headers), body: parseJson(body) as T }
 }
 
-/** A page instead of an answer: MSAL goes by the status then. */
-function parsed(body: string): unknown {
+/** For a page, nothing: MSAL then goes by the status. */
+function parseJson(body: string): unknown {
   try {
     return JSON.parse(body)
   } catch {
@@ -115,7 +116,9 @@ function parsed(body: string): unknown {
   }
 }
 
-function defined(headers: Readonly<Record<string, string | undefined>>): Record<string, string> {
+function withoutUndefined(
+  headers: Readonly<Record<string, string | undefined>>,
+): Record<string, string> {
   return Object.fromEntries(
     Object.entries(headers).filter((entry): entry is [string, string] => entry[1] !== undefined),
   )

@@ -1,23 +1,23 @@
-/** A Kubernetes service account as the app's credential: AKS puts its token into a file and replaces it. */
+/** A Kubernetes service account as the app's credential: AKS writes its token into a file and keeps it current. */
 import { causeText } from './cause-text.js'
 import type { ClientCredential } from './credentials.js'
 import { EntraError } from './errors.js'
 import { freshFiles } from './fresh-files.js'
 
-/** Where the token is. */
+/** Options of {@link workloadIdentity}. */
 export interface WorkloadIdentityOptions {
   /**
-   * The file AKS projects the token into: what `AZURE_FEDERATED_TOKEN_FILE` says. Default
-   * `/var/run/secrets/azure/tokens/azure-identity-token`, where it is as a rule.
+   * The file AKS projects the token into: the value of `AZURE_FEDERATED_TOKEN_FILE`. Default
+   * `/var/run/secrets/azure/tokens/azure-identity-token`, the usual place.
    */
   readonly tokenFile?: string
 }
 
-/** Where the webhook of AKS mounts it. */
+/** Where the webhook of AKS mounts the token. */
 const usualFile = '/var/run/secrets/azure/tokens/azure-identity-token'
 
 /**
- * Proves with the token in a file, read anew each time it has changed. It need not be there at start.
+ * Authenticates with the token in a file, which is read again whenever it has changed. The file may be missing at start.
  *
  * @throws TypeError for an empty path
  * @see https://learn.microsoft.com/azure/aks/workload-identity-overview
@@ -29,10 +29,10 @@ export function workloadIdentity(options: WorkloadIdentityOptions = {}): ClientC
   if (typeof tokenFile !== 'string' || tokenFile === '') {
     throw new TypeError('workloadIdentity: tokenFile must be the path of a file')
   }
-  const current = freshFiles([tokenFile], ([text = '']) => tokenIn(text))
+  const readToken = freshFiles([tokenFile], ([text = '']) => parseToken(text))
   return async function workloadIdentityCredential() {
     try {
-      return { assertion: await current() }
+      return { assertion: await readToken() }
     } catch (cause) {
       throw new EntraError(
         'misconfigured',
@@ -46,8 +46,9 @@ export function workloadIdentity(options: WorkloadIdentityOptions = {}): ClientC
   }
 }
 
-function tokenIn(text: string): string {
+function parseToken(text: string): string {
   const token = text.trim()
   if (/^[\w-]+\.[\w-]+\.[\w-]+$/.test(token)) return token
-  throw new TypeError('the file holds no JWT') // Half-written, perhaps: what it held before goes on.
+  // The file may be half-written. The token from before stays in use.
+  throw new TypeError('the file does not contain a JWT')
 }

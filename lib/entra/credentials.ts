@@ -1,13 +1,13 @@
-/** How the app registration proves itself to Entra, the same on every leg: code, refresh, on-behalf-of. */
+/** How the app registration authenticates to Entra, the same on every leg: code, refresh, on-behalf-of. */
 
-/** What a proof may need to know. */
+/** What a credential may need to know. */
 export interface CredentialContext {
   readonly clientId: string
   /** The token endpoint, which is the audience of an assertion the app signs itself. */
   readonly tokenEndpoint: string
-  /** The audience of an assertion that another identity provider signs, `api://AzureADTokenExchange` or its like. */
+  /** The audience of an assertion that another identity provider signs, such as `api://AzureADTokenExchange`. */
   readonly exchangeAudience: string
-  /** The assertion Entra has just refused as outdated (AADSTS700024): another one is wanted. */
+  /** The assertion that Entra has just refused as outdated (AADSTS700024). Another one is needed. */
   readonly rejected?: string
 }
 
@@ -15,17 +15,18 @@ export interface CredentialContext {
 export type ClientProof = { readonly secret: string } | { readonly assertion: string }
 
 /**
- * Makes a proof, once for each request to Entra: it caches what is worth caching. `clientSecret`,
- * `clientCertificate`, `managedIdentity`, `workloadIdentity`, `federatedCredential` and `clientAssertion` make one.
+ * Returns a proof. It is called for each request to Entra and does its own caching. `clientSecret`,
+ * `clientCertificate`, `managedIdentity`, `workloadIdentity`, `federatedCredential` and `clientAssertion` make
+ * credentials.
  */
 export type ClientCredential = (context: CredentialContext) => ClientProof | Promise<ClientProof>
 
-/** @throws TypeError for what is no credential, with what to do about a bare secret or a `TokenCredential` */
+/** @throws TypeError for anything that is not a credential; it says what to do about a bare secret or a `TokenCredential` */
 export function checkCredential(credential: ClientCredential): void {
   if (typeof credential === 'function') return
   const remedy = isTokenCredential(credential)
     ? 'wrap the one of @azure/identity: federatedCredential(…)'
-    : "make one with clientSecret('…'), clientCertificate({…}), managedIdentity() or their like"
+    : "make one with clientSecret('…'), clientCertificate({…}), managedIdentity() or another of these functions"
   throw new TypeError(`entraAuth: credential is not a ClientCredential: ${remedy}`)
 }
 
@@ -34,9 +35,9 @@ function isTokenCredential(credential: unknown): boolean {
 }
 
 /**
- * A client secret. It lives in a closure: neither `JSON.stringify` nor `util.inspect` shows it.
+ * A client secret. It is kept in a closure, so neither `JSON.stringify` nor `util.inspect` shows it.
  *
- * @param secret the column "Value" of Certificates & secrets, not the Secret ID
+ * @param secret the "Value" column of Certificates & secrets, not the Secret ID
  * @throws TypeError for an empty secret, or one with white space around it
  * @example
  * entraAuth({ credential: clientSecret(process.env.ENTRA_CLIENT_SECRET), ... })

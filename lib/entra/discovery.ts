@@ -5,6 +5,7 @@ import { type EntraAuthority, isGuid } from './authority.js'
 import { backOff } from './back-off.js'
 import { UpstreamOutage } from './errors.js'
 import { fetchUpstream } from './http-client.js'
+import { jsonObject } from './json-object.js'
 
 /** What the document of one tenant says. */
 export interface Discovered {
@@ -69,11 +70,8 @@ async function fetchDocument(uri: string): Promise<Discovered> {
 }
 
 function readDocument(body: string): Discovered | undefined {
-  try {
-    const { issuer } = Object(JSON.parse(body)) as { issuer?: unknown }
-    const tid = typeof issuer === 'string' ? tenantOfIssuer(issuer) : undefined
-    return typeof issuer === 'string' && tid !== undefined ? { issuer, tid } : undefined
-  } catch {
-    return undefined
-  }
+  const { issuer } = jsonObject(body)
+  if (typeof issuer !== 'string') return undefined
+  const tid = tenantOfIssuer(issuer)
+  return tid === undefined ? undefined : { issuer, tid }
 }

@@ -1,5 +1,13 @@
-/** The AADSTS numbers a proxy or a middle tier meets, and what each asks for. */
-import type { EntraFailureKind, Outcome } from './errors.js'
+/** The AADSTS numbers that a proxy or a middle tier meets, and what each of them calls for. */
+import type { EntraFailureKind } from './errors.js'
+
+/** The kind of a failure and, for the operator, what fixes it. */
+export interface Outcome {
+  readonly kind: EntraFailureKind
+  readonly hint?: string
+  /** Seconds to wait, when Entra names none. */
+  readonly retryAfter?: number
+}
 
 type Row = readonly [codes: readonly number[], kind: EntraFailureKind, hint?: string]
 
@@ -16,7 +24,7 @@ const rows: readonly Row[] = [
     `Refresh tokens of a "Single-page application" platform die after 24 hours: in ${portal} > Authentication, move the redirect URI to the platform "Web".`,
   ],
 
-  // The user has to do something.
+  // The user has to act.
   [[50076, 50079, 50074, 50078, 50158], 'interaction_required'],
   [[53000, 53001, 53002, 53003, 530032], 'interaction_required'],
   [
@@ -25,7 +33,7 @@ const rows: readonly Row[] = [
     `Nobody has consented to this access: in ${portal} > API permissions, add the permission and choose "Grant admin consent", or run \`az ad app permission admin-consent --id <client id>\`.`,
   ],
 
-  // The user may not.
+  // The user is not allowed.
   [[65004], 'access_denied'],
   [
     [50020, 16000],
@@ -86,7 +94,7 @@ const rows: readonly Row[] = [
   [
     [700005],
     'misconfigured',
-    'The code was redeemed at another tenant than it was issued for: use one tenantId for both.',
+    'The code was issued for another tenant than the one it was redeemed at: use one tenantId for both.',
   ],
   [
     [700016],
@@ -101,7 +109,7 @@ const rows: readonly Row[] = [
   [
     [901002, 9010010],
     'misconfigured',
-    `A \`resource\` parameter reached Entra and is no identifier URI of the app: send none, or add it to identifierUris in ${portal} > Manifest.`,
+    `A \`resource\` parameter reached Entra and is not an identifier URI of the app: send none, or add it to identifierUris in ${portal} > Manifest.`,
   ],
 
   // Our credential is wrong.
@@ -128,7 +136,7 @@ const rows: readonly Row[] = [
   [
     [700024],
     'misconfigured',
-    'The client assertion is outside its time of validity: it must be made afresh for each request, and the clock of this machine must be right.',
+    'The client assertion is not valid at this time: make a new one for each request, and the clock of this machine must be right.',
   ],
   [
     [700027],
@@ -143,7 +151,7 @@ const rows: readonly Row[] = [
   [
     [700222, 700229],
     'misconfigured',
-    'Of its own tokens Entra takes only those of user-assigned managed identities for a federated credential: an app-only token, and not that of an app registration.',
+    'For a federated credential, the only tokens of its own that Entra takes are app-only tokens of user-assigned managed identities. It takes none of an app registration.',
   ],
   [[5002741], 'misconfigured', 'The client assertion must have exactly one audience.'],
   [
@@ -166,10 +174,10 @@ const rows: readonly Row[] = [
   [[90055, 90006, 90024, 90033, 90090, 50033], 'unavailable'],
 ]
 
-/** Seconds to keep still after AADSTS50196: Entra saw the same request too often. */
+/** Seconds to wait after AADSTS50196, with which Entra answers the same request sent too often. */
 const loopPause = 120
 
-/** What an AADSTS number asks for. */
+/** What an AADSTS number calls for. */
 export const outcomeByCode: ReadonlyMap<number, Outcome> = new Map<number, Outcome>([
   ...rows.flatMap(([codes, kind, hint]) =>
     codes.map((code): [number, Outcome] => [code, hint === undefined ? { kind } : { kind, hint }]),
@@ -179,12 +187,12 @@ export const outcomeByCode: ReadonlyMap<number, Outcome> = new Map<number, Outco
     {
       kind: 'unavailable',
       retryAfter: loopPause,
-      hint: 'Entra saw the same request too often and took it for a loop. Look for a client that retries without pause.',
+      hint: 'Entra received the same request too often and took it for a loop. Look for a client that retries without pause.',
     },
   ],
 ])
 
-/** What a `suberror` asks for. */
+/** What a `suberror` calls for. */
 export const outcomeBySuberror: ReadonlyMap<string, Outcome> = new Map<string, Outcome>([
   ['basic_action', { kind: 'interaction_required' }],
   ['additional_action', { kind: 'interaction_required' }],
@@ -198,7 +206,7 @@ const unknownMisconfiguration: Outcome = {
   hint: 'Entra does not accept the request as this server is set up. Look the AADSTS number up at https://login.microsoftonline.com/error.',
 }
 
-/** What an `error` asks for when nothing more exact is known. */
+/** What an `error` calls for when nothing more exact is known. */
 export const outcomeByError: ReadonlyMap<string, Outcome> = new Map<string, Outcome>([
   ['invalid_grant', { kind: 'invalid_grant' }],
   ['interaction_required', { kind: 'interaction_required' }],
@@ -213,5 +221,5 @@ export const outcomeByError: ReadonlyMap<string, Outcome> = new Map<string, Outc
   ['invalid_target', unknownMisconfiguration],
   ['unsupported_grant_type', unknownMisconfiguration],
   ['unsupported_response_type', unknownMisconfiguration],
-  // temporarily_unavailable, server_error and what nobody has heard of: unavailable.
+  // Everything else is unavailable: temporarily_unavailable, server_error, and unknown codes.
 ])

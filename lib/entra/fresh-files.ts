@@ -1,47 +1,45 @@
-/** Files that others replace under a running server: certificates, projected tokens. */
+/** Files that others replace while the server runs: certificates, projected tokens. */
 import { readFile, stat } from 'node:fs/promises'
+import { singleFlight } from '../async/single-flight.js'
 
-interface Held<T> {
+interface Version<T> {
   readonly stamp: string
-  readonly made: T
+  readonly value: T
 }
 
 /**
- * Makes a function that tells what the files hold, made anew after one of them has changed. While they cannot
- * be read or make no sense together (half of a pair has been replaced), it is what they held before.
+ * Makes a function that returns what was made from the files, and makes it again after one of them has changed. While
+ * the files cannot be read or do not fit together (one half of a pair has been replaced), it returns the value from
+ * before.
  *
- * @param first what they are known to hold, for when they cannot be read at first
- * @throws what reading or making threw (the function, as a rejection), when there is nothing from before
+ * @param first the value to begin with, for when the files cannot be read at first
+ * @throws (the function it returns, as a rejection) what reading or making threw, when there is no value from before
  */
 export function freshFiles<T extends object | string>(
   paths: readonly string[],
   make: (texts: readonly string[]) => T,
   first?: T,
 ): () => Promise<T> {
-  let last: Held<T> | undefined = first === undefined ? undefined : { stamp: '', made: first }
-  let flight: Promise<T> | undefined
+  const reads = singleFlight<T>()
+  let last: Version<T> | undefined = first === undefined ? undefined : { stamp: '', value: first }
 
-  async function look(): Promise<T> {
+  async function readIfChanged(): Promise<T> {
     try {
-      // Before the contents: what changes in between is seen the next time.
+      // The stamp comes before the contents, so that a change in between is seen the next time.
       const stamp = await stampOf(paths)
       if (stamp !== last?.stamp) {
         const texts = await Promise.all(paths.map((path) => readFile(path, 'utf8')))
-        const made = make(texts)
-        last = { stamp, made }
+        last = { stamp, value: make(texts) }
       }
-      return last.made
+      return last.value
     } catch (error) {
-      if (last) return last.made
+      if (last) return last.value
       throw error
     }
   }
 
-  return function current() {
-    flight ??= look().finally(() => {
-      flight = undefined
-    })
-    return flight
+  return function readFresh() {
+    return reads.run('files', readIfChanged)
   }
 }
 

@@ -1,9 +1,9 @@
-/** MSAL, loaded late: it takes a quarter of a second, on the first login and not at start. */
+/** Loads MSAL on the first login and not at start: loading takes a quarter of a second. */
 
 type Msal = typeof import('@azure/msal-node')
 let loading: Promise<Msal> | undefined
 
-/** The package, loaded once. */
+/** Loads the package once. */
 export function loadMsal(): Promise<Msal> {
   loading ??= import('@azure/msal-node')
   return loading

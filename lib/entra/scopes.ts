@@ -1,80 +1,80 @@
 /**
- * Scopes have three spellings: clients and `scp` use short names (`notes.read`), Entra's requests and
- * answers long ones (`api://<app>/notes.read`), and a bare name at Entra means Microsoft Graph. Here, and
- * nowhere else, a prefix is put on or taken off.
+ * Scopes have three spellings: clients and `scp` use short names (`notes.read`), Entra's requests and answers use long
+ * ones (`api://<app>/notes.read`), and to Entra a bare name means Microsoft Graph. Only this file adds and removes
+ * prefixes.
  */
 import { OAuthError } from '../oauth/errors.js'
 
-/** How scopes are named at each stage. Pure functions; lists keep their order and hold nothing twice. */
+/** How scopes are named at each stage. Pure functions. Lists keep their order and have no duplicates. */
 export interface ScopeStrategy {
   /** Short names every caller must have. */
   readonly required: readonly string[]
-  /** Short names there are, the required ones first. */
+  /** All short names, the required ones first. */
   readonly supported: readonly string[]
   /**
-   * Optional short names that clients are told of together with the required ones, in the metadata and in
-   * challenges. No gate demands them. Absent: none.
+   * Optional short names that the metadata and the challenges name together with the required ones. No gate demands
+   * them. Default: none.
    */
   readonly offered?: readonly string[]
-  /** Downstream scopes users agree to at login. */
+  /** Downstream scopes that users consent to at login. */
   readonly additional: readonly string[]
   /**
-   * What a client asks for, in short names.
+   * The scopes a client asks for, as short names.
    *
-   * @param otherwise what counts when it names none: by default the required and the offered ones
-   * @throws OAuthError `invalid_scope` that names what there is not
+   * @param otherwise the scopes to use when it names none: by default the required and the offered ones
+   * @throws OAuthError `invalid_scope` that names the unknown scopes
    */
   fromClient(scope: string | undefined, otherwise?: readonly string[]): readonly string[]
-  /** For the authorization request, where scopes of several resources may stand together. */
+  /** For the authorization request, which may name scopes of several resources. */
   toUpstreamAuthorize(scopes: readonly string[]): readonly string[]
-  /** For the redemption of a code: one resource only (AADSTS28000). */
+  /** For the redemption of a code, which may name one resource only (AADSTS28000). */
   toUpstreamTokenExchange(scopes: readonly string[]): readonly string[]
-  /** For a refresh: one resource only, and never none (AADSTS90009). */
+  /** For a refresh, which must name exactly one resource (AADSTS90009). */
   toUpstreamRefresh(scopes: readonly string[]): readonly string[]
-  /** What Entra's `scope` answer grants of our scopes, in short names. */
+  /** Those of our scopes that Entra's `scope` answer grants, as short names. */
   fromUpstream(scope: string | undefined): readonly string[]
-  /** What an access token grants: `scp`, and `roles` when it is an application's. */
+  /** The scopes an access token grants: `scp`, or `roles` in an application's token. */
   fromToken(claims: ScopeClaims): readonly string[]
-  /** Those of `required` that `granted` neither holds nor implies. */
+  /** Those of `required` that `granted` neither contains nor implies. */
   missing(granted: readonly string[], required: readonly string[]): readonly string[]
-  /** What was requested and is held or implied by what Entra granted. */
+  /** Those of `requested` that Entra's grant contains or implies. */
   grant(requested: readonly string[], upstreamGranted: readonly string[]): readonly string[]
-  /** Words for the consent page. */
+  /** The description for the consent page. */
   describe(scope: string): string
-  /** @throws TypeError that names the scope there is not, for guards at their creation */
+  /** For guards at their creation. @throws TypeError that names an unknown scope */
   check(scopes: readonly string[], where: string): void
 }
 
-/** The claims that tell what an access token grants. */
+/** The claims that say what an access token grants. */
 export interface ScopeClaims {
   readonly scp?: string | undefined
   readonly roles?: readonly string[] | undefined
 }
 
-/** What the scopes of an app registration are. */
+/** The scopes of an app registration. */
 export interface EntraScopesOptions {
   readonly clientId: string
   /** Short names every caller must have. */
   readonly required: readonly string[]
-  /** Short names a caller may have beyond. */
+  /** Short names of further scopes that a caller may have. */
   readonly optional?: readonly string[]
   /**
-   * Those of `optional` to offer at the first login. The protected resource metadata and the 401 challenge name
-   * them beside the required ones, and a login without `scope` asks for them: so clients that only ever ask for
-   * what they are told get them. The consent page lists them, and no gate demands them. Default: none.
+   * Those of `optional` to offer at the first login. The protected resource metadata and the 401 challenge name them
+   * together with the required ones, and a login without `scope` asks for them. So clients that only ask for scopes
+   * they have read about get them. The consent page lists them, and no gate demands them. Default: none.
    */
   readonly offered?: readonly string[]
   /** What a scope includes: `{ 'notes.write': ['notes.read'] }`. */
   readonly implies?: Readonly<Record<string, readonly string[]>>
-  /** The Application ID URI, as it stands at Expose an API. Default `api://{clientId}`. */
+  /** The Application ID URI, as shown under Expose an API. Default `api://{clientId}`. */
   readonly identifierUri?: string
-  /** Downstream scopes users agree to at login: `https://graph.microsoft.com/User.Read`. */
+  /** Downstream scopes that users consent to at login: `https://graph.microsoft.com/User.Read`. */
   readonly additional?: readonly string[]
-  /** Words for the consent page, by scope. */
+  /** Descriptions for the consent page, by scope. */
   readonly descriptions?: Readonly<Record<string, string>>
 }
 
-/** Asked for on every leg: an id token, a name, a refresh token. */
+/** Requested on every leg, for an id token, a name and a refresh token. */
 const oidcRequested = ['openid', 'profile', 'offline_access']
 const oidcKnown = [...oidcRequested, 'email', 'address', 'phone']
 
@@ -82,9 +82,9 @@ const oidcKnown = [...oidcRequested, 'email', 'address', 'phone']
 const scopeToken = /^[\x21\x23-\x5b\x5d-\x7e]+$/
 
 /**
- * The scopes of an app registration.
+ * Makes the scope strategy of an app registration.
  *
- * @throws TypeError for names that cannot work at Entra, with what to write instead
+ * @throws TypeError for names that cannot work at Entra; it says what to write instead
  * @see https://learn.microsoft.com/entra/identity-platform/scopes-oidc
  * @example
  * entraScopes({
@@ -117,7 +117,7 @@ export function entraScopes(options: EntraScopesOptions): ScopeStrategy {
     unique(scopes.map(short).filter((name) => known.has(name)))
   const long = (scopes: readonly string[]) => {
     const names = own(scopes)
-    // OIDC scopes alone would get a token for Microsoft Graph.
+    // With OIDC scopes alone, Entra would issue a token for Microsoft Graph.
     return (names.length > 0 ? names : required).map((name) => prefix + name)
   }
   const forToken = (scopes: readonly string[]) => unique([...long(scopes), ...oidcRequested])
@@ -157,14 +157,27 @@ export function entraScopes(options: EntraScopesOptions): ScopeStrategy {
   })
 }
 
-/** What a client is told to ask for: the required scopes, and those that are offered beside them. */
+/** The scopes that metadata and challenges name: the required and the offered ones. */
 export function advertisedScopes({ required, offered = [] }: ScopeStrategy): readonly string[] {
   return unique([...required, ...offered])
 }
 
-/** Without the required scopes no request would pass the gate, so they come along with any others. */
+/** Adds the required scopes: without them no request would pass the gate. */
 export function withRequired(scopes: ScopeStrategy, asked: readonly string[]): readonly string[] {
   return [...asked, ...scopes.missing(asked, scopes.required)]
+}
+
+/**
+ * The scopes of an authorization request that also answers a challenge for missing consent. Entra does not accept
+ * `.default` beside named scopes (AADSTS70011), so ours are left out then: the user has consented to them before.
+ */
+export function combineScopes(
+  scopes: readonly string[],
+  challenged: readonly string[] = [],
+): readonly string[] {
+  const all = unique([...scopes, ...challenged])
+  if (!challenged.some((scope) => scope.endsWith('/.default'))) return all
+  return [...challenged, ...all.filter((scope) => !scope.includes('/'))]
 }
 
 function split(scope = ''): readonly string[] {
@@ -175,21 +188,21 @@ function unique(names: readonly string[]): readonly string[] {
   return [...new Set(names)]
 }
 
-/** Everything a scope includes, directly or through others. Circles do no harm. */
+/** Every scope that a scope includes, directly or through others. Cycles are allowed. */
 function closure(
   implies: Readonly<Record<string, readonly string[]>>,
 ): ReadonlyMap<string, readonly string[]> {
   const direct = new Map(Object.entries(implies))
   const reach = (scope: string) => {
     const found = new Set(direct.get(scope))
-    // A Set goes on to what is added while it is walked.
+    // Iterating over a Set also visits what is added meanwhile.
     for (const name of found) for (const next of direct.get(name) ?? []) found.add(next)
     return [...found]
   }
   return new Map([...direct.keys()].map((scope) => [scope, reach(scope)]))
 }
 
-/** Names in an answer to a client: some of them, none endlessly long. */
+/** Names at most five scopes, each cut to 100 characters. */
 function unknownScope(unknown: readonly string[], supported: readonly string[]): OAuthError {
   const named = unknown.slice(0, 5).map((name) => `'${name.slice(0, 100)}'`)
   return new OAuthError(
@@ -207,11 +220,11 @@ function checkOptions(options: EntraScopesOptions, identifierUri: string): void 
   }
   if (!Array.isArray(required) || required.length === 0) {
     throw wrong(
-      'required must name at least one scope, one that stands under Expose an API: without one Entra issues a token for Microsoft Graph',
+      'required must name at least one scope, one that is listed under Expose an API: without one Entra issues a token for Microsoft Graph',
     )
   }
   if (!scopeToken.test(identifierUri)) {
-    throw wrong('identifierUri must be the Application ID URI as it stands under Expose an API')
+    throw wrong('identifierUri must be the Application ID URI as shown under Expose an API')
   }
   for (const name of [...required, ...optional]) checkOwn(name, identifierUri)
   for (const name of additional) checkAdditional(name, identifierUri)
@@ -220,34 +233,34 @@ function checkOptions(options: EntraScopesOptions, identifierUri: string): void 
 function checkOwn(name: unknown, identifierUri: string): void {
   if (typeof name !== 'string' || !scopeToken.test(name)) {
     throw wrong(
-      `${quoted(name)} is no scope name (RFC 6749 section 3.3): write it as under Expose an API`,
+      `${quoted(name)} is not a scope name (RFC 6749 section 3.3): write it as under Expose an API`,
     )
   }
   if (oidcKnown.includes(name)) {
-    throw wrong(`leave "${name}" out: what OpenID Connect needs is asked for without being told`)
+    throw wrong(`leave "${name}" out: the scopes of OpenID Connect are always requested`)
   }
   if (name === '.default' || name.endsWith('/.default')) {
     throw wrong(`"${name}" cannot be mixed with named scopes: name the scopes themselves`)
   }
   if (name.startsWith(`${identifierUri}/`)) {
     throw wrong(
-      `write "${name.slice(identifierUri.length + 1)}" for "${name}": the prefix is put on for you`,
+      `write "${name.slice(identifierUri.length + 1)}" for "${name}": the prefix is added for you`,
     )
   }
   if (name.includes('://')) {
     throw wrong(
-      `"${name}" is a scope of another API: put it into additional; own scopes are short names such as "notes.read", below identifierUri`,
+      `"${name}" is a scope of another API: put it into additional; scopes of this app are short names such as "notes.read", below identifierUri`,
     )
   }
 }
 
 function checkAdditional(name: unknown, identifierUri: string): void {
   if (typeof name !== 'string' || !scopeToken.test(name)) {
-    throw wrong(`${quoted(name)} in additional is no scope (RFC 6749 section 3.3)`)
+    throw wrong(`${quoted(name)} in additional is not a scope (RFC 6749 section 3.3)`)
   }
   if (oidcKnown.includes(name)) {
     throw wrong(
-      `leave "${name}" out of additional: what OpenID Connect needs is asked for without being told`,
+      `leave "${name}" out of additional: the scopes of OpenID Connect are always requested`,
     )
   }
   if (!/^[a-z][a-z0-9+.-]*:\/\/[^/]+\/|^[0-9a-f-]{36}\//i.test(name)) {
@@ -279,12 +292,11 @@ function checkOffered(
   { required, optional = [] }: Pick<EntraScopesOptions, 'required' | 'optional'>,
 ): void {
   if (!Array.isArray(offered)) throw wrong('offered must be a list of names from optional')
-  const wanting = offered.find((name) => !optional.includes(name))
-  if (wanting === undefined) return
-  if (required.includes(wanting))
-    throw wrong(`leave ${quoted(wanting)} out of offered: it is required`)
-  if (optional.length === 0) throw wrong(`offered: put ${quoted(wanting)} into optional first`)
-  throw noSuchScope('entraScopes: offered', wanting, optional)
+  const stray = offered.find((name) => !optional.includes(name))
+  if (stray === undefined) return
+  if (required.includes(stray)) throw wrong(`leave ${quoted(stray)} out of offered: it is required`)
+  if (optional.length === 0) throw wrong(`offered: put ${quoted(stray)} into optional first`)
+  throw noSuchScope('entraScopes: offered', stray, optional)
 }
 
 function noSuchScope(where: string, scope: string, supported: readonly string[]): TypeError {
@@ -295,7 +307,7 @@ function noSuchScope(where: string, scope: string, supported: readonly string[])
   return new TypeError(`${where}: no such scope: ${quoted(scope)} ${remedy}`)
 }
 
-/** Whether at most two letters changed, added or left out make one of the other. */
+/** Whether two names differ in at most two letters: changed, added or left out. */
 function isNear(a: string, b: string, edits = 2): boolean {
   if (a === b) return true
   if (edits === 0) return false

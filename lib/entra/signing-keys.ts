@@ -5,6 +5,7 @@ import { singleFlight } from '../async/single-flight.js'
 import { backOff } from './back-off.js'
 import { UpstreamOutage } from './errors.js'
 import { fetchUpstream } from './http-client.js'
+import { jsonObject } from './json-object.js'
 
 /** One key of the set. */
 export interface SigningKey {
@@ -143,20 +144,12 @@ async function fetchKeys(uri: string, timeout: number): Promise<ReadonlyMap<stri
 
 /** Keys that cannot be used are left out. */
 function readKeys(body: string): ReadonlyMap<string, SigningKey> {
-  const keys = jwksIn(body)
+  const { keys } = jsonObject(body)
+  const usable = (Array.isArray(keys) ? keys : [])
     .slice(0, mostKeys)
     .map(importKey)
     .filter((key) => key !== undefined)
-  return new Map(keys.map((key) => [key.kid, key]))
-}
-
-function jwksIn(body: string): readonly unknown[] {
-  try {
-    const { keys } = Object(JSON.parse(body)) as { keys?: unknown }
-    return Array.isArray(keys) ? keys : []
-  } catch {
-    return []
-  }
+  return new Map(usable.map((key) => [key.kid, key]))
 }
 
 /** An RSA key for signatures, if it is one. @see RFC 7517 section 4, RFC 7518 section 6.3.1 */

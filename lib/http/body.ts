@@ -4,6 +4,7 @@ import type { IncomingMessage } from 'node:http'
 import { OAuthError } from '../oauth/errors.js'
 import { type Params, repeatedParam, singleParams } from '../oauth/params.js'
 import { JsonError, parseJson } from './json-text.js'
+import { readBounded } from './read-bounded.js'
 
 /** A request that may have been through a body parser. */
 export type ParsedRequest = IncomingMessage & { body?: unknown }
@@ -121,14 +122,7 @@ export async function readBody(req: IncomingMessage, limit: number): Promise<Buf
   if (req.readableEnded || req.destroyed) {
     throw new TypeError('mcp-entra: the request body was consumed before, and req.body is not set')
   }
-  const chunks: Buffer[] = []
-  let length = 0
-  for await (const chunk of req.iterator({ destroyOnReturn: false })) {
-    length += (chunk as Buffer).length
-    if (length > limit) throw tooLarge(limit)
-    chunks.push(chunk as Buffer)
-  }
-  return Buffer.concat(chunks)
+  return readBounded(req.iterator({ destroyOnReturn: false }), limit, () => tooLarge(limit))
 }
 
 function tooLarge(limit: number): OAuthError {

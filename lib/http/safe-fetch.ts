@@ -11,7 +11,9 @@ import { withinDeadline } from '../async/deadline.js'
 import { monotonicNow } from '../async/monotonic-now.js'
 import { isLoopbackAddress, isLoopbackHost } from '../oauth/loopback.js'
 import { type FetchLimits, type FetchSlot, fetchSlots } from './fetch-slots.js'
+import { flattenHeaders } from './flatten-headers.js'
 import { isPublicAddress } from './public-address.js'
+import { readBounded } from './read-bounded.js'
 
 /**
  * Why nothing was fetched. `gone`: the host says that it does not exist. `refused`: asking again soon will not help.
@@ -310,36 +312,15 @@ async function sendRequest(
     headers: { accept: 'application/json', 'accept-encoding': 'identity', ...headers },
     signal,
   })
-  const flat = flattened(answer.headers)
+  const flat = flattenHeaders(answer.headers)
   if (Number(flat['content-length'] ?? 0) > maxBytes) throw tooLong(maxBytes)
   if ((flat['content-encoding'] ?? 'identity') !== 'identity') {
     throw new FetchFailure('refused', 'the answer is compressed, which was not asked for')
   }
-  return { status: answer.statusCode, headers: flat, body: await readBody(answer.body, maxBytes) }
-}
-
-async function readBody(body: AsyncIterable<Buffer>, maxBytes: number): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  let length = 0
-  for await (const chunk of body) {
-    length += chunk.length
-    if (length > maxBytes) throw tooLong(maxBytes)
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks)
+  const body = await readBounded(answer.body, maxBytes, () => tooLong(maxBytes))
+  return { status: answer.statusCode, headers: flat, body }
 }
 
 function tooLong(maxBytes: number): FetchFailure {
   return new FetchFailure('refused', `the answer is longer than ${maxBytes} bytes`)
-}
-
-function flattened(
-  headers: Readonly<Record<string, string | string[] | undefined>>,
-): Record<string, string | undefined> {
-  return Object.fromEntries(
-    Object.entries(headers).map(([name, value]) => [
-      name,
-      Array.isArray(value) ? value.join(', ') : value,
-    ]),
-  )
 }

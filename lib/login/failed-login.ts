@@ -1,15 +1,9 @@
 /** A login that did not succeed: what the operator sees of it, and what the client hears. */
-import { EntraError } from '../entra/errors.js'
+import { aadstsCodesIn } from '../entra/aadsts-codes.js'
+import { EntraError, isAlreadyRedeemed, isMalformedRequest } from '../entra/errors.js'
 import type { Report } from '../http/report.js'
 import { OAuthError, type OAuthErrorCode } from '../oauth/errors.js'
 import { loginOutcome, reportUpstream } from './upstream-outcome.js'
-
-/** Most AADSTS numbers of one answer that are reported. */
-const mostCodes = 8
-/** AADSTS54005: the code has been redeemed before. */
-const alreadyRedeemed = 54005
-/** AADSTS9002313: what was sent as a code is not one. It says nothing about how this server is set up. */
-const malformed = 9002313
 
 /** Codes that reach the client unchanged; everything else is between Entra and us. */
 const passedOn: readonly OAuthErrorCode[] = [
@@ -37,9 +31,7 @@ export function refuseByEntra(
   error: string,
   description: string | undefined,
 ): OAuthError {
-  const codes = [...(description ?? '').matchAll(/AADSTS(\d{4,8})/g)]
-    .slice(0, mostCodes)
-    .map(([, code]) => Number(code))
+  const codes = aadstsCodesIn(description ?? '')
   const code = passedOn.find((known) => known === error) ?? 'server_error'
   const refusal = new OAuthError(code, 'Microsoft Entra did not complete the sign-in.', {
     cause: { codes },
@@ -81,9 +73,9 @@ export function concludeFailedLogin(
 
 function concludeUpstreamFailure(report: Report, cause: EntraError): OAuthError {
   // The code comes from the browser too, and may be made up.
-  const origin = cause.codes.includes(malformed) ? 'stranger' : undefined
+  const origin = isMalformedRequest(cause) ? 'stranger' : undefined
   reportUpstream(report, 'callback', cause, origin)
-  if (cause.codes.includes(alreadyRedeemed)) {
+  if (isAlreadyRedeemed(cause)) {
     // The client gets the answer of the first redemption: an error by redirect could arrive before it.
     throw new OAuthError('access_denied', 'This sign-in has been completed already.', { cause })
   }

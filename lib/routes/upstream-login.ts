@@ -1,6 +1,7 @@
 /** The way to Entra and back: the pending login in its cookie, and where the browser is sent. */
 import { randomSecret, sha256 } from '../crypto/hashing.js'
 import { openJson, sealJson } from '../crypto/sealing.js'
+import { combineScopes } from '../entra/scopes.js'
 import { type CarriedChallenges, carryChallenge } from '../login/carried-challenges.js'
 import { OAuthError } from '../oauth/errors.js'
 import { codeChallenge as challengeOf } from '../oauth/pkce.js'
@@ -165,7 +166,7 @@ function upstreamUrl(
     response_type: 'code',
     response_mode: 'query',
     redirect_uri: context.baseUrl + context.callbackPath,
-    scope: upstreamScopes(context, scopes, challenge?.scopes).join(' '),
+    scope: combineScopes(context.scopes.toUpstreamAuthorize(scopes), challenge?.scopes).join(' '),
     state,
     nonce,
     code_challenge: challengeOf(verifier),
@@ -175,17 +176,6 @@ function upstreamUrl(
   }
   for (const [name, value] of Object.entries(params)) url.searchParams.set(name, value)
   return url.href
-}
-
-/** `.default` may not stand beside named scopes (AADSTS70011). Ours are left out then: the user has consented to them. */
-function upstreamScopes(
-  { scopes: strategy }: UpstreamContext,
-  scopes: readonly string[],
-  challenged: readonly string[] = [],
-): readonly string[] {
-  const all = [...new Set([...strategy.toUpstreamAuthorize(scopes), ...challenged])]
-  if (!challenged.some((scope) => scope.endsWith('/.default'))) return all
-  return [...challenged, ...all.filter((scope) => !scope.includes('/'))]
 }
 
 /** Entra shows its consent page only when asked to with `prompt=consent`. */

@@ -1,4 +1,4 @@
-/** The first path segment of every URL: which tenant it means, and which apps and users exist there. */
+/** The first path segment of every URL: the tenant it names, and the apps and users that exist there. */
 import {
   type Directory,
   type EntraApp,
@@ -13,7 +13,7 @@ export type Authority =
   | { readonly kind: 'tenant'; readonly id: string; readonly tenant: EntraTenant }
   | { readonly kind: 'any'; readonly id: 'common' | 'organizations' | 'consumers' }
 
-/** Reads the path segment; AADSTS90002 when no tenant goes by that name. */
+/** Reads the path segment; AADSTS90002 for an unknown tenant. */
 export function findAuthority(directory: Directory, segment: string): Authority {
   if (segment === 'common' || segment === 'organizations' || segment === 'consumers') {
     return { kind: 'any', id: segment }

@@ -1,4 +1,4 @@
-/** `/authorize`: a page until client and redirect URI are known good, a redirect ever after. */
+/** `/authorize`: errors are a page until client and redirect URI have been checked, and a redirect afterwards. */
 import { randomBytes, randomUUID } from 'node:crypto'
 import { type Authority, findAuthority, findClient, isUserOf } from './authority.js'
 import { refuseConsent } from './consents.js'
@@ -23,9 +23,9 @@ const codeLifetime = 600
 const sessionCookie = 'ESTSAUTHPERSISTENT'
 
 /**
- * Answers an authorization request, or the form of the sign-in page it led to.
+ * Answers an authorization request, or the form of the sign-in page that follows it.
  *
- * @param fault an error a test has ordered, told as soon as it may be told by redirect
+ * @param fault an error that a test has ordered. It is sent as soon as it can be sent by redirect
  */
 export function authorize(
   emulation: Emulation,
@@ -35,10 +35,10 @@ export function authorize(
 ): Reply {
   const params = { ...request.query, ...request.form }
   const trace = newTrace(emulation.clock.now(), params['client-request-id'])
-  return catching(
+  return replyOr(
     () => {
       const target = findTarget(emulation, segment, params)
-      return catching(
+      return replyOr(
         () => {
           if (fault) throw fault
           return answer(emulation, request, readRequest(emulation, target, params))
@@ -50,7 +50,7 @@ export function authorize(
   )
 }
 
-/** Where an answer goes: all of it is known good. */
+/** Where an answer goes. All of it has been checked. */
 interface Target {
   readonly authority: Authority
   readonly client: EntraApp
@@ -111,11 +111,11 @@ function challengeMethodOf(params: Params): 'S256' | 'plain' {
 }
 
 function answer(emulation: Emulation, http: EntraRequest, request: AuthorizationRequest): Reply {
-  if (request.params.cancel !== undefined) return declined()
-  const user = signedInUser(emulation, http, request)
-  if (!user) return page(emulation, http, request)
+  if (request.params.cancel !== undefined) return refuseDeclined()
+  const user = findSignedIn(emulation, http, request)
+  if (!user) return showAccounts(emulation, http, request)
   if (!user.assigned) refuseUnassigned(user, request.client)
-  consent(emulation, user, request)
+  recordConsent(emulation, user, request)
   if (request.params.claims) emulation.mfa.pass(user)
   const reply = deliver(request, {
     code: issueCode(emulation, user, request),
@@ -125,8 +125,8 @@ function answer(emulation: Emulation, http: EntraRequest, request: Authorization
   return withHeaders(reply, { 'Set-Cookie': startSession(emulation, user) })
 }
 
-/** By the page's button, by `login_hint`, or by the session an earlier sign-in has left. */
-function signedInUser(
+/** Finds who signs in: by the page's button, by `login_hint`, or by the session of an earlier sign-in. */
+function findSignedIn(
   emulation: Emulation,
   http: EntraRequest,
   { params, prompt, authority }: AuthorizationRequest,
@@ -146,7 +146,11 @@ function isHinted(user: EntraUser, { sign_in_as, login_hint }: Params): boolean 
   return Boolean(sign_in_as) || !hint || hint === user.username.toLowerCase() || hint === user.oid
 }
 
-function page(emulation: Emulation, http: EntraRequest, request: AuthorizationRequest): Reply {
+function showAccounts(
+  emulation: Emulation,
+  http: EntraRequest,
+  request: AuthorizationRequest,
+): Reply {
   const { directory } = emulation
   const users = directory.tenants
     .flatMap((tenant) => tenant.users)
@@ -160,7 +164,7 @@ function action({ path }: EntraRequest, params: Params): string {
   return `${path}?${new URLSearchParams(rest)}`
 }
 
-function declined(): never {
+function refuseDeclined(): never {
   refuse(65004, 'User declined to consent to access the app.')
 }
 
@@ -172,8 +176,12 @@ function refuseUnassigned(user: EntraUser, client: EntraApp): never {
   )
 }
 
-/** Signing in consents to what was asked, of whichever resource; a silent request cannot. */
-function consent({ consents }: Emulation, user: EntraUser, request: AuthorizationRequest): void {
+/** A user who signs in consents to all requested scopes. A silent request cannot give consent. */
+function recordConsent(
+  { consents }: Emulation,
+  user: EntraUser,
+  request: AuthorizationRequest,
+): void {
   const { client, scopes, prompt } = request
   const isMissing = ({ app, names }: ResourceScopes) =>
     names.some((name) => !consents.of(user, client, app).includes(name))
@@ -234,7 +242,7 @@ function cookie({ headers }: EntraRequest, name: string): string | undefined {
   return pairs.find(([key]) => key === name)?.[1]
 }
 
-function catching(run: () => Reply, otherwise: (error: AadstsError) => Reply): Reply {
+function replyOr(run: () => Reply, otherwise: (error: AadstsError) => Reply): Reply {
   try {
     return run()
   } catch (error) {

@@ -53,7 +53,7 @@ function loopbackNames(host: string): AltName[] {
   return [...names, { type: 7, ip: '127.0.0.1' }, { type: 7, ip: '::1' }]
 }
 
-/** Clocks of clients may be behind. */
+/** The clocks of clients may be slow. */
 function yesterday(): Date {
   return new Date(Date.now() - 24 * 3600 * 1000)
 }

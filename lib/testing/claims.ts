@@ -1,10 +1,10 @@
-/** What stands in a token: the v1 and v2 access tokens, the ID token. */
+/** The claims of tokens: of v1 and v2 access tokens, and of the ID token. */
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import { type EntraApp, type EntraUser, exchangeId, userKey } from './directory.js'
 import type { Emulation } from './emulation.js'
 import type { JsonObject } from './jwt.js'
 
-/** How the client has proved itself: the claim `azpacr` (v2) or `appidacr` (v1). */
+/** How the client has authenticated: the claim `azpacr` (v2) or `appidacr` (v1). */
 export type ClientProof = '0' | '1' | '2'
 
 /** What an access token is about. */
@@ -14,7 +14,7 @@ export interface AccessTokenSubject {
   readonly resource: EntraApp
   /** The audience of a v1 token: the resource as the client named it. */
   readonly audience: string
-  /** The person; absent in an app-only token. */
+  /** The user; absent in an app-only token. */
   readonly user?: EntraUser | undefined
   readonly tid: string
   readonly version: 1 | 2
@@ -28,7 +28,7 @@ export interface TokenTimes {
   readonly expiresIn?: number | undefined
 }
 
-/** Claims of an access token, in the version its API asks for. */
+/** Claims of an access token, in the version that its API asks for. */
 export function accessTokenClaims(
   emulation: Emulation,
   subject: AccessTokenSubject,
@@ -44,8 +44,9 @@ export function accessTokenClaims(
     tid: subject.tid,
     uti: randomBytes(16).toString('base64url'),
   }
-  const form = subject.version === 1 ? formOne(emulation, subject) : formTwo(emulation, subject)
-  return { ...form, ...common }
+  const ofVersion =
+    subject.version === 1 ? claimsOfV1(emulation, subject) : claimsOfV2(emulation, subject)
+  return { ...ofVersion, ...common }
 }
 
 /** What an ID token is about. */
@@ -104,7 +105,7 @@ function tokenTimes(emulation: Emulation, { notBefore = 0, expiresIn }: TokenTim
   return { iat: now + notBefore, nbf: now + notBefore, exp: now + lifetime }
 }
 
-function formOne(emulation: Emulation, subject: AccessTokenSubject): JsonObject {
+function claimsOfV1(emulation: Emulation, subject: AccessTokenSubject): JsonObject {
   const { user, client, proof, tid } = subject
   const amr = user && emulation.mfa.hasPassed(user) ? ['pwd', 'mfa'] : ['pwd']
   return {
@@ -119,10 +120,10 @@ function formOne(emulation: Emulation, subject: AccessTokenSubject): JsonObject 
   }
 }
 
-function formTwo(emulation: Emulation, subject: AccessTokenSubject): JsonObject {
+function claimsOfV2(emulation: Emulation, subject: AccessTokenSubject): JsonObject {
   const { user, client, proof, resource, tid } = subject
   return {
-    // Entra writes a GUID here as well, and knows its URI by heart; this way a federated credential just compares.
+    // Entra writes a GUID here too, and knows the URI that belongs to it. With the URI itself, comparing is simple.
     aud: resource.clientId === exchangeId ? subject.audience : resource.clientId,
     iss: issuerOf(emulation, tid, 2),
     azp: client.clientId,
@@ -149,7 +150,7 @@ function appClaims({ client, tid }: AccessTokenSubject) {
   return { oid, sub: oid }
 }
 
-/** Above 200 groups a token says where to ask for them; the place is one nobody should ask. */
+/** Above 200 groups a token names an endpoint instead, which is the retired Azure AD Graph. */
 function groupClaims({ groups, tid, oid }: EntraUser): JsonObject {
   if (groups.length === 0) return {}
   if (groups.length <= 200) return { groups }

@@ -1,4 +1,4 @@
-/** Clients that prove themselves with a signed JWT: a certificate of theirs, or somebody else's identity. */
+/** Clients that authenticate with a signed JWT: by their certificate, or with the token of a federated identity. */
 import { constants, createHash, verify, X509Certificate } from 'node:crypto'
 import type { Authority } from './authority.js'
 import { issuerOf, servicePrincipalId } from './claims.js'
@@ -80,7 +80,7 @@ function isSignedBy({ publicKey }: X509Certificate, { header, token }: ReadJwt):
   return verify('sha256', Buffer.from(token.slice(0, end)), { key: publicKey, padding }, signature)
 }
 
-/** Issuer, subject and audience are compared to the letter, each with an error of its own. */
+/** Issuer, subject and audience must match exactly. Each has its own error. */
 function checkFederation(emulation: Emulation, app: EntraApp, jwt: ReadJwt): void {
   const { iss, sub, aud } = jwt.claims
   const none = 'No matching federated identity record found for presented assertion'
@@ -112,8 +112,8 @@ function audienceOf({ audience = 'api://AzureADTokenExchange' }: EntraFederatedC
 }
 
 /**
- * The emulator knows its own keys; those of other issuers are taken on trust. Of Entra's own tokens only those of
- * managed identities will do, none of a user or of an app registration.
+ * The emulator checks signatures of its own keys and trusts other issuers. Of Entra's own tokens it accepts only those
+ * of managed identities, not those of a user or an app registration.
  */
 function checkIssuerSignature(emulation: Emulation, jwt: ReadJwt): void {
   const { iss, tid, idtyp, azp, sub } = jwt.claims

@@ -1,4 +1,4 @@
-/** Who calls the token endpoint, and how well it can prove that. */
+/** Which client calls the token endpoint, and how it authenticates. */
 import { type Authority, findClient } from './authority.js'
 import type { ClientProof } from './claims.js'
 import { checkAssertion } from './client-assertion.js'
@@ -7,13 +7,13 @@ import type { Emulation } from './emulation.js'
 import { refuse, required } from './errors.js'
 import { type EntraRequest, header, type Params } from './messages.js'
 
-/** A client that has been found, and its proof: none, a secret, an assertion. */
+/** A client, and its proof: none, a secret, or an assertion. */
 export interface AuthenticatedClient {
   readonly app: EntraApp
   readonly proof: ClientProof
 }
 
-/** The form's parameters, with what HTTP Basic says put in their place. */
+/** The parameters of the form, with the credentials of HTTP Basic added. */
 export function withBasicCredentials(request: EntraRequest): Params {
   const [scheme = '', encoded = ''] = (header(request, 'authorization') ?? '').split(' ')
   if (scheme.toLowerCase() !== 'basic') return request.form
@@ -25,7 +25,7 @@ export function withBasicCredentials(request: EntraRequest): Params {
   }
 }
 
-/** Finds the client and checks its secret or assertion; one without either goes on as public. */
+/** Finds the client and checks its secret or assertion. A client that sends neither counts as public. */
 export function authenticateClient(
   emulation: Emulation,
   authority: Authority,
@@ -38,7 +38,7 @@ export function authenticateClient(
   return { app, proof: '2' }
 }
 
-/** AADSTS7000218 when the request needs a proof and came without. */
+/** Refuses a client without a proof (AADSTS7000218). */
 export function requireProof({ proof }: AuthenticatedClient): void {
   if (proof !== '0') return
   refuse(

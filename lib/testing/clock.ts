@@ -1,14 +1,14 @@
-/** The emulator's clock: the machine's, plus what a test has shifted it by. */
+/** The emulator's clock: the machine's clock, shifted by tests. */
 
-/** A clock in whole seconds since 1970, and a shift that only tests make. */
-export interface Clock {
+/** A clock in whole seconds since 1970 that tests can shift. */
+export interface EmulatorClock {
   now(): number
   advance(seconds: number): void
   set(time: number | Date): void
 }
 
-/** A clock that starts at the machine's time. */
-export function createClock(): Clock {
+/** Makes a clock that starts at the machine's time. */
+export function createClock(): EmulatorClock {
   let shift = 0
   const machine = () => Date.now() / 1000
   return {

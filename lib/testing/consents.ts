@@ -1,4 +1,4 @@
-/** Who has consented to what: the only way a client gets a scope of a resource. */
+/** Who has consented to what. A client only gets scopes with consent. */
 import { type Directory, type EntraApp, type EntraUser, userKey } from './directory.js'
 import { refuse } from './errors.js'
 import { parseScope, type ResourceScopes } from './scopes.js'
@@ -8,15 +8,15 @@ export type Consenter = EntraUser | 'all'
 
 /** Consents by client, user and resource. */
 export interface Consents {
-  /** Records what a sign-in asked for: `.default` means all that was consented before, or one's own scopes. */
+  /** Records the scopes of a sign-in. `.default` means the scopes consented to before, or for itself all of an API. */
   record(by: Consenter, client: EntraApp, scopes: readonly ResourceScopes[]): void
-  /** Takes scopes back; `'all'` takes them from every user as well. */
+  /** Withdraws scopes. `'all'` withdraws them from every user too. */
   withdraw(by: Consenter, client: EntraApp, scopes: readonly ResourceScopes[]): void
   /** Short names of the resource's scopes that the client may have for this user. */
   of(user: EntraUser, client: EntraApp, resource: EntraApp): readonly string[]
 }
 
-/** Consents, beginning with those the app registrations come with. */
+/** Makes the list of consents, which starts with those of the app registrations. */
 export function createConsents(directory: Directory): Consents {
   const records = new Map<string, Set<string>>()
   const consents: Consents = {
@@ -47,7 +47,7 @@ export function createConsents(directory: Directory): Consents {
   return consents
 }
 
-/** The scopes a token gets: those asked for and those consented before; AADSTS65001 when one is not. */
+/** The scopes of a token: the requested ones and those consented to before. AADSTS65001 without consent. */
 export function grantedScopes(
   consents: Consents,
   user: EntraUser,
@@ -60,7 +60,7 @@ export function grantedScopes(
   return [...new Set([...request.names, ...consented])]
 }
 
-/** Refuses for want of consent. */
+/** Refuses because consent is missing. */
 export function refuseConsent(client: EntraApp, error?: string): never {
   return refuse(
     65001,

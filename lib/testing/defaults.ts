@@ -1,4 +1,4 @@
-/** The directory `startEntra()` plays when it is given none: two tenants, an API, a daemon. */
+/** The default directory of `startEntra()`: two tenants, an API, a daemon. */
 import type { EntraAppOptions, EntraTenantOptions } from './options.js'
 
 const contoso = 'c0a70500-0000-4000-8000-00000000c050'
@@ -43,7 +43,7 @@ export const defaultTenants: readonly EntraTenantOptions[] = [
   },
 ]
 
-/** An API that signs people in and calls Graph for them, and a daemon that may read all notes. */
+/** An API that signs users in and calls Graph for them, and a daemon that may read all notes. */
 export const defaultApps: readonly EntraAppOptions[] = [
   {
     clientId: notes,

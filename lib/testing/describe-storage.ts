@@ -1,4 +1,4 @@
-/** The contract of a `Storage` as a test suite, for backends of one's own, under any test runner. */
+/** The contract of a `Storage` as a test suite, for other backends, under any test runner. */
 import { deepEqual, equal, ok } from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -6,11 +6,11 @@ import { types } from 'node:util'
 import type { Storage } from '../storage/storage.js'
 import { raceProcesses } from './storage-race.js'
 
-/** A store to test, closed after use: one at a time is open. What it holds from before does not matter. */
+/** A store to test. Only one is open at a time, and it is closed after use. It need not be empty. */
 export interface StorageUnderTest {
   readonly storage: Storage
   close(): void | Promise<void>
-  /** Moves the store's clock on. Without it the tests of lifetimes wait for two seconds of real time. */
+  /** Moves the store's clock forward. Without it, the tests of lifetimes wait for two seconds of real time. */
   advance?(seconds: number): void | Promise<void>
 }
 
@@ -22,11 +22,11 @@ export type DefineTest = (name: string, body: () => Promise<void>, timeout?: num
 /** Options of {@link describeStorage}. */
 export interface DescribeStorageOptions {
   /**
-   * An ES module whose default export makes a store, as `create` does, in a child process: all of them the same
-   * store. With it, four processes race. A file URL or a path; it is run by plain `node`.
+   * An ES module whose default export makes a store, as `create` does, in a child process. All processes must get the
+   * same store. With it, four processes race. A file URL or a path; `node` runs it directly.
    */
   readonly processes?: URL | string
-  /** The runner's functions, when they are not global: `import { describe, it } from 'node:test'`. */
+  /** The runner's functions, if they are not global: `import { describe, it } from 'node:test'`. */
   readonly describe?: DescribeSuite
   readonly it?: DefineTest
 }
@@ -38,12 +38,12 @@ const minute = 60
 const testTimeout = 60_000
 
 /**
- * Defines the tests every `Storage` has to pass: the four operations, lifetimes, bytes, keys, and that of any
- * number of callers exactly one wins, within a process and (with `processes`) between processes.
+ * Defines the tests that every `Storage` has to pass: the four operations, lifetimes, bytes, keys, and that exactly one
+ * of many callers wins, within a process and (with `processes`) between processes.
  *
  * Runs under jest, vitest, mocha and node:test; asserts with `node:assert` alone.
  *
- * @throws TypeError when there is neither a global `describe` and `it` nor one handed in
+ * @throws TypeError when `describe` and `it` are neither global nor in the options
  *
  * @example
  * ```ts
@@ -77,7 +77,7 @@ export function describeStorage(
       )
     } else {
       process.stderr.write(
-        `describeStorage(${name}): processes do not race, since options.processes names no module that makes the store in one\n`,
+        `describeStorage(${name}): processes do not race, because options.processes is missing: a module that makes the store in a child process\n`,
       )
     }
   })
@@ -88,14 +88,14 @@ function runner(options: DescribeStorageOptions): { describe: DescribeSuite; it:
   const { describe = globals.describe, it = globals.it } = options
   if (typeof describe === 'function' && typeof it === 'function') return { describe, it }
   throw new TypeError(
-    'describeStorage: there is no global describe and it here; hand them in: ' +
+    'describeStorage: describe and it are not global here; pass them: ' +
       "import { describe, it } from 'node:test' and describeStorage(name, create, { describe, it })",
   )
 }
 
 /**
- * Checks one contract of {@link lifetimes}. A store with a clock of its own is made for each; in real time all of
- * them wait together, on one store, the first time that one of them is asked for.
+ * Checks one contract of {@link lifetimes}. Each gets its own store if the store's clock can be moved. In real time all
+ * of them wait together, on one store, as soon as the first of them is checked.
  */
 function lifetimeChecks(
   create: () => StorageUnderTest | Promise<StorageUnderTest>,
@@ -122,7 +122,7 @@ async function waitTogether(under: StorageUnderTest) {
   return new Map(settled.map((outcome, index) => [names[index] ?? '', outcome]))
 }
 
-/** Runs `use`, and closes the store whichever way it ends. */
+/** Runs `use`, and closes the store however it ends. */
 async function closing<T>(under: StorageUnderTest, use: () => Promise<T>): Promise<T> {
   try {
     return await use()
@@ -131,13 +131,13 @@ async function closing<T>(under: StorageUnderTest, use: () => Promise<T>): Promi
   }
 }
 
-/** Names that nobody else uses, whatever the store holds from before. */
+/** Makes keys that are not in the store yet. */
 function freshKeys(): (name: string) => string {
   const prefix = randomBytes(9).toString('hex')
   return (own) => `${prefix}:${own}`
 }
 
-/** Mocha takes a timeout from the test it has made, the others as an argument or not at all. */
+/** Mocha takes the timeout as a method of the test, the other runners as an argument or not at all. */
 function defineTest(it: DefineTest, name: string, body: () => Promise<void>): void {
   const made = it(name, body, testTimeout) as { timeout?: unknown } | undefined
   if (typeof made?.timeout === 'function') made.timeout(testTimeout)
@@ -264,7 +264,7 @@ const contracts: Record<string, Contract> = {
   },
 }
 
-/** The contracts that let time pass. */
+/** The contracts that need time to pass. */
 const lifetimes: Record<string, Contract> = {
   async 'ends a record with its lifetime: get and take'(under, key) {
     await under.storage.set(key('set'), bytes('1'), 1)
@@ -315,13 +315,13 @@ function together<T>(callers: number, operation: (caller: number) => Promise<T>)
   return Promise.all(Array.from({ length: callers }, (_, caller) => operation(caller)))
 }
 
-/** Lets this many seconds pass for the store, and a little more where the clock is a real one. */
+/** Lets this many seconds pass for the store, and a little more in real time. */
 async function pass(under: StorageUnderTest, seconds: number): Promise<void> {
   if (under.advance) await under.advance(seconds)
   else await sleep(seconds * 1000 + 50)
 }
 
-/** The very bytes, as a `Uint8Array` of any kind; or undefined, and not null or false. */
+/** Asserts that these are the bytes, in any kind of `Uint8Array`, or that there is exactly undefined. */
 function same(actual: unknown, expected: Uint8Array | undefined, message?: string): void {
   if (expected === undefined) return equal(actual, undefined, message)
   ok(types.isUint8Array(actual), message ?? `expected bytes and got ${String(actual)}`)

@@ -28,7 +28,7 @@ export interface EntraTenant {
 
 /** An app registration with every default filled in. */
 export interface EntraApp extends Required<EntraAppOptions> {
-  /** Of a managed identity, which is a client without a registration: the object id of its service principal. */
+  /** Only for a managed identity, which is a client without a registration: the object id of its service principal. */
   readonly principalId?: string
 }
 
@@ -74,7 +74,7 @@ const graph: EntraApp = registration({
   requestedAccessTokenVersion: 1,
 })
 
-/** The client id of the resource whose tokens stand for a secret. */
+/** The client id of the resource whose tokens replace a secret. */
 export const exchangeId = 'fb60f99c-7a34-4190-8149-302f77469936'
 
 const exchange: EntraApp = registration({
@@ -92,7 +92,7 @@ const exchange: EntraApp = registration({
 /**
  * Makes a directory.
  *
- * @throws TypeError when an id is no GUID or comes twice, or an app names an unknown tenant
+ * @throws TypeError when an id is not a GUID or comes twice, or an app names an unknown tenant
  */
 export function createDirectory(
   tenantOptions: readonly EntraTenantOptions[],
@@ -124,12 +124,12 @@ export function createDirectory(
   }
 }
 
-/** Identifies a user across tenants. */
+/** A key that is unique across tenants. */
 export function userKey(user: Pick<EntraUser, 'oid' | 'tid'>): string {
   return `${user.tid}/${user.oid}`
 }
 
-/** Whether an app can be found in a tenant at all. */
+/** Whether a tenant knows an app. */
 export function isVisibleIn(app: EntraApp, tid: string): boolean {
   return app.multiTenant || same(app.tenantId, tid)
 }
@@ -161,7 +161,7 @@ function registration(app: EntraAppOptions): EntraApp {
   }
 }
 
-/** A managed identity as a client: it has no secret, and nobody signs in to it. */
+/** A managed identity as a client. It has no secret, and users cannot sign in to it. */
 function identityClient(identity: EntraManagedIdentityOptions, home: string): EntraApp {
   const { clientId, principalId, tenantId = home, federatedCredentials = [] } = identity
   return { ...registration({ clientId, tenantId, federatedCredentials }), principalId }

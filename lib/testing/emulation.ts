@@ -1,5 +1,5 @@
-/** What the endpoints share: configuration, directory and the state that sign-ins leave behind. */
-import type { Clock } from './clock.js'
+/** What the endpoints share: configuration, directory, and the state that sign-ins create. */
+import type { EmulatorClock } from './clock.js'
 import type { Consents } from './consents.js'
 import type { Directory, EntraUser } from './directory.js'
 import type { GraphChallenges } from './graph-challenges.js'
@@ -8,11 +8,11 @@ import type { EntraManagedIdentityOptions } from './options.js'
 import type { ScopeRequest } from './scopes.js'
 import type { SigningKeys } from './signing-keys.js'
 
-/** An authorization code and all it stands for. */
+/** An authorization code, and what it was issued for. */
 export interface CodeRecord {
   readonly user: EntraUser
   readonly clientId: string
-  /** The path segment's meaning at /authorize: a code is redeemed where it was issued. */
+  /** The tenant or name in the path of /authorize: a code must be redeemed at the same one. */
   readonly authorityId: string
   readonly redirectUri: string
   readonly spa: boolean
@@ -25,12 +25,12 @@ export interface CodeRecord {
   redeemed: boolean
 }
 
-/** A refresh token: bound to a user and a client, not to a resource. */
+/** A refresh token. It is bound to a user and a client, but not to a resource. */
 export interface RefreshRecord {
   readonly user: EntraUser
   readonly clientId: string
   readonly spa: boolean
-  /** What the sign-in asked for, when a refresh names no scope. */
+  /** The scopes of the sign-in, used when a refresh names none. */
   readonly scopes: ScopeRequest
   /** Seconds since 1970. */
   readonly expiresAt: number
@@ -41,7 +41,7 @@ export interface RefreshRecord {
 export interface Emulation {
   /** Scheme, host and port: the authority host. */
   readonly url: string
-  readonly clock: Clock
+  readonly clock: EmulatorClock
   readonly directory: Directory
   readonly consents: Consents
   readonly mfa: Mfa

@@ -1,4 +1,4 @@
-/** `startEntra`: puts directory, endpoints and server together, and hands out the controls. */
+/** `startEntra`: combines directory, endpoints and server, and returns the controls. */
 import { randomUUID } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
 import { createCertificate } from './certificate.js'
@@ -45,17 +45,17 @@ import { parseScope } from './scopes.js'
 import { type Handler, listen } from './server.js'
 import { createSigningKeys, type SigningKey } from './signing-keys.js'
 
-/** A running emulator of Microsoft Entra ID, and the strings to pull. */
+/** A running emulator of Microsoft Entra ID, and its controls. */
 export interface EntraEmulator {
   /** The authority host, such as `http://localhost:40123`. */
   readonly url: string
-  /** Where Graph is: `{url}/v1.0`. */
+  /** URL of Graph: `{url}/v1.0`. */
   readonly graphUrl: string
   /** PEM of the throw-away CA, with `https`. */
   readonly ca: string | undefined
   /**
-   * What a process has in its environment where managed identities are at hand: at App Service, and on a virtual
-   * machine (169.254.169.254 is nothing tests can listen on, so the metadata endpoint is here).
+   * Environment variables of a process that can use managed identities: at App Service, and on a virtual machine (tests
+   * cannot listen on 169.254.169.254, so the metadata endpoint is here).
    */
   readonly identityEnvironment: {
     readonly appService: { readonly IDENTITY_ENDPOINT: string; readonly IDENTITY_HEADER: string }
@@ -85,9 +85,9 @@ export interface EntraEmulator {
   clearFaults(): void
   /** Signs with a new key from now on; the old one stays published unless `keepOld` is false. */
   rotateKeys(options?: { readonly keepOld?: boolean }): Promise<void>
-  /** Mints an access token, good by default: for tests of those who verify tokens. */
+  /** Mints an access token, valid by default. */
   mintAccessToken(options?: MintAccessTokenOptions): Promise<string>
-  /** Mints an ID token, good by default. */
+  /** Mints an ID token, valid by default. */
   mintIdToken(options?: MintIdTokenOptions): Promise<string>
   /** Revokes every refresh token the user has so far: AADSTS50173. */
   revokeUser(user: UserRef): void
@@ -100,15 +100,15 @@ export interface EntraEmulator {
   challengeGraph(user: UserRef, claims: string | undefined): void
   /** Consents to full scopes (space separated) for a user or all, for a client: the first app by default. */
   consent(user: UserRef | 'all', scope: string, clientId?: string): void
-  /** Takes consent back. */
+  /** Withdraws consent. */
   withdrawConsent(user: UserRef | 'all', scope: string, clientId?: string): void
   /** Registers a redirect URI on the platform "Web": of the first app by default. */
   addRedirectUri(uri: string, clientId?: string): void
   /** The emulator's time, in seconds since 1970. */
   now(): number
-  /** Moves the emulator's clock on by this many seconds. */
+  /** Moves the emulator's clock forward by this many seconds. */
   advance(seconds: number): void
-  /** Sets the emulator's clock, to a date or to seconds since 1970; it runs on from there. */
+  /** Sets the emulator's clock to a date or to seconds since 1970. It goes on from there. */
   setTime(time: number | Date): void
   /** Stops at once, open requests and idle connections included. */
   close(): Promise<void>
@@ -118,7 +118,7 @@ export interface EntraEmulator {
  * Starts an emulator of Microsoft Entra ID on loopback: a real HTTP server that refuses what Entra
  * refuses, with a small Microsoft Graph behind it.
  *
- * @throws TypeError when the directory in the options makes no sense, or a signing key is no RSA private key
+ * @throws TypeError when the directory in the options makes no sense, or a signing key is not an RSA private key
  * @throws Error when `https` is asked for and the package `selfsigned` is missing
  *
  * @example
@@ -173,12 +173,12 @@ function createEmulation(
   }
 }
 
-/** Logs a request, lets a fault have its way with it, and otherwise answers it. */
+/** Logs a request, and answers it unless a fault prevents that. */
 function createHandler(emulation: Emulation, log: RequestLog, faults: Faults): Handler {
   return async function entraHandler(request, connection) {
     const route = findRoute(request.path)
     const entry = describeRequest(emulation, request, route)
-    const answered = log.add(entry)
+    const recordAnswer = log.add(entry)
     const fault = faults.take(entry)
     if (fault?.delay) await wait(fault.delay * 1000, undefined, { signal: connection.closing })
     if (fault?.reset) connection.reset()
@@ -186,7 +186,7 @@ function createHandler(emulation: Emulation, log: RequestLog, faults: Faults): H
     const reply =
       (fault && orderedReply(fault)) ??
       route.answer(emulation, request, fault && orderedError(fault))
-    answered(reply.status, reply.error)
+    recordAnswer(reply.status, reply.error)
     return fault ? withHeaders(reply, retryAfter(fault)) : reply
   }
 }
@@ -275,7 +275,7 @@ function findUser(directory: Directory, ref: UserRef): EntraUser {
   throw new TypeError(`No such user: ${JSON.stringify(ref)}. There are: ${known.join(', ')}`)
 }
 
-/** The directory has been checked: no list in it is empty, except perhaps of users. */
+/** The directory has been checked, so only lists of users may be empty. */
 function first<T>(list: readonly T[]): T {
   const [item] = list
   if (item === undefined) throw new TypeError('The directory is empty')

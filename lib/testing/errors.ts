@@ -1,4 +1,4 @@
-/** Entra's refusals: an AADSTS number, the OAuth error it travels under, and Entra's body around it. */
+/** Entra's refusals: an AADSTS number, the OAuth error that belongs to it, and the body that Entra sends. */
 import { randomUUID } from 'node:crypto'
 
 interface Kind {
@@ -121,7 +121,7 @@ const kinds: Readonly<Record<number, Kind>> = {
   9010010: { error: 'invalid_target' },
 }
 
-/** What a refusal may say beyond its number and sentence. */
+/** Further members of a refusal. */
 export interface RefusalDetails {
   readonly error?: string | undefined
   readonly status?: number | undefined
@@ -130,7 +130,7 @@ export interface RefusalDetails {
   readonly claims?: string | undefined
 }
 
-/** A refusal of Entra's: becomes a JSON body, an error page or a redirect with `error`. */
+/** A refusal of Entra. It becomes a JSON body, an error page or a redirect with `error`. */
 export class AadstsError extends Error {
   override readonly name = 'AadstsError'
   readonly code: number
@@ -170,7 +170,7 @@ export interface Trace {
   readonly time: number
 }
 
-/** A trace with fresh ids, echoing the caller's `client-request-id` when it is a GUID. */
+/** Makes a trace with new ids, echoing the caller's `client-request-id` when it is a GUID. */
 export function newTrace(time: number, correlationId: string | undefined): Trace {
   const known = correlationId !== undefined && /^[0-9a-f-]{36}$/i.test(correlationId)
   return { traceId: randomUUID(), correlationId: known ? correlationId : randomUUID(), time }

@@ -1,10 +1,10 @@
-/** Faults on order: errors, gateway pages, silence, delays and broken connections, for whom and how often. */
+/** Faults that tests order: errors, gateway pages, silence, delays and broken connections. */
 import { AadstsError } from './errors.js'
 import { html, type Reply } from './messages.js'
 import { pageLayout } from './pages.js'
 import type { EntraEndpoint, EntraGrant, LoggedRequest } from './request-log.js'
 
-/** A fault: which requests it hits, and what happens to them instead of an answer. */
+/** A fault: which requests it hits, and what they get instead of an answer. */
 export interface EntraFault {
   /** The endpoint it hits. */
   readonly at: EntraEndpoint | 'any'
@@ -16,7 +16,7 @@ export interface EntraFault {
   readonly times?: number
   /** HTTP status. Default 200 with a `body`, 502 with `html`, 429 with `retryAfter`, or the error's own. */
   readonly status?: number
-  /** The body, word for word. */
+  /** The body, exactly as it is sent. */
   readonly body?: string
   /** Answer with a gateway's HTML page. */
   readonly html?: boolean
@@ -24,7 +24,7 @@ export interface EntraFault {
   readonly hang?: boolean
   /** `Retry-After`, in seconds. */
   readonly retryAfter?: number
-  /** Wait this many seconds first; alone, the usual answer follows. */
+  /** Wait this many seconds first. Without other members, the usual answer follows. */
   readonly delay?: number
   /** Destroy the connection. */
   readonly reset?: boolean
@@ -40,13 +40,13 @@ export interface EntraFault {
 export interface Faults {
   /** Adds a fault; the function it returns removes it. */
   add(fault: EntraFault): () => void
-  /** The first fault that hits the request, counted down. */
+  /** Finds the first fault that hits the request, and counts it down. */
   take(request: LoggedRequest): EntraFault | undefined
   clear(): void
 }
 
 /**
- * No faults yet.
+ * Makes an empty list of faults.
  *
  * @param usernameOf the username of a username or object id
  */
@@ -70,7 +70,7 @@ export function createFaults(usernameOf: (ref: string) => string): Faults {
   }
 }
 
-/** The answer a fault orders word for word, or as a gateway in front of Entra would give it. */
+/** The body or the gateway's page that a fault orders. */
 export function orderedReply(fault: EntraFault): Reply | undefined {
   if (fault.html) return html(fault.status ?? 502, fault.body ?? gatewayPage)
   if (fault.body === undefined) return undefined
@@ -78,7 +78,7 @@ export function orderedReply(fault: EntraFault): Reply | undefined {
   return { status: fault.status ?? 200, headers, body: fault.body }
 }
 
-/** The refusal a fault orders: by number, or an unnamed one by status or `retryAfter`. */
+/** The refusal that a fault orders, by number, by status or by `retryAfter`. */
 export function orderedError(fault: EntraFault): AadstsError | undefined {
   const { error, status, suberror, claims, retryAfter } = fault
   if (error === undefined && status === undefined && retryAfter === undefined) return undefined
@@ -86,7 +86,7 @@ export function orderedError(fault: EntraFault): AadstsError | undefined {
   return new AadstsError(code, 'Ordered by a test.', { status, suberror, claims })
 }
 
-/** The `Retry-After` header a fault orders. */
+/** The `Retry-After` header that a fault orders. */
 export function retryAfter({ retryAfter: seconds }: EntraFault): Reply['headers'] {
   return seconds === undefined ? {} : { 'Retry-After': String(seconds) }
 }

@@ -1,18 +1,18 @@
-/** Continuous access evaluation: Graph no longer takes a user's tokens, until one was issued for its challenge. */
+/** Continuous access evaluation: Graph refuses a user's tokens until one has been issued for its challenge. */
 import { createHash } from 'node:crypto'
 import { type EntraUser, userKey } from './directory.js'
 
 /** Whose tokens Graph refuses, and with which claims. */
 export interface GraphChallenges {
-  /** @param claims JSON; undefined ends it */
+  /** Starts a challenge. @param claims JSON; undefined ends the challenge */
   challenge(user: EntraUser, claims: string | undefined): void
-  /** A token has been issued to a request with these claims. */
-  issued(user: EntraUser, claims: string | undefined, token: string): void
-  /** The challenge that a token of the user meets at Graph. */
+  /** Records that a token was issued to a request with these claims. */
+  recordToken(user: EntraUser, claims: string | undefined, token: string): void
+  /** The claims that Graph demands when it gets this token of the user; undefined when it accepts the token. */
   of(user: EntraUser, token: string): string | undefined
 }
 
-/** Nobody is challenged yet. */
+/** Starts without any challenge. */
 export function createGraphChallenges(): GraphChallenges {
   const challenges = new Map<string, { readonly claims: string; readonly good: Set<string> }>()
   return {
@@ -20,7 +20,7 @@ export function createGraphChallenges(): GraphChallenges {
       if (claims === undefined) challenges.delete(userKey(user))
       else challenges.set(userKey(user), { claims, good: new Set() })
     },
-    issued(user, claims, token) {
+    recordToken(user, claims, token) {
       const challenge = challenges.get(userKey(user))
       if (challenge && claims !== undefined && meets(claims, challenge.claims)) {
         challenge.good.add(digest(token))
@@ -33,7 +33,7 @@ export function createGraphChallenges(): GraphChallenges {
   }
 }
 
-/** Clients may ask for more besides: MSAL does. */
+/** Clients may ask for further claims, as MSAL does. */
 function meets(claims: string, challenge: string): boolean {
   const asked = wantedOf(claims)
   return Object.entries(wantedOf(challenge)).every(

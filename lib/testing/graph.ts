@@ -1,4 +1,4 @@
-/** A small Microsoft Graph: enough to see for whom, and with which scopes, a token works. */
+/** A small Microsoft Graph: enough to see for which user, and with which scopes, a token works. */
 import { randomUUID } from 'node:crypto'
 import { type EntraUser, graphId, graphUri } from './directory.js'
 import type { Emulation } from './emulation.js'
@@ -28,7 +28,7 @@ export function graph(emulation: Emulation, request: EntraRequest): Reply {
   return answer(emulation, request.path, user, String(claims.scp).split(' '))
 }
 
-/** A refusal in Graph's own form, with the claims challenge where there is one. */
+/** A refusal in Graph's own form, with the claims challenge if there is one. */
 export function graphRefusal(emulation: Emulation, error: AadstsError): Reply {
   if (error.status === 429)
     return graphError(429, 'TooManyRequests', 'Please retry after some time.')
@@ -57,7 +57,7 @@ function bearerOf(request: EntraRequest): string {
   return scheme.toLowerCase() === 'bearer' ? token : ''
 }
 
-/** Claims of the bearer token, if it is one of ours for Graph; otherwise why it is not. */
+/** Claims of a valid bearer token for Graph, or the reason why it is not valid. */
 function readBearer(emulation: Emulation, request: EntraRequest): JsonObject | string {
   const token = bearerOf(request)
   if (!token) return 'Access token is empty.'

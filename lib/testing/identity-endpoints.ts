@@ -1,4 +1,4 @@
-/** Where Azure's machines get the tokens of their managed identities: the endpoint of App Service, and IMDS. */
+/** The endpoints where Azure's machines get the tokens of managed identities: that of App Service, and IMDS. */
 import { randomBytes } from 'node:crypto'
 import { issuerOf } from './claims.js'
 import type { Emulation } from './emulation.js'
@@ -7,7 +7,7 @@ import { type EntraRequest, header, json, type Reply } from './messages.js'
 import { issue } from './mint.js'
 import type { EntraManagedIdentityOptions } from './options.js'
 
-/** Path of the endpoint that `IDENTITY_ENDPOINT` names. */
+/** The path in `IDENTITY_ENDPOINT`. */
 export const appServicePath = '/msi/token'
 
 /** Seconds a managed identity's token lives. */
@@ -50,14 +50,14 @@ export function instanceMetadata(
   return typeof found === 'string' ? refusal(400, found) : json(200, found)
 }
 
-/** The token and what goes with it, or what is wrong with the question. */
+/** The members of the answer, or what is wrong with the request. */
 function answer(
   emulation: Emulation,
   { query }: EntraRequest,
   resourceId: 'mi_res_id' | 'msi_res_id',
 ) {
   const { resource = '', client_id, object_id = query.principal_id } = query
-  const identity = chosen(emulation, client_id, object_id, query[resourceId])
+  const identity = findIdentity(emulation, client_id, object_id, query[resourceId])
   if (!identity) return 'Identity not found'
   if (!isKnown(emulation, resource)) {
     return `AADSTS500011: The resource principal named ${resource} was not found in the tenant.`
@@ -75,8 +75,8 @@ function answer(
   }
 }
 
-/** A question that names no identity means the only one there is. */
-function chosen(
+/** A request that names no identity means the only one. */
+function findIdentity(
   { managedIdentities }: Emulation,
   clientId: string | undefined,
   objectId: string | undefined,

@@ -1,4 +1,4 @@
-/** The page at `/`: what is here, for whoever opens the emulator in a browser. */
+/** The page at `/`: shows what the emulator offers to someone who opens it in a browser. */
 import type { Emulation } from './emulation.js'
 import { escapeHtml } from './messages.js'
 import { pageLayout } from './pages.js'

@@ -1,18 +1,18 @@
-/** Signs and reads JWTs, the odd ones included. */
+/** Signs and reads JWTs, including malformed ones. The emulator does not share this with the code it tests. */
 import { createHash, createHmac, sign, verify } from 'node:crypto'
 import type { SigningKey } from './signing-keys.js'
 
 /** A JSON object: the header or the claims of a token. */
 export type JsonObject = Readonly<Record<string, unknown>>
 
-/** A token taken apart, its signature not yet checked. */
+/** A decoded token whose signature has not been checked. */
 export interface ReadJwt {
   readonly header: JsonObject
   readonly claims: JsonObject
   readonly token: string
 }
 
-/** Signs with RSA SHA-256, whatever the header says the algorithm is. */
+/** Signs with RSA SHA-256, whatever algorithm the header names. */
 export function signJwt(header: JsonObject, claims: JsonObject, key: SigningKey): string {
   const payload = encode(claims)
   const signature = sign(
@@ -35,7 +35,7 @@ export function unsigned(header: JsonObject, claims: JsonObject): string {
   return `${encode(header)}.${encode(claims)}.`
 }
 
-/** Takes a token apart; undefined when it is none. */
+/** Decodes a token; undefined when it is not a JWT. */
 export function readJwt(token: string): ReadJwt | undefined {
   const [first = '', second = '', ...rest] = token.split('.')
   const header = decode(first)
@@ -55,7 +55,7 @@ export function hasValidSignature(
   return verify('sha256', Buffer.from(input), key.publicKey, Buffer.from(signature, 'base64url'))
 }
 
-/** Graph's tokens are signed over the hash of their header's nonce, so that no one else verifies them. */
+/** Graph's tokens are signed over the hash of the nonce in their header, so that only Graph can verify them. */
 function signedHeader(header: JsonObject): string {
   if (typeof header.nonce !== 'string') return encode(header)
   return encode({ ...header, nonce: createHash('sha256').update(header.nonce).digest('base64url') })

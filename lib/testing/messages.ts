@@ -1,8 +1,8 @@
-/** A request taken in and a reply to be given, as plain values: endpoints know no sockets. */
+/** Requests and replies as plain values, so that endpoints need no sockets. */
 import { createHash } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 
-/** Parameters by name; the first one wins when a name comes twice. */
+/** Parameters by name. The first one counts when a name comes twice. */
 export type Params = Readonly<Record<string, string>>
 
 /** A request with its body read. */
@@ -15,7 +15,7 @@ export interface EntraRequest {
   readonly headers: IncomingHttpHeaders
 }
 
-/** An answer that has not been written yet. */
+/** An answer to be written. */
 export interface Reply {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
@@ -32,13 +32,13 @@ export function json(status: number, body: unknown, headers: Reply['headers'] = 
   return { status, headers: { ...noStore, ...type, ...headers }, body: JSON.stringify(body) }
 }
 
-/** A page that runs nothing but the script it is given. */
+/** A page that may run only the given script. */
 export function html(status: number, body: string, script?: string): Reply {
   const scripts = script === undefined ? '' : `; script-src 'sha256-${digest(script)}'`
   const headers = {
     ...noStore,
     'Content-Type': 'text/html; charset=utf-8',
-    // No form-action: browsers hold the redirect after the form against it.
+    // No form-action: browsers would apply it to the redirect after the form too.
     'Content-Security-Policy': `default-src 'none'; style-src 'unsafe-inline'${scripts}; frame-ancestors 'none'`,
     'X-Content-Type-Options': 'nosniff',
     'Referrer-Policy': 'no-referrer',
@@ -56,7 +56,7 @@ export function withHeaders(reply: Reply, headers: Reply['headers']): Reply {
   return { ...reply, headers: { ...reply.headers, ...headers } }
 }
 
-/** One header's value, when there is exactly one. */
+/** The value of a header that came exactly once. */
 export function header(request: EntraRequest, name: string): string | undefined {
   const value = request.headers[name]
   return typeof value === 'string' ? value : undefined
@@ -67,7 +67,7 @@ export function toParams(search: URLSearchParams): Params {
   return Object.fromEntries([...search].reverse())
 }
 
-/** Text made safe for HTML, attribute values included. */
+/** Escapes text for HTML, including attribute values. */
 export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
 }

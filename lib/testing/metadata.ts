@@ -1,4 +1,4 @@
-/** Discovery and key documents, with the members Entra has and without those it lacks. */
+/** Discovery and key documents, with exactly the members that Entra's have. */
 import { type Authority, findAuthority } from './authority.js'
 import type { Emulation } from './emulation.js'
 import { json, type Reply, withHeaders } from './messages.js'
@@ -8,8 +8,8 @@ const consumersTenant = '9188040d-6c67-4c5b-b112-36a304b66dad'
 const anyOrigin = { 'Access-Control-Allow-Origin': '*', 'Cache-Control': 'max-age=86400, private' }
 
 /**
- * The discovery document. There is no registration endpoint, no revocation endpoint and no
- * `code_challenge_methods_supported` in it, although PKCE works: so it is at Entra.
+ * The discovery document. As at Entra, it has no registration endpoint, no revocation endpoint and no
+ * `code_challenge_methods_supported`, although PKCE works.
  */
 export function openidConfiguration(emulation: Emulation, segment: string, version: 1 | 2): Reply {
   const authority = findAuthority(emulation.directory, segment)
@@ -49,7 +49,7 @@ export function openidConfiguration(emulation: Emulation, segment: string, versi
   )
 }
 
-/** The key document: every key names its issuer, none an algorithm. */
+/** The key document. Every key names its issuer and none names an algorithm. */
 export function keyDocument(emulation: Emulation, segment: string): Reply {
   const authority = findAuthority(emulation.directory, segment)
   const issuer = authority.id === 'consumers' ? consumersIssuer(emulation) : emulation.keyIssuer

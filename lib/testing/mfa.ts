@@ -1,12 +1,12 @@
-/** Whether a user's sign-in is strong enough for what is asked downstream. */
+/** Whether a user's sign-in is strong enough for the downstream request. */
 import { type EntraUser, userKey } from './directory.js'
 import { refuse } from './errors.js'
 
-/** Who has to pass MFA, and who has. */
+/** Who has to pass MFA, and who has passed it. */
 export interface Mfa {
-  /** From now on MFA is (or is not) demanded of the user, and has not been passed yet. */
+  /** Starts or stops demanding MFA of the user, and forgets that they have passed it. */
   require(user: EntraUser, on: boolean): void
-  /** The user has signed in with a claims challenge and passed it. */
+  /** Records that the user has signed in with a claims challenge and passed it. */
   pass(user: EntraUser): void
   hasPassed(user: EntraUser): boolean
   /** AADSTS50076 with a challenge, when the user or the request's `claims` demand MFA. */
@@ -44,7 +44,7 @@ export function parseClaims(claims: string | undefined): Readonly<Record<string,
     const value: unknown = JSON.parse(claims)
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value }
   } catch {
-    // Told below, as any other value that is no object.
+    // Refused below, like any other value that is not an object.
   }
   return refuse(90013, "Invalid input received from the user: 'claims' is not a JSON object.")
 }

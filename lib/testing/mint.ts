@@ -1,4 +1,4 @@
-/** Mints tokens without a sign-in: good ones, and every kind of bad one a verifier has to refuse. */
+/** Mints tokens without a sign-in: valid ones, and all kinds that a verifier has to refuse. */
 import { randomBytes } from 'node:crypto'
 import { accessTokenClaims, idTokenClaims } from './claims.js'
 import { type AppRef, type EntraApp, type EntraUser, graphId, type UserRef } from './directory.js'
@@ -23,7 +23,7 @@ interface MintOptions {
   readonly expiresIn?: number
   /** Seconds from now to `nbf` and `iat`; positive for a token that is not valid yet. Default 0. */
   readonly notBefore?: number
-  /** What it is signed with. Default `current`. */
+  /** The key that signs. Default `current`. */
   readonly key?: MintKey
 }
 
@@ -39,7 +39,7 @@ export interface MintAccessTokenOptions extends MintOptions {
   readonly scopes?: readonly string[]
   /** `roles`. Default: the user's, or the daemon's application permissions. */
   readonly roles?: readonly string[]
-  /** Token version. Default: what the API asks for. */
+  /** Token version. Default: the one that the API asks for. */
   readonly version?: 1 | 2
   /** `aud`, as it is. */
   readonly audience?: string
@@ -84,7 +84,7 @@ export function mintIdToken(emulation: Emulation, options: MintIdTokenOptions): 
   return mint(emulation, {}, claims, options)
 }
 
-/** Signs with the current key. */
+/** Mints a token signed with the current key. */
 export function issue(emulation: Emulation, header: JsonObject, claims: JsonObject): string {
   return mint(emulation, header, claims, {})
 }

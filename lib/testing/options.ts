@@ -1,4 +1,4 @@
-/** What `startEntra` takes: the directory to play, and where to listen. */
+/** The options of `startEntra`: the directory, and where to listen. */
 
 /** A person in a tenant. */
 export interface EntraUserOptions {
@@ -24,15 +24,15 @@ export interface EntraUserOptions {
 export interface EntraTenantOptions {
   /** Tenant id, a GUID. */
   readonly id: string
-  /** Verified domain, accepted in place of the id in every URL. */
+  /** Verified domain, accepted instead of the id in every URL. */
   readonly domain?: string | undefined
   /** The users who can sign in here. */
   readonly users: readonly EntraUserOptions[]
 }
 
-/** A federated identity credential: whose tokens an app accepts in place of a secret. */
+/** A federated identity credential: whose tokens an app accepts instead of a secret. */
 export interface EntraFederatedCredentialOptions {
-  /** `iss` of the token. Default: the emulator, as for managed identities; then signatures are checked. */
+  /** `iss` of the token. Default: the emulator, as for managed identities. Only then are signatures checked. */
   readonly issuer?: string
   /** `sub` of the token, case-sensitive. */
   readonly subject: string
@@ -50,7 +50,7 @@ export interface EntraManagedIdentityOptions {
   readonly resourceId?: string
   /** The tenant it lives in. Default: the first. */
   readonly tenantId?: string
-  /** Whose tokens the token endpoint takes for the identity: a Kubernetes service account's, a pipeline's. */
+  /** Whose tokens the token endpoint accepts for the identity: of a Kubernetes service account, of a pipeline. */
   readonly federatedCredentials?: readonly EntraFederatedCredentialOptions[]
 }
 
@@ -80,7 +80,7 @@ export interface EntraAppOptions {
   readonly scopes?: readonly string[]
   /** App roles the application defines. */
   readonly appRoles?: readonly string[]
-  /** Version of the access tokens issued *for* this API: what its manifest says. Default 2. */
+  /** Version of the access tokens issued for this API, as in its manifest. Default 2. */
   readonly requestedAccessTokenVersion?: 1 | 2
   /** Full scopes an administrator has consented to for everyone. */
   readonly consented?: readonly string[]
@@ -94,22 +94,22 @@ export interface EntraOptions {
   readonly https?: boolean
   /** Port to listen on, on loopback. Default 0: any free one. */
   readonly port?: number
-  /** Host name used in URLs: it has to lead to 127.0.0.1. Default `localhost`. */
+  /** Host name used in URLs. It must resolve to 127.0.0.1. Default `localhost`. */
   readonly host?: string
-  /** The tenants, in place of the default ones. */
+  /** The tenants. Default: Contoso and Fabrikam. */
   readonly tenants?: readonly EntraTenantOptions[]
-  /** The app registrations, in place of the default ones. */
+  /** The app registrations. Default: an API and a daemon. */
   readonly apps?: readonly EntraAppOptions[]
-  /** The managed identities of the machine the tests play on. Default: none. */
+  /** The managed identities of the machine that runs the tests. Default: none. */
   readonly managedIdentities?: readonly EntraManagedIdentityOptions[]
   /** Lifetime of access tokens in seconds. Default 4000; Entra's is between 3600 and 5400. */
   readonly accessTokenLifetime?: number
-  /** The `issuer` member of published keys. Default `{url}/{tenantid}/v2.0`, unreplaced as in Entra. */
+  /** The `issuer` member of published keys. Default `{url}/{tenantid}/v2.0`, with the placeholder, as in Entra. */
   readonly keyIssuer?: string
   /**
    * RSA private keys (PEM) to use before new ones are made: the one that signs, the spare one, the one that is
    * published nowhere, then one for each rotation. Three new keys take a third of a second of CPU time, which a large
-   * test suite need not spend for every emulator. Default: none.
+   * test suite can save for every emulator. Default: none.
    */
   readonly signingKeys?: readonly string[]
 }

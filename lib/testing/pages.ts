@@ -1,4 +1,4 @@
-/** Entra's other pages: the error that never becomes a redirect, and the form that posts itself. */
+/** Entra's other pages: the error page, and the form that submits itself. */
 import { type AadstsError, describe, type Trace } from './errors.js'
 import { escapeHtml, type Params } from './messages.js'
 
@@ -21,7 +21,7 @@ ${body}
 `
 }
 
-/** What a browser sees when client or redirect URI cannot be trusted with an answer. */
+/** The error page for a browser whose client or redirect URI is not valid. */
 export function errorPage(error: AadstsError, trace: Trace): string {
   const [message = '', ...details] = describe(error, trace).split('\r\n')
   return pageLayout(

@@ -1,4 +1,4 @@
-/** Redirect URIs as Entra compares them: to the letter, except the port on loopback. */
+/** Redirect URIs as Entra compares them: exactly, except for the port on loopback. */
 import type { EntraApp } from './directory.js'
 import { refuse } from './errors.js'
 
@@ -20,7 +20,7 @@ export function findPlatform(app: EntraApp, uri: string): Platform {
   )
 }
 
-/** RFC 8252 section 7.3: the port of a loopback redirect URI is whatever the client got. */
+/** RFC 8252 section 7.3: a loopback redirect URI may have any port. */
 function matches(registered: string, uri: string): boolean {
   return registered === uri || withoutPort(registered) === withoutPort(uri)
 }

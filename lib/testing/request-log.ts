@@ -1,7 +1,7 @@
-/** What the emulator was asked, and what it answered: the half of a test that looks at our requests. */
+/** The requests to the emulator and its answers, for tests that assert on them. */
 import type { IncomingHttpHeaders } from 'node:http'
 
-/** The parts of the emulator that requests and faults are told apart by. */
+/** The parts of the emulator, as requests and faults name them. */
 export type EntraEndpoint =
   | 'authorize'
   | 'token'
@@ -17,9 +17,9 @@ export type EntraGrant =
   | 'on_behalf_of'
   | 'client_credentials'
 
-/** One request, with secrets and tokens as they came: tests assert on them. */
+/** One request, including its secrets and tokens, so that tests can assert on them. */
 export interface LoggedRequest {
-  /** When it came, in milliseconds since 1970, by the machine's clock. */
+  /** When it arrived, in milliseconds since the epoch, by the machine's clock. */
   readonly time: number
   readonly method: string
   readonly path: string
@@ -38,11 +38,11 @@ export interface LoggedRequest {
   readonly status?: number
   /** AADSTS number of the refusal. */
   readonly error?: number
-  /** False while a request is open, and for ever when it was left hanging or reset. */
+  /** False while a request is open. It stays false when the request was left hanging or reset. */
   readonly answered: boolean
 }
 
-/** The log. */
+/** The requests so far. */
 export interface RequestLog {
   readonly requests: readonly LoggedRequest[]
   /** Adds a request; the function it returns records the answer. */
@@ -50,7 +50,7 @@ export interface RequestLog {
   clear(): void
 }
 
-/** An empty log. */
+/** Makes an empty log. */
 export function createRequestLog(): RequestLog {
   let requests: LoggedRequest[] = []
   return {

@@ -1,4 +1,4 @@
-/** Which endpoint a request is for, who is behind it, and the answer to it. */
+/** Finds the endpoint of a request, describes the request for the log, and answers it. */
 import { authorize } from './authorize.js'
 import { withBasicCredentials } from './client-authentication.js'
 import type { EntraUser } from './directory.js'
@@ -13,7 +13,7 @@ import { keyDocument, openidConfiguration } from './metadata.js'
 import type { EntraEndpoint, EntraGrant, LoggedRequest } from './request-log.js'
 import { token, tokenError } from './token.js'
 
-/** A request that has been told apart from others. */
+/** The endpoint and the tenant of a request. */
 export interface Route {
   readonly endpoint: EntraEndpoint | undefined
   readonly tenant: string | undefined
@@ -36,7 +36,7 @@ export function findRoute(path: string): Route {
   return { endpoint: undefined, tenant: undefined, answer: notFound }
 }
 
-/** The log's entry for a request that has just come in. */
+/** The log entry of a request that has just arrived. */
 export function describeRequest(
   { directory, codes, refreshTokens }: Emulation,
   request: EntraRequest,
@@ -45,7 +45,7 @@ export function describeRequest(
   const params = { ...request.query, ...request.form }
   const grantType = endpoint === 'token' ? grantNames.get(params.grant_type ?? '') : undefined
   const clientId = withBasicCredentials(request).client_id ?? params.client_id
-  const user = userBehind({ directory, codes, refreshTokens }, request, params, endpoint)
+  const user = findUser({ directory, codes, refreshTokens }, request, params, endpoint)
   return {
     time: Date.now(),
     method: request.method,
@@ -113,7 +113,7 @@ const table: readonly TableRow[] = [
   },
   {
     endpoint: 'identity',
-    // MSAL writes a slash after it when it is told another host.
+    // MSAL appends a slash when it is given another host.
     pattern: /^\/metadata\/identity\/oauth2\/token\/?$/,
     answer: ({ emulation, request, fault }) => instanceMetadata(emulation, request, fault),
   },
@@ -131,7 +131,7 @@ const grantNames: ReadonlyMap<string, EntraGrant> = new Map([
   ['client_credentials', 'client_credentials'],
 ])
 
-/** A document for anyone to GET, from any origin; refusals are JSON. */
+/** A public document, for GET from any origin. Refusals are JSON. */
 function documented(read: (call: Call) => Reply): (call: Call) => Reply {
   return (call) => {
     const { emulation, request, fault } = call
@@ -152,7 +152,7 @@ function notFound(): Reply {
 
 type Records = Pick<Emulation, 'directory' | 'codes' | 'refreshTokens'>
 
-function userBehind(
+function findUser(
   { directory, codes, refreshTokens }: Records,
   request: EntraRequest,
   params: Params,

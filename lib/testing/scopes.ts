@@ -1,8 +1,8 @@
-/** Entra's scope language: which resource a scope belongs to, and what may stand beside it. */
+/** Entra's scope language: which resource a scope belongs to, and which scopes may be combined. */
 import { type Directory, type EntraApp, graphUri } from './directory.js'
 import { refuse } from './errors.js'
 
-/** What a request wants of one resource. */
+/** What a request asks of one resource. */
 export interface ResourceScopes {
   readonly app: EntraApp
   /** The prefix the client used; empty for bare names, which mean Graph. */
@@ -13,7 +13,7 @@ export interface ResourceScopes {
   readonly all: boolean
 }
 
-/** A `scope` parameter, understood. */
+/** A parsed `scope` parameter. */
 export interface ScopeRequest {
   /** `openid`, `profile`, `email`, `offline_access`. */
   readonly oidc: readonly string[]
@@ -26,8 +26,7 @@ export const oidcScopes: readonly string[] = ['openid', 'profile', 'email', 'off
 const everything = '.default'
 
 /**
- * Understands a `scope` parameter.
- * Refuses unknown resources (500011) and scopes (650053), prefixed OIDC scopes (65005), and `.default`
+ * Parses a `scope` parameter. Refuses unknown resources (500011) and scopes (650053), prefixed OIDC scopes (65005), and `.default`
  * next to named scopes of the same resource (70011).
  */
 export function parseScope(directory: Directory, scope: string, client: EntraApp): ScopeRequest {
@@ -43,7 +42,7 @@ export function parseScope(directory: Directory, scope: string, client: EntraApp
   return { oidc: words.filter((w) => oidcScopes.includes(w)), resources: [...resources.values()] }
 }
 
-/** The one resource of a token request: AADSTS28000 for two; with none named, Graph is meant. */
+/** The only resource of a token request: AADSTS28000 when there are two, and Graph when none is named. */
 export function onlyResource(directory: Directory, { resources }: ScopeRequest): ResourceScopes {
   if (resources.length > 1) {
     const sentence = 'The scope parameter may name scopes of one resource only; it names several.'
@@ -70,7 +69,7 @@ export function checkResource(
   )
 }
 
-/** A short name back in the client's form: `api://app/notes.read`. */
+/** Writes a short name in the client's form: `api://app/notes.read`. */
 export function prefixed({ identifier }: ResourceScopes, name: string): string {
   return identifier === '' ? name : `${identifier}/${name}`
 }

@@ -1,4 +1,4 @@
-/** The HTTP side: reads requests, writes replies, and closes at once however many are open. */
+/** The HTTP side: reads requests, writes replies, and closes at once, open connections included. */
 import { setMaxListeners } from 'node:events'
 import * as http from 'node:http'
 import * as https from 'node:https'
@@ -8,7 +8,7 @@ import { type EntraRequest, type Reply, toParams } from './messages.js'
 
 const bodyLimit = 1024 * 1024
 
-/** Answers a request; undefined when it has to be left alone. Aborted when the server closes. */
+/** Answers a request; undefined to leave it without an answer. */
 export type Handler = (request: EntraRequest, connection: Connection) => Promise<Reply | undefined>
 
 /** What a handler may do to the connection itself. */
@@ -31,7 +31,7 @@ export async function listen(
   certificate: LoopbackCertificate | undefined,
 ): Promise<LoopbackServer> {
   const closing = new AbortController()
-  // One for each request that waits: no sign of a leak.
+  // Each waiting request adds a listener, so many listeners are not a leak.
   setMaxListeners(0, closing.signal)
   const sockets = new Set<Socket>()
   let handler: Handler = async () => undefined

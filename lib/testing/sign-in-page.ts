@@ -1,4 +1,4 @@
-/** The sign-in page: one button for each user, one to cancel, no password and no script. */
+/** The sign-in page: a button for each user and one to cancel, no password and no script. */
 import type { EntraApp, EntraUser } from './directory.js'
 import { escapeHtml } from './messages.js'
 import { pageLayout } from './pages.js'
@@ -8,7 +8,7 @@ import { prefixed, prefixedDefault, type ScopeRequest } from './scopes.js'
 export interface SignIn {
   readonly request: { readonly client: EntraApp; readonly scopes: ScopeRequest }
   readonly users: readonly EntraUser[]
-  /** A user who was named but does not exist here. */
+  /** The name of a user who does not exist here. */
   readonly unknown: string | undefined
   /** Where the form goes: the same authorization request again. */
   readonly action: string

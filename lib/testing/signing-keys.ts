@@ -1,4 +1,4 @@
-/** The keys tokens are signed with: which one signs, which are published, and how they are replaced. */
+/** The signing keys: which one signs, which are published, and how they are rotated. */
 import {
   createHash,
   createPrivateKey,
@@ -40,8 +40,8 @@ export interface SigningKeys {
 /**
  * Makes two published keys, as Entra has at any time, and a foreign one.
  *
- * @param pems keys to take before new ones are made
- * @throws TypeError for what is no RSA private key
+ * @param pems keys to use before new ones are made
+ * @throws TypeError for anything that is not an RSA private key
  */
 export async function createSigningKeys(pems: readonly string[] = []): Promise<SigningKeys> {
   const given = pems.map(readKey)
@@ -75,20 +75,20 @@ const generate = promisify(generateKeyPair)
 
 async function newKey(): Promise<SigningKey> {
   const { privateKey, publicKey } = await generate('rsa', { modulusLength: 2048 })
-  return named(privateKey, publicKey)
+  return withKeyId(privateKey, publicKey)
 }
 
 function readKey(pem: string): SigningKey {
   try {
     const privateKey = createPrivateKey(pem)
-    if (privateKey.asymmetricKeyType === 'rsa') return named(privateKey, createPublicKey(pem))
+    if (privateKey.asymmetricKeyType === 'rsa') return withKeyId(privateKey, createPublicKey(pem))
   } catch {
-    // What OpenSSL says of it may hold parts of the key.
+    // No cause: OpenSSL's message may contain parts of the key.
   }
   throw new TypeError('startEntra: signingKeys must be RSA private keys in PEM')
 }
 
-function named(privateKey: KeyObject, publicKey: KeyObject): SigningKey {
+function withKeyId(privateKey: KeyObject, publicKey: KeyObject): SigningKey {
   const der = publicKey.export({ type: 'spki', format: 'der' })
   return { kid: createHash('sha1').update(der).digest('base64url'), privateKey, publicKey }
 }

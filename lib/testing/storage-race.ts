@@ -1,4 +1,4 @@
-/** Four child processes on one store, racing for the same keys: the parent's side. */
+/** Four child processes race for the same keys of one store: the parent's side. */
 import { equal, ok } from 'node:assert/strict'
 import { type ChildProcess, fork } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -6,14 +6,14 @@ import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
-/** What a racer is told. Everybody's `startAt` is the same instant, in milliseconds. */
+/** What the parent sends to a racer. `startAt` is the same for all, in milliseconds since the epoch. */
 export interface RaceOrder {
   readonly operation: 'add' | 'get' | 'take'
   readonly keys: readonly string[]
   readonly startAt: number
 }
 
-/** What a racer says: that its store is made, what it got for each key, or what went wrong. */
+/** What a racer sends: that its store is made, what it got for each key, or what went wrong. */
 export type RaceReport =
   | { readonly kind: 'ready' }
   | { readonly kind: 'results'; readonly results: readonly (string | boolean | undefined)[] }
@@ -21,7 +21,7 @@ export type RaceReport =
 
 const racers = 4
 const keysPerRace = 200
-/** Enough for an order to reach all racers before the start. */
+/** Milliseconds: enough for an order to reach all racers before the start. */
 const countdown = 100
 
 /**
@@ -61,7 +61,7 @@ export async function raceProcesses(processes: URL | string): Promise<void> {
 
 interface Racer {
   readonly child: ChildProcess
-  /** Its next report, which has to be of this kind. */
+  /** Waits for its next report, which has to be of this kind. */
   next<Kind extends RaceReport['kind']>(kind: Kind): Promise<Extract<RaceReport, { kind: Kind }>>
   stop(): Promise<void>
 }
@@ -69,7 +69,7 @@ interface Racer {
 function startRacer(module: string, index: number): Racer {
   const child = fork(runner(), [module, `racer ${index}`], {
     execArgv: [],
-    // Named, since a test runner may have given this module an environment of its own (jest does).
+    // Passed explicitly, because a test runner may give this module another `process.env` (jest does).
     env: process.env,
     serialization: 'advanced',
   })
@@ -109,12 +109,13 @@ function moduleUrl(processes: URL | string): string {
   return processes.startsWith('file:') ? processes : pathToFileURL(resolve(processes)).href
 }
 
-/** Beside this module; or, when the tests of this package run it from `lib`, where it has been compiled to. */
+/** Next to this module; or, when the tests of this package run it from `lib`, where it is compiled to. */
 function runner(): string {
   const places = ['./storage-racer.js', '../../dist/testing/storage-racer.js']
   const found = places
     .map((place) => fileURLToPath(new URL(place, import.meta.url)))
     .find(existsSync)
-  if (found === undefined) throw new Error('describeStorage: storage-racer.js is not there; build')
+  if (found === undefined)
+    throw new Error('describeStorage: storage-racer.js is missing: build the package')
   return found
 }

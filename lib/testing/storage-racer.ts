@@ -1,10 +1,10 @@
-/** Four child processes on one store, racing for the same keys: a child. Arguments: the module, its name. */
+/** Four child processes race for the same keys of one store: a child. Arguments: the module, its name. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Storage } from '../storage/storage.js'
 import type { StorageUnderTest } from './describe-storage.js'
 import type { RaceOrder, RaceReport } from './storage-race.js'
 
-/** Keys in the race at once: enough to collide, too few for one process to have them all in one go. */
+/** Keys a process races for at the same time: enough to collide, too few to win them all at once. */
 const lanes = 8
 
 const [module = '', name = ''] = process.argv.slice(2)
@@ -22,7 +22,7 @@ async function run(): Promise<void> {
     default: () => StorageUnderTest | Promise<StorageUnderTest>
   }
   const { storage, close } = await create()
-  // The first operation may connect or open: that belongs before the start.
+  // The first operation may connect to the store or open it, which has to happen before the start.
   await storage.get(`before the race of ${name}`)
   const over = new Promise<void>((resolve) => process.once('disconnect', () => resolve()))
   process.on('message', (order: RaceOrder) => {
@@ -61,5 +61,6 @@ async function perform(
 }
 
 function report(message: RaceReport): void {
-  process.send?.(message)
+  // The parent disconnects as soon as another racer has failed.
+  if (process.connected) process.send?.(message)
 }

@@ -1,4 +1,4 @@
-/** A successful token answer: tokens and scopes of one resource, for a user. */
+/** A successful answer of the token endpoint: tokens and scopes of one resource, for a user. */
 import { randomBytes } from 'node:crypto'
 import { clientInfo } from './authorize.js'
 import { accessTokenClaims, idTokenClaims } from './claims.js'
@@ -21,14 +21,14 @@ import {
 const refreshTokenLifetime = 90 * 24 * 3600
 const spaRefreshTokenLifetime = 24 * 3600
 
-/** What an answer is made of. */
+/** What an answer is made from. */
 export interface UserAnswer {
   readonly client: AuthenticatedClient
   readonly user: EntraUser
   readonly params: Params
   readonly scopes: ScopeRequest
   readonly nonce?: string | undefined
-  /** The life of the refresh token that goes with it; none when there is to be no refresh token. */
+  /** The lifetime of the refresh token; undefined for no refresh token. */
   readonly refresh?: { readonly spa: boolean; readonly expiresAt?: number } | undefined
 }
 
@@ -76,12 +76,12 @@ function accessToken(
   return issue(emulation, accessTokenHeader(app), accessTokenClaims(emulation, subject, {}))
 }
 
-/** A v1 token's audience is the resource as it was asked for. */
+/** The audience of a v1 token is the resource as the client named it. */
 export function audienceOf({ identifier, app }: ResourceScopes): string {
   return identifier || (app.identifierUris[0] ?? app.clientId)
 }
 
-/** Consented scopes in the client's form; `.default` is echoed beside what it stood for. */
+/** Consented scopes in the client's form. `.default` is echoed with the scopes it stood for. */
 function answerScope(
   request: ResourceScopes,
   names: readonly string[],
@@ -91,7 +91,7 @@ function answerScope(
   return [...names.map((name) => prefixed(request, name)), ...echo, ...oidcOf(request, oidc)]
 }
 
-/** OIDC scopes belong to Graph, and show in its tokens only. */
+/** OIDC scopes belong to Graph, and appear only in its tokens. */
 function oidcOf({ app }: ResourceScopes, oidc: readonly string[]): readonly string[] {
   return app.clientId === graphId ? oidc.filter((scope) => scope !== 'offline_access') : []
 }

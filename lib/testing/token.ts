@@ -1,36 +1,14 @@
-/** `/token`: reads the form, finds and checks the client, and hands over to the grant. */
-import { type Authority, findAuthority } from './authority.js'
-import {
-  type AuthenticatedClient,
-  authenticateClient,
-  withBasicCredentials,
-} from './client-authentication.js'
+/** `/token`: reads the form, finds and checks the client, and calls the grant. */
+import { findAuthority } from './authority.js'
+import { authenticateClient, withBasicCredentials } from './client-authentication.js'
 import type { Emulation } from './emulation.js'
 import { AadstsError, errorBody, newTrace, refuse, required } from './errors.js'
 import { authorizationCode } from './grants/authorization-code.js'
 import { clientCredentials } from './grants/client-credentials.js'
+import type { Grant } from './grants/grant.js'
 import { onBehalfOf } from './grants/on-behalf-of.js'
 import { refreshToken } from './grants/refresh-token.js'
-import {
-  type EntraRequest,
-  header,
-  json,
-  type Params,
-  type Reply,
-  withHeaders,
-} from './messages.js'
-
-/** A token request whose client is known. */
-export interface TokenRequest {
-  readonly authority: Authority
-  readonly client: AuthenticatedClient
-  readonly params: Params
-  /** The `Origin` header: set by browsers, which only an SPA redirect URI allows. */
-  readonly origin: string | undefined
-}
-
-/** A grant: the members of the answer, or a thrown refusal. */
-export type Grant = (emulation: Emulation, request: TokenRequest) => Record<string, unknown>
+import { type EntraRequest, header, json, type Reply, withHeaders } from './messages.js'
 
 const grants: ReadonlyMap<string, Grant> = new Map([
   ['authorization_code', authorizationCode],
@@ -42,7 +20,7 @@ const grants: ReadonlyMap<string, Grant> = new Map([
 /**
  * Answers a token request.
  *
- * @param fault an error a test has ordered, told in place of any answer
+ * @param fault an error that a test has ordered: the answer to every request
  */
 export function token(
   emulation: Emulation,

@@ -1,12 +1,12 @@
-/** The code grant: every check a code has to pass, then the tokens. */
+/** The code grant: checks the code, then issues the tokens. */
 import { createHash } from 'node:crypto'
 import { requireProof } from '../client-authentication.js'
 import type { CodeRecord, Emulation } from '../emulation.js'
 import { refuse, required } from '../errors.js'
 import type { Params } from '../messages.js'
 import { parseScope } from '../scopes.js'
-import type { TokenRequest } from '../token.js'
 import { userAnswer } from '../token-answer.js'
+import type { TokenRequest } from './grant.js'
 import { checkOrigin } from './origin.js'
 
 /** Redeems an authorization code. */

@@ -7,8 +7,8 @@ import type { Emulation } from '../emulation.js'
 import { refuse, required } from '../errors.js'
 import { accessTokenHeader, issue } from '../mint.js'
 import { checkResource, parseScope, type ResourceScopes } from '../scopes.js'
-import type { TokenRequest } from '../token.js'
 import { audienceOf } from '../token-answer.js'
+import type { TokenRequest } from './grant.js'
 import { checkOrigin } from './origin.js'
 
 /** Issues a token to the application itself. */
@@ -46,7 +46,7 @@ export function clientCredentials(
   }
 }
 
-/** `/organizations` means the client's home here; `/common` means nothing. */
+/** With `/organizations` the tenant is the client's own. `/common` is refused. */
 function tenantOf(authority: Authority, client: EntraApp): string {
   if (authority.kind === 'tenant') return authority.id
   if (authority.id === 'organizations') return client.tenantId

@@ -1,4 +1,4 @@
-/** On-behalf-of: the caller's own user token in, a token of another resource out. */
+/** On-behalf-of: exchanges a user's token for this app for a token of another resource. */
 import type { Authority } from '../authority.js'
 import { issuerOf } from '../claims.js'
 import { requireProof } from '../client-authentication.js'
@@ -8,8 +8,8 @@ import { refuse, required } from '../errors.js'
 import { hasValidSignature, type JsonObject, readJwt } from '../jwt.js'
 import type { Params } from '../messages.js'
 import { parseScope } from '../scopes.js'
-import type { TokenRequest } from '../token.js'
 import { userAnswer } from '../token-answer.js'
+import type { TokenRequest } from './grant.js'
 import { checkOrigin } from './origin.js'
 
 /** Exchanges a user's token. @see Microsoft identity platform, "OAuth 2.0 On-Behalf-Of flow" */
@@ -24,7 +24,7 @@ export function onBehalfOf(emulation: Emulation, request: TokenRequest): Record<
   const refresh = scopes.oidc.includes('offline_access') ? { spa: false } : undefined
   emulation.mfa.check(user, params.claims)
   const answer = userAnswer(emulation, { client, user, params, scopes, refresh })
-  emulation.graphChallenges.issued(user, params.claims, String(answer.access_token))
+  emulation.graphChallenges.recordToken(user, params.claims, String(answer.access_token))
   return answer
 }
 
@@ -65,7 +65,7 @@ function checkIssuer(emulation: Emulation, authority: Authority, { iss, tid }: J
   )
 }
 
-/** The audience is compared to the letter: an App ID URI in capitals is another one. */
+/** The audience is compared exactly: an App ID URI in capitals does not match. */
 function checkAudience({ clientId, identifierUris }: EntraApp, { aud }: JsonObject): void {
   const own = [clientId, ...identifierUris, ...identifierUris.map((uri) => `${uri}/`)]
   if (own.some((audience) => audience === aud)) return

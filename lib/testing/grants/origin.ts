@@ -1,4 +1,4 @@
-/** Where a grant may be redeemed from: browsers redeem for SPA redirect URIs, servers for all others. */
+/** Who may redeem a grant: browsers for SPA redirect URIs, servers for all others. */
 import { refuse } from '../errors.js'
 
 /** AADSTS9002326 when a browser redeems for the Web platform, 9002327 when a server does for an SPA. */

@@ -1,11 +1,11 @@
-/** The refresh grant: any consented resource, and a new refresh token while the old one stays good. */
+/** The refresh grant: any resource with consent, and a new refresh token while the old one stays valid. */
 import { isUserOf } from '../authority.js'
 import { requireProof } from '../client-authentication.js'
 import type { Emulation, RefreshRecord } from '../emulation.js'
 import { refuse, required } from '../errors.js'
 import { parseScope, type ScopeRequest } from '../scopes.js'
-import type { TokenRequest } from '../token.js'
 import { userAnswer } from '../token-answer.js'
+import type { TokenRequest } from './grant.js'
 import { checkOrigin } from './origin.js'
 
 /** Redeems a refresh token. */
@@ -16,7 +16,7 @@ export function refreshToken(emulation: Emulation, request: TokenRequest): Recor
   if (!record.spa) requireProof(client)
   const scopes = scopesOf(emulation, request, record)
   const { user, spa, expiresAt } = record
-  // A single-page app's refresh tokens inherit the end of the first one.
+  // All refresh tokens of a single-page app expire when the first one does.
   const refresh = spa ? { spa, expiresAt } : { spa }
   return userAnswer(emulation, { client, user, params, scopes, refresh })
 }
@@ -54,7 +54,7 @@ function refuseExpired({ spa }: RefreshRecord): never {
   return refuse(700082, 'The refresh token has expired due to inactivity.')
 }
 
-/** Without `scope` Entra takes the sign-in's, unless that would be a token of the app for itself. */
+/** Without `scope` Entra uses the scopes of the sign-in, unless the app would get a token for itself. */
 function scopesOf(
   emulation: Emulation,
   request: TokenRequest,

@@ -1,0 +1,103 @@
+/** Results of on-behalf-of exchanges: tokens, and for a short time refusals. */
+import { boundedMap } from '../async/bounded-map.js'
+import type { Clock } from '../async/clock.js'
+import { type DownstreamToken, type TimedToken, usableUntil } from './downstream-token.js'
+import type { EntraError } from './errors.js'
+
+/**
+ * A token. Its times are in milliseconds on a clock that only goes forward: a clock that was set back must not make us
+ * hand out expired tokens.
+ */
+export interface CachedToken {
+  readonly until: number
+  renewAt: number
+  readonly token: DownstreamToken
+}
+
+/** A refusal, with its time on the same clock. */
+export interface CachedRefusal {
+  readonly until: number
+  readonly failure: EntraError
+}
+
+/** The cache. */
+export interface ExchangeCache {
+  /** What is still good; it becomes the most recently used entry. */
+  get(key: string): CachedToken | CachedRefusal | undefined
+  /** @returns the token as it is handed out */
+  keepToken(key: string, token: TimedToken): DownstreamToken
+  /** Keeps a refusal for as long as {@link refusalLife} says. */
+  keepRefusal(key: string, failure: EntraError): void
+  readonly size: number
+}
+
+/** What the cache is made with. */
+export interface ExchangeCacheOptions {
+  readonly maxEntries: number
+  readonly now: Clock
+  /** Milliseconds on a clock that only goes forward. */
+  readonly monotonic: () => number
+}
+
+/** Milliseconds for which a refusal is kept. */
+const shortestRefusal = 5_000
+/** Milliseconds for which the refusal of a throttled user is kept at most. */
+const longestRefusal = 60_000
+const sweepEvery = 60_000
+
+/** Makes an empty cache. */
+export function exchangeCache(options: ExchangeCacheOptions): ExchangeCache {
+  const { maxEntries, now, monotonic } = options
+  const entries = boundedMap<CachedToken | CachedRefusal>({ maxEntries })
+  let nextSweep = monotonic() + sweepEvery
+
+  /** Once a minute, so that the tokens of users who do not come back do not stay here. */
+  function sweep(): void {
+    const time = monotonic()
+    if (time < nextSweep) return
+    nextSweep = time + sweepEvery
+    for (const [key, { until }] of entries) if (until <= time) entries.delete(key)
+  }
+
+  function keep(key: string, entry: CachedToken | CachedRefusal): void {
+    if (entry.until > monotonic()) entries.set(key, entry)
+    else entries.delete(key)
+  }
+
+  return Object.freeze({
+    get(key: string) {
+      sweep()
+      const entry = entries.get(key)
+      if (!entry) return undefined
+      // Both clocks count: the one that only goes forward stands still while a machine sleeps.
+      const isExpired = 'token' in entry && usableUntil(entry.token) <= now()
+      if (!isExpired && entry.until > monotonic()) return entry
+      entries.delete(key)
+      return undefined
+    },
+    keepToken(key: string, timed: TimedToken) {
+      const token = Object.freeze({ token: timed.token, expiresAt: timed.expiresAt })
+      // Turns a time since the epoch into one on the clock that only goes forward.
+      const shift = monotonic() - now()
+      keep(key, {
+        until: usableUntil(timed) + shift,
+        renewAt: timed.renewAt + shift,
+        token,
+      })
+      return token
+    },
+    keepRefusal(key: string, failure: EntraError) {
+      const life = refusalLife(failure)
+      if (life > 0) keep(key, { until: monotonic() + life, failure })
+    },
+    get size() {
+      return entries.size
+    },
+  })
+}
+
+/** Milliseconds for which a refusal is kept. An outage is not kept, unless Entra said how long to wait. */
+export function refusalLife({ kind, retryAfter }: EntraError): number {
+  if (retryAfter !== undefined) return Math.min(retryAfter * 1000, longestRefusal)
+  return kind === 'unavailable' ? 0 : shortestRefusal
+}
