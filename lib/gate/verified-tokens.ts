@@ -3,6 +3,7 @@
  * costs a look-up. For one of ours the grant in the store is looked at again once a second, so that a revocation
  * reaches every replica within that second.
  */
+import { boundedMap } from '../async/bounded-map.js'
 import type { Clock } from '../async/clock.js'
 import { singleFlight } from '../async/single-flight.js'
 import { decodeJwt } from '../crypto/decode-jwt.js'
@@ -80,12 +81,12 @@ const longestToken = 16_384
  */
 export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
   const { now, monotonic = now, maxEntries, proxy } = options
-  const entries = new Map<string, Entry>()
-  const refusals = new Map<string, PolicyRefusal>()
+  const entries = boundedMap<Entry>({ maxEntries })
+  const refusals = boundedMap<PolicyRefusal>({ maxEntries: mostRefusals })
   const flights = singleFlight<VerifiedToken>()
 
   const remember = (entry: Entry): VerifiedToken => {
-    put(entries, entry, maxEntries)
+    entries.set(endOf(entry.token), entry)
     return entry.verified
   }
 
@@ -114,7 +115,7 @@ export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
       if (verified.user) await recheckPolicy(options.policy, verified.user, claims)
     } catch (error) {
       if (isPolicyRefusal(error))
-        put(refusals, { token, error, expiresAt: claims.exp }, mostRefusals)
+        refusals.set(endOf(token), { token, error, expiresAt: claims.exp })
       throw error
     }
     return remember({ token, verified })
@@ -160,20 +161,6 @@ export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
     if (!own || !proxy || isFresh(own, proxy.grants)) return verified
     return flights.run(token, () => recheck(proxy.grants, entry, own))
   }
-}
-
-/** The least recently added leaves when there are too many. */
-function put<T extends { readonly token: string }>(
-  map: Map<string, T>,
-  entry: T,
-  most: number,
-): void {
-  const key = endOf(entry.token)
-  map.delete(key)
-  map.set(key, entry)
-  if (map.size <= most) return
-  const [oldest] = map.keys()
-  if (oldest !== undefined) map.delete(oldest)
 }
 
 /** 256 bits of its signature: hashing them costs a tenth of hashing the token, and no two good tokens share them. */

@@ -1,4 +1,5 @@
 /** The options of `entraAuth` about clients: who may be one, and how their documents are fetched. */
+import type { Clock } from '../async/clock.js'
 import type { Report } from '../http/report.js'
 import { type SafeFetchOptions, safeFetch } from '../http/safe-fetch.js'
 import { type ClientKeySet, readKeySet } from '../oauth/client-keys.js'
@@ -62,8 +63,7 @@ export interface ClientFloor {
   readonly baseUrl: string
   readonly customSchemes: readonly string[]
   readonly report: Report
-  /** Milliseconds since the epoch. */
-  readonly now: () => number
+  readonly now: Clock
   /** Milliseconds on a clock that only goes forward. */
   readonly monotonic: () => number
 }
