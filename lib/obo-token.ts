@@ -42,7 +42,7 @@ export function oboToken(auth: EntraAuth, apis: Apis): Middleware {
   const byName = Object.freeze(Object.fromEntries(all.map(([name, { scopes }]) => [name, scopes])))
   return function oboTokenMiddleware(req: AuthenticatedRequest, res, next) {
     if (isAnswered(res)) return
-    runAsync({ req, res, next }, async (goOn) => {
+    runAsync({ req, res, next, report: context.report }, async (goOn) => {
       const refusal = await exchangeNow(context, apis, req)
       if (isAnswered(res)) return
       if (refusal) return sendRefusal(res, refusal)

@@ -57,9 +57,10 @@ export function scopeGuard(...given: (EntraAuth | string | ScopeGuardOptions)[])
   const auth = isAuth(first) ? first : undefined
   const guard = readOptions((auth ? rest : given) as (string | ScopeGuardOptions)[])
   if (auth) guard.checkNames(auth.scopes)
+  const report = auth && { report: auth.gate('scopeGuard').report }
   return function scopeGuardMiddleware(req, res, next) {
     if (isAnswered(res)) return
-    runAsync({ req, res, next }, async (goOn) => {
+    runAsync({ req, res, next, ...report }, async (goOn) => {
       const refusal = await judgeRequest(guard, req)
       if (isAnswered(res)) return
       if (refusal) return sendRefusal(res, refusal)
