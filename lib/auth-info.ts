@@ -2,7 +2,6 @@
  * How to read `req.auth`, also in a tool, where `req` does not exist. It fits `AuthInfo` of the MCP SDK v1 and v2,
  * so it reaches a tool as `extra.authInfo` or `ctx.http.authInfo` unchanged.
  */
-
 import { type AuthInfo, type AuthInfoLike, internalsOf } from './gate/caller.js'
 import type { User } from './tokens/records.js'
 

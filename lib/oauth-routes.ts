@@ -1,5 +1,4 @@
 /** The OAuth proxy: its endpoints, their methods, CORS, and one error boundary around them. */
-
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { advertisedScopes } from './entra/scopes.js'
 import type { EntraAuth } from './entra-auth.js'

@@ -1,5 +1,4 @@
 /** Tokens for downstream APIs, exchanged on behalf of the user before a route or a tool runs. */
-
 import { EntraError } from './entra/errors.js'
 import type { EntraAuth } from './entra-auth.js'
 import { type AuthInfo, type AuthInternals, internalsOf, withInternals } from './gate/caller.js'

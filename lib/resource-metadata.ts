@@ -1,5 +1,4 @@
 /** Direct mode: tells clients that Entra itself is the authorization server. */
-
 import type { EntraAuth } from './entra-auth.js'
 import { allowAnyOrigin, answerPreflight } from './http/cors.js'
 import type { Middleware } from './http/middleware.js'

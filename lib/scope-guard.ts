@@ -1,5 +1,5 @@
 /** Scopes and roles, per route and per MCP tool. */
-import type { ScopeStrategy } from './entra/scopes.js'
+import { isScopeToken, type ScopeStrategy } from './entra/scopes.js'
 import type { EntraAuth } from './entra-auth.js'
 import { type AuthInternals, internalsOf } from './gate/caller.js'
 import { calledTools, McpRequestError, refuseMcpRequest } from './gate/mcp-request.js'
@@ -116,9 +116,8 @@ function readNeed({ scopes = [], roles = [] }: Requirement): Need {
   return need
 }
 
-/** RFC 6749 section 3.3: scope-token. */
 function checkName(name: unknown): void {
-  if (typeof name === 'string' && /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(name)) return
+  if (isScopeToken(name)) return
   throw new TypeError(`scopeGuard: a scope is a name without spaces: ${JSON.stringify(name)}`)
 }
 

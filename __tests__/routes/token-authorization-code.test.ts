@@ -14,6 +14,7 @@ import {
   type Tokens,
 } from '../support/oauth-client.js'
 import {
+  expectRefusal,
   hear,
   jsonOf,
   startProxy,
@@ -33,13 +34,6 @@ beforeAll(async () => {
     resources: ['/mcp', '/other'],
   })
 })
-
-async function expectRefusal(response: Response, error: string, status = 400): Promise<void> {
-  expect(response.status).toBe(status)
-  expect(response.headers.get('cache-control')).toBe('no-store')
-  expect(response.headers.get('content-type')).toBe('application/json')
-  expect(await jsonOf(response)).toEqual({ error, error_description: expect.any(String) })
-}
 
 /** A revoked token stops working everywhere within one second. */
 async function expectDead(tokens: Tokens & { clientId: string }): Promise<void> {

@@ -17,6 +17,7 @@ import {
   type Tokens,
 } from '../support/oauth-client.js'
 import {
+  expectRefusal,
   hear,
   jsonOf,
   startProxy,
@@ -39,12 +40,6 @@ beforeAll(async () => {
 afterEach(() => entra.clearFaults())
 
 type Session = Tokens & { clientId: string }
-
-async function expectRefusal(response: Response, error: string, status = 400): Promise<void> {
-  expect(response.status).toBe(status)
-  expect(response.headers.get('cache-control')).toBe('no-store')
-  expect(await jsonOf(response)).toEqual({ error, error_description: expect.any(String) })
-}
 
 async function refreshed(
   session: Session,

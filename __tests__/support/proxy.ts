@@ -1,7 +1,7 @@
 /** Proxies with options of their own in front of one emulated Entra, and a login step by step. */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { type Agent, type IncomingHttpHeaders, request } from 'node:http'
-import { afterAll } from '@jest/globals'
+import { afterAll, expect } from '@jest/globals'
 import express, { type Express } from 'express'
 import {
   type EntraAuthOptions,
@@ -153,6 +153,18 @@ export function send(
 
 export async function jsonOf<T = Record<string, unknown>>(response: Response): Promise<T> {
   return (await response.json()) as T
+}
+
+/** Expects the error answer of the token endpoint (RFC 6749 section 5.2), which may not be stored. */
+export async function expectRefusal(
+  response: Response,
+  error: string,
+  status = 400,
+): Promise<void> {
+  expect(response.status).toBe(status)
+  expect(response.headers.get('cache-control')).toBe('no-store')
+  expect(response.headers.get('content-type')).toBe('application/json')
+  expect(await jsonOf(response)).toEqual({ error, error_description: expect.any(String) })
 }
 
 /** Options of the steps of a login. */

@@ -7,7 +7,7 @@ import { decodeJwt } from '../crypto/decode-jwt.js'
 import type { ClientCredential, CredentialContext } from './credentials.js'
 import { UpstreamOutage } from './errors.js'
 
-/** How assertions are entry. */
+/** How assertions are cached. */
 export interface AssertionCacheOptions {
   /** Contexts with the same key share an assertion. Default: the token endpoint. */
   readonly keyOf?: (context: CredentialContext) => string
@@ -17,7 +17,7 @@ export interface AssertionCacheOptions {
 /** An assertion with its times, in milliseconds since the epoch. */
 export interface TimedAssertion {
   readonly assertion: string
-  /** Without it, the assertion is not entry. */
+  /** Without it, the assertion is not cached. */
   readonly expiresAt?: number | undefined
   /** When a new one should be fetched. Default: shortly before `expiresAt`. */
   readonly renewAt?: number | undefined
@@ -43,7 +43,7 @@ const longestMint = 30
 /**
  * A credential that mints an assertion when the cached one is about to expire or was rejected, once for all who wait.
  * A cached assertion that has not expired is used while the next one is minted. An assertion without a known expiry
- * is not entry.
+ * is not cached.
  */
 export function cachedAssertion(
   mint: MintAssertion,

@@ -78,8 +78,10 @@ export interface EntraScopesOptions {
 const oidcRequested = ['openid', 'profile', 'offline_access']
 const oidcKnown = [...oidcRequested, 'email', 'address', 'phone']
 
-/** RFC 6749 section 3.3: scope-token. */
-const scopeToken = /^[\x21\x23-\x5b\x5d-\x7e]+$/
+/** Whether a value can be the name of a scope: the `scope-token` of RFC 6749 section 3.3. */
+export function isScopeToken(value: unknown): value is string {
+  return typeof value === 'string' && /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(value)
+}
 
 /**
  * Makes the scope strategy of an app registration.
@@ -213,7 +215,7 @@ function unknownScope(unknown: readonly string[], supported: readonly string[]):
 
 function checkOptions(options: EntraScopesOptions, identifierUri: string): void {
   const { clientId, required, optional = [], additional = [] } = options
-  if (typeof clientId !== 'string' || !scopeToken.test(clientId)) {
+  if (!isScopeToken(clientId)) {
     throw wrong(
       "clientId must be the Application (client) ID from the app registration's Overview page",
     )
@@ -223,7 +225,7 @@ function checkOptions(options: EntraScopesOptions, identifierUri: string): void 
       'required must name at least one scope, one that is listed under Expose an API: without one Entra issues a token for Microsoft Graph',
     )
   }
-  if (!scopeToken.test(identifierUri)) {
+  if (!isScopeToken(identifierUri)) {
     throw wrong('identifierUri must be the Application ID URI as shown under Expose an API')
   }
   for (const name of [...required, ...optional]) checkOwn(name, identifierUri)
@@ -231,7 +233,7 @@ function checkOptions(options: EntraScopesOptions, identifierUri: string): void 
 }
 
 function checkOwn(name: unknown, identifierUri: string): void {
-  if (typeof name !== 'string' || !scopeToken.test(name)) {
+  if (!isScopeToken(name)) {
     throw wrong(
       `${quoted(name)} is not a scope name (RFC 6749 section 3.3): write it as under Expose an API`,
     )
@@ -255,7 +257,7 @@ function checkOwn(name: unknown, identifierUri: string): void {
 }
 
 function checkAdditional(name: unknown, identifierUri: string): void {
-  if (typeof name !== 'string' || !scopeToken.test(name)) {
+  if (!isScopeToken(name)) {
     throw wrong(`${quoted(name)} in additional is not a scope (RFC 6749 section 3.3)`)
   }
   if (oidcKnown.includes(name)) {

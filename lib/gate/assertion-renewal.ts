@@ -1,5 +1,4 @@
 /** A new assertion for a login whose own has expired: from Entra's refresh token, once for all who wait for it. */
-
 import { singleFlight } from '../async/single-flight.js'
 import type { TokenEndpoint } from '../entra/token-endpoint.js'
 import type { Report } from '../http/report.js'

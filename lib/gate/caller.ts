@@ -1,5 +1,4 @@
 /** The caller behind a request: what `req.auth` shows, and what the middlewares know beyond it. */
-
 import type { ScopeStrategy } from '../entra/scopes.js'
 import type { EntraClaims } from '../entra/verify.js'
 import type { OAuthError } from '../oauth/errors.js'

@@ -1,5 +1,4 @@
 /** What the gates work with: made once by `entraAuth`, shared by all of them, never changed. */
-
 import type { ScopeStrategy } from '../entra/scopes.js'
 import type { Report } from '../http/report.js'
 import type { Resource } from '../oauth/resource.js'

@@ -3,7 +3,6 @@
  * challenge is remembered, so that the next login carries it to Entra. A challenge that a login has carried without
  * success is not raised again: that would be a loop.
  */
-
 import type { Clock } from '../async/clock.js'
 import { sha256 } from '../crypto/hashing.js'
 import type { EntraAuthority } from '../entra/authority.js'

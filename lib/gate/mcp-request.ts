@@ -3,7 +3,6 @@
  * fails closed: a message that another parser could read differently (inherited members, a member twice, other
  * letters) is refused, because nobody checks a call that the guard does not see.
  */
-
 import { isParsed, isPlainUtf8, mediaType, readUtf8 } from '../http/body.js'
 import { checkJson, JsonError, parseJson } from '../http/json-text.js'
 import type { MiddlewareRequest } from '../http/middleware.js'

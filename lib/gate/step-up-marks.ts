@@ -1,5 +1,4 @@
 /** After a 403, a mark that makes the client's next refresh a login: clients of SDK v1 refresh, and get no more scopes. */
-
 import type { Clock } from '../async/clock.js'
 import type { ScopeStrategy } from '../entra/scopes.js'
 import type { Report } from '../http/report.js'

@@ -1,5 +1,4 @@
 /** Whether a request may pass the gate: a function of its `Authorization` header, which touches no response. */
-
 import { advertisedScopes } from '../entra/scopes.js'
 import { bearerChallenge } from '../oauth/challenge.js'
 import { OAuthError } from '../oauth/errors.js'

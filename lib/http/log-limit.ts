@@ -2,7 +2,6 @@
  * Limits how much of the log strangers can fill. Failures that anybody can cause, as often as they like, must neither
  * bury the lines that an operator has to act on nor fill a disk.
  */
-
 import type { Clock } from '../async/clock.js'
 
 /** Decides whether to write one more line for a reason. */

@@ -1,5 +1,4 @@
 /** The authorization request: checked at `/authorize`, then sealed into the consent form. */
-
 import { withRequired } from '../entra/scopes.js'
 import { OAuthError } from '../oauth/errors.js'
 import type { Params } from '../oauth/params.js'

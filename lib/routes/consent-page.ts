@@ -1,5 +1,4 @@
 /** The consent page: which application asks, where the sign-in goes, and what the application may then do. */
-
 import type { ScopeStrategy } from '../entra/scopes.js'
 import { isLoopbackHost } from '../oauth/loopback.js'
 import { staysOnDevice } from '../oauth/redirect-uri.js'

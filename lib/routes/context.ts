@@ -1,5 +1,4 @@
 /** What the endpoints share: made once by `entraAuth`, and never changed. */
-
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Clock } from '../async/clock.js'
 import type { KeyRing } from '../crypto/key-ring.js'

@@ -1,5 +1,4 @@
 /** The metadata document of the authorization server. */
-
 import { assertionAlgorithms } from '../oauth/client-keys.js'
 import { authMethods, grantTypes } from '../oauth/client-metadata.js'
 import type { ProxyContext } from './context.js'

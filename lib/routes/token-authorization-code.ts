@@ -1,5 +1,4 @@
 /** `grant_type=authorization_code`: redeems one of our codes for tokens, once. */
-
 import { sha256 } from '../crypto/hashing.js'
 import { OAuthError } from '../oauth/errors.js'
 import { required } from '../oauth/params.js'

@@ -1,5 +1,4 @@
 /** `grant_type=refresh_token`: one caller asks Entra, and all callers with the same token get the same answer. */
-
 import { sha256 } from '../crypto/hashing.js'
 import { withRequired } from '../entra/scopes.js'
 import { renewLogin } from '../login/renew-login.js'
