@@ -35,9 +35,14 @@ describe('the key ring', () => {
   })
 
   it('keeps the names it gives out over releases: a stored token must still find its key', () => {
-    const { id, signing } = keyRing([first]).current
-    expect({ id: id.toString('hex'), kid: signing.kid }).toEqual({
-      id: '3f4dd0a0313f',
+    const { id, formerId, signing } = keyRing([first]).current
+    expect({
+      id: id.toString('hex'),
+      formerId: formerId.toString('hex'),
+      kid: signing.kid,
+    }).toEqual({
+      id: '79af7393fda5',
+      formerId: '3f4dd0a0313f',
       kid: 'PiGsTNJWk2O_3GQpc8dTajAkRFrVad0lZqPf0xc6mws',
     })
   })

@@ -1,7 +1,14 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import { keyRing } from '../../lib/crypto/key-ring.js'
-import { open, openJson, type SealContext, seal, sealJson } from '../../lib/crypto/sealing.js'
+import {
+  open,
+  openJson,
+  type SealContext,
+  seal,
+  sealedLength,
+  sealJson,
+} from '../../lib/crypto/sealing.js'
 
 const older = 'older-secret-of-the-operator-0001'
 const newer = 'newer-secret-of-the-operator-0002'
@@ -107,6 +114,7 @@ describe('a sealed JSON value', () => {
       fc.property(fc.jsonValue(), (value) => {
         const text = sealJson(ring, context, value)
         expect(text).toMatch(/^[A-Za-z0-9_-]+$/)
+        expect(text).toHaveLength(sealedLength(value))
         expect(openJson(ring, context, text)).toEqual(JSON.parse(JSON.stringify(value)))
       }),
     )

@@ -1,3 +1,4 @@
+import { randomSecret } from '../../lib/crypto/hashing.js'
 import { keyRing } from '../../lib/crypto/key-ring.js'
 import { memoryStorage } from '../../lib/storage/memory.js'
 import type { Storage } from '../../lib/storage/storage.js'
@@ -58,17 +59,17 @@ function processOver(storage: Storage, life: Lifetimes, now: () => number) {
 
 /** A login whose code has been redeemed. */
 export async function login({ grants: all, refreshTokens: tokens }: Replica, grant = loginGrant) {
-  const sid = await all.create(grant)
-  await all.keep(sid, grant)
+  const sid = randomSecret()
+  await all.begin(sid, grant)
   return { sid, token: tokens.issue(sid, grant.generation) }
 }
 
 /** Presents a refresh token as the endpoint does: read it and its grant, then rotate. */
 export async function present(replica: Replica, token: string, renewal: Renewal) {
   const presented = replica.refreshTokens.read(token)
-  const grant = presented && (await replica.grants.read(presented.sid))?.value
-  return grant
-    ? replica.refreshTokens.rotate(presented, grant, renewal)
+  const known = presented && (await replica.grants.read(presented.sid))
+  return known
+    ? replica.refreshTokens.rotate(presented, known, renewal)
     : ({ outcome: 'gone' } as const)
 }
 

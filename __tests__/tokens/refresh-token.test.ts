@@ -223,9 +223,10 @@ describe('a token without a grant', () => {
     const one = replica()
     const { sid, token } = await login(one)
     const presented = one.refreshTokens.read(token)
-    if (!presented) throw new Error('not read')
+    const known = await one.grants.read(sid)
+    if (!presented || !known) throw new Error('not read')
     await one.grants.revoke(sid)
-    expect(await one.refreshTokens.rotate(presented, loginGrant, fakeEntra())).toEqual({
+    expect(await one.refreshTokens.rotate(presented, known, fakeEntra())).toEqual({
       outcome: 'gone',
     })
   })
@@ -382,7 +383,7 @@ describe('a revocation', () => {
 
   it('during a rotation ends the grant for good, wherever its two steps fall', async () => {
     const { during: steps } = await race(Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY)
-    expect(steps).toBeGreaterThanOrEqual(10)
+    expect(steps).toBeGreaterThanOrEqual(9)
     const outcomes = new Set<string>()
     for (let i = 0; i <= steps; i += 1) {
       for (let j = i; j <= steps; j += 1) {

@@ -1,14 +1,15 @@
 /** Random secrets, their hashes, and comparing them in constant time. */
-import { createHash, hash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { createHash, hash, timingSafeEqual } from 'node:crypto'
+import { randomBlock } from './random.js'
 
 /** 256 random bits as 43 base64url characters. */
 export function randomSecret(): string {
-  return randomBytes(32).toString('base64url')
+  return randomBlock(32).toString('base64url')
 }
 
 /** 128 random bits as 22 base64url characters: an identifier that is not secret. */
 export function randomId(): string {
-  return randomBytes(16).toString('base64url')
+  return randomBlock(16).toString('base64url')
 }
 
 /** SHA-256 as base64url. */

@@ -26,6 +26,8 @@ export interface PublicJwk {
 export interface RingKey {
   /** Names the key in sealed boxes: 6 bytes, not secret. */
   readonly id: Buffer
+  /** Names the key in boxes that 0.1 sealed. */
+  readonly formerId: Buffer
   /** A 256-bit key for one purpose only. */
   derive(purpose: string): Buffer
   /** The ES256 key pair of our access tokens. */
@@ -59,12 +61,15 @@ const shortestKey = 22
 export function keyRing(keys: readonly string[]): KeyRing {
   const all = readKeys(keys).map(ringKey)
   const [current] = all as [RingKey]
-  const byId = new Map(all.map((key) => [key.id.toString('hex'), key]))
+  const byId = new Map(
+    all.flatMap((key) => [key.id, key.formerId].map((id) => [id.toString('hex'), key] as const)),
+  )
   const byKid = new Map(all.map((key) => [key.signing.kid, key]))
   return Object.freeze({
     current,
     all,
-    byId: (id: Uint8Array) => byId.get(Buffer.from(id).toString('hex')),
+    byId: (id: Uint8Array) =>
+      byId.get(Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString('hex')),
     bySigningKid: (kid: string) => byKid.get(kid),
   })
 }
@@ -98,7 +103,8 @@ function ringKey(secret: string): RingKey {
     return key
   }
   return Object.freeze({
-    id: expand(secret, 'key id', 6),
+    id: expand(secret, 'key id v2', 6),
+    formerId: expand(secret, 'key id', 6),
     derive,
     signing: signingPair(expand(secret, 'access token signing', 48)),
   })

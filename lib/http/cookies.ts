@@ -7,8 +7,8 @@ import { OAuthError } from '../oauth/errors.js'
 /** One family of cookies: `__Host-{name}-{id}`. */
 export interface CookieFamily {
   read(req: IncomingMessage, id: string): string | undefined
-  /** Whether browsers would keep the cookie. Only lengths count, so any value of the same length will do. */
-  fits(id: string, value: string): boolean
+  /** Whether browsers would keep a cookie with a value of this length. */
+  fits(id: string, length: number): boolean
   /** Sets a cookie, and deletes the oldest of the family when there are too many or they are too long together. */
   write(req: IncomingMessage, res: ServerResponse, id: string, value: string): void
   clear(res: ServerResponse, id: string): void
@@ -44,10 +44,11 @@ export function cookieFamily(options: CookieFamilyOptions): CookieFamily {
   const attributes = { path: '/', httpOnly: true, secure, sameSite: 'lax' } as const
   const append = (res: ServerResponse, name: string, value: string, seconds: number) =>
     res.appendHeader('Set-Cookie', serialize(name, value, { ...attributes, maxAge: seconds }))
-  const dated = (value: string) => `${now().toString(36)}.${value}`
-  const lengthOf = (id: string, value: string) => prefix.length + id.length + dated(value).length
-  const fits = (id: string, value: string) =>
-    lengthOf(id, value) <= longestCookie - attributesLength
+  const stamp = () => `${now().toString(36)}.`
+  const lengthOf = (id: string, length: number) =>
+    prefix.length + id.length + stamp().length + length
+  const fits = (id: string, length: number) =>
+    lengthOf(id, length) <= longestCookie - attributesLength
   const family = (req: IncomingMessage) =>
     Object.entries(parse(req.headers.cookie ?? '')).filter(
       (entry): entry is [string, string] => entry[0].startsWith(prefix) && entry[1] !== undefined,
@@ -60,14 +61,14 @@ export function cookieFamily(options: CookieFamilyOptions): CookieFamily {
     fits,
     write(req: IncomingMessage, res: ServerResponse, id: string, value: string) {
       const name = prefix + id
-      if (!fits(id, value)) {
+      if (!fits(id, value.length)) {
         throw new OAuthError(
           'invalid_request',
           'The request is too long to be carried in a cookie.',
         )
       }
-      append(res, name, dated(value), maxAge)
-      let bytes = lengthOf(id, value)
+      append(res, name, stamp() + value, maxAge)
+      let bytes = lengthOf(id, value.length)
       const newestFirst = family(req)
         .filter(([other]) => other !== name)
         .sort(([, a], [, b]) => time(b) - time(a))

@@ -146,8 +146,10 @@ async function verifyTokens(
 ): Promise<EntraClaims> {
   if (idToken === undefined) throw unusableTokens('Entra sent no id token')
   try {
-    const identity = await context.verifier.idToken(idToken, { nonce })
-    const access = await verifyAccessToken(context, accessToken)
+    const [identity, access] = await Promise.all([
+      context.verifier.idToken(idToken, { nonce }),
+      verifyAccessToken(context, accessToken),
+    ])
     if (identity.oid !== access.oid || identity.tid !== access.tid) {
       throw unusableTokens('id token and access token belong to two users')
     }

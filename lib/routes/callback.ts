@@ -77,21 +77,14 @@ type Conclusion =
  * finished. Writing twice does no harm: each write has new secrets.
  */
 function concludeLogin(
-  context: Pick<ProxyContext, 'challenges' | 'grants' | 'codes' | 'now'>,
+  context: Pick<ProxyContext, 'challenges' | 'codes' | 'now'>,
   login: PendingLogin,
   grant: Grant,
 ): Promise<Conclusion> {
   return keepTrying(async () => {
     const challenge = await findUnansweredChallenge(context.challenges, login.carries, grant)
-    return challenge ? { challenge } : { code: await issueCode(context, login, grant) }
+    if (challenge) return { challenge }
+    const { redirectUri, codeChallenge } = login
+    return { code: await context.codes.create({ redirectUri, codeChallenge, grant }) }
   }, context)
-}
-
-async function issueCode(
-  { grants, codes }: Pick<ProxyContext, 'grants' | 'codes'>,
-  { client, redirectUri, codeChallenge, resource }: PendingLogin,
-  grant: Grant,
-): Promise<string> {
-  const sid = await grants.create(grant)
-  return codes.create({ sid, client, redirectUri, codeChallenge, resource })
 }

@@ -1,11 +1,11 @@
 /** `grant_type=authorization_code`: redeems one of our codes for tokens, once. */
-import { sha256 } from '../crypto/hashing.js'
+import { randomSecret, sha256 } from '../crypto/hashing.js'
 import { OAuthError } from '../oauth/errors.js'
 import { required } from '../oauth/params.js'
 import { verifierMatches } from '../oauth/pkce.js'
 import { findResource } from '../oauth/resource.js'
 import { keepTrying } from '../storage/keep-trying.js'
-import type { CodeRecord, TokenAnswer } from '../tokens/records.js'
+import type { CodeRecord, Grant, TokenAnswer } from '../tokens/records.js'
 import type { ProxyContext } from './context.js'
 import { tokenAnswer } from './token-answer.js'
 import type { TokenRequest } from './token-request.js'
@@ -29,22 +29,29 @@ export async function authorizationCodeGrant(
   if (!(await context.codes.redeem(code))) {
     throw await refuseUnknownCode(context, request, code, verifier)
   }
-  const redeemedAt = context.now()
-  // The code is spent now, and a store that is away for a moment must not cost the client its login.
-  return keepTrying(async () => {
-    await context.codes.rememberRedeemed(code, record, redeemedAt)
-    return issueTokens(context, client, record)
-  }, context)
+  const sid = randomSecret()
+  await beginGrant(context, { code, sid, record })
+  return issueTokens(context, client, sid, record.grant)
 }
 
-async function issueTokens(
-  context: Pick<ProxyContext, 'grants' | 'refreshTokens' | 'accessTokens'>,
+/** The code is spent now, and a store that is away for a moment must not cost the client its login. */
+async function beginGrant(
+  context: Pick<ProxyContext, 'codes' | 'grants' | 'now'>,
+  { code, sid, record }: { code: string; sid: string; record: CodeRecord },
+): Promise<void> {
+  const { grant, codeChallenge } = record
+  const spent = { sid, client: grant.client, codeChallenge, redeemedAt: context.now() }
+  const write = () =>
+    Promise.all([context.grants.begin(sid, grant), context.codes.rememberRedeemed(code, spent)])
+  await keepTrying(write, context)
+}
+
+function issueTokens(
+  context: Pick<ProxyContext, 'refreshTokens' | 'accessTokens'>,
   client: TokenRequest['client'],
-  { sid }: CodeRecord,
+  sid: string,
+  grant: Grant,
 ): Promise<TokenAnswer> {
-  const grant = (await context.grants.read(sid))?.value
-  if (!grant || !(await context.grants.keep(sid, grant)))
-    throw invalidGrant('The code has been revoked.')
   const refreshes =
     grant.upstream.refreshToken !== undefined &&
     client.metadata.grant_types.includes('refresh_token')
@@ -58,7 +65,7 @@ function checkBinding(
   record: CodeRecord,
   verifier: string,
 ): void {
-  if (record.client !== sha256(client.id))
+  if (record.grant.client !== sha256(client.id))
     throw invalidGrant('The code was issued to another client.')
   if (params.redirect_uri !== undefined && params.redirect_uri !== record.redirectUri) {
     throw invalidGrant("'redirect_uri' differs from that of the authorization request.")
@@ -67,7 +74,7 @@ function checkBinding(
     throw invalidGrant("'code_verifier' is wrong.")
   if (
     params.resource !== undefined &&
-    findResource(context, params.resource).url !== record.resource
+    findResource(context, params.resource).url !== record.grant.resource
   ) {
     throw new OAuthError(
       'invalid_target',

@@ -24,14 +24,15 @@ export async function refreshTokenGrant(
   { params, client }: TokenRequest,
 ): Promise<TokenAnswer> {
   const presented = context.refreshTokens.read(required(params, 'refresh_token'))
-  const grant = presented && (await context.grants.read(presented.sid))?.value
-  if (!grant || grant.client !== sha256(client.id)) throw refreshTokenRefusal()
+  const record = presented && (await context.grants.read(presented.sid))
+  if (!record || record.value.client !== sha256(client.id)) throw refreshTokenRefusal()
+  const grant = record.value
   const named = namedScopes(context, params.scope)
   checkResource(context, params.resource, grant)
   await checkChallenge(context, presented, grant)
   await checkScopes(context, named, presented, grant)
   const renewal = renewalFor(context, client.id, presented)
-  const rotation = await context.refreshTokens.rotate(presented, grant, renewal)
+  const rotation = await context.refreshTokens.rotate(presented, record, renewal)
   const answer = readRotation(context, rotation)
   return named.length === 0 ? answer : narrowAnswer(context, named, client.id, presented, answer)
 }

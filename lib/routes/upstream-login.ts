@@ -1,6 +1,6 @@
 /** The way to Entra and back: the pending login in its cookie, and where the browser is sent. */
 import { randomSecret, sha256 } from '../crypto/hashing.js'
-import { openJson, sealJson } from '../crypto/sealing.js'
+import { openJson, sealedLength, sealJson } from '../crypto/sealing.js'
 import { combineScopes } from '../entra/scopes.js'
 import { type CarriedChallenges, carryChallenge } from '../login/carried-challenges.js'
 import { OAuthError } from '../oauth/errors.js'
@@ -62,10 +62,8 @@ type UpstreamContext = Pick<
  * @throws OAuthError `invalid_request`
  */
 export function checkLoginFits(context: LoginContext, request: ClientRequest): void {
-  const state = randomSecret()
   const longest = pendingLogin(context, request, longestCarries)
-  const sealed = sealJson(context.ring, loginSeal(state), longest)
-  if (context.loginCookies.fits(cookieId(state), sealed)) return
+  if (context.loginCookies.fits(cookieId(''), sealedLength(longest))) return
   throw new OAuthError(
     'invalid_request',
     "The request is too long to be carried in a cookie: shorten 'state', 'redirect_uri' or 'scope'.",

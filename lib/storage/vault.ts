@@ -29,6 +29,8 @@ export interface VaultShelf<T> {
   add(secret: string, value: T, ttlSeconds: number): Promise<boolean>
   /** Reads and deletes: exactly one of any number of callers gets it. */
   take(secret: string): Promise<T | undefined>
+  /** Deletes: true for exactly one of any number of callers, also when this server has no key to read the record. */
+  remove(secret: string): Promise<boolean>
 }
 
 /** The store, seen through the key ring. */
@@ -42,38 +44,43 @@ export function vault(storage: Storage, ring: KeyRing): Vault {
 }
 
 function shelf<T>(storage: Storage, ring: KeyRing, kind: string): VaultShelf<T> {
+  const purpose = `vault ${kind}`
   const name = (secret: string) => `${kind}:${sha256(`${kind}\0${secret}`)}`
-  const context = (secret: string) => ({ purpose: `vault ${kind}`, boundTo: name(secret), secret })
-  const sealValue = (secret: string, value: T) =>
-    seal(ring, context(secret), Buffer.from(JSON.stringify(value)))
-  const openRecord = (secret: string, raw: Uint8Array | undefined) => {
-    const plain = raw && open(ring, context(secret), raw)
+  const sealValue = (secret: string, boundTo: string, value: T) =>
+    seal(ring, { purpose, boundTo, secret }, Buffer.from(JSON.stringify(value)))
+  const openRecord = (secret: string, boundTo: string, raw: Uint8Array | undefined) => {
+    const plain = raw && open(ring, { purpose, boundTo, secret }, raw)
     return plain && { value: JSON.parse(plain.toString('utf8')) as T, raw: raw as Uint8Array }
   }
-  const getRaw = (secret: string) => askStore(() => storage.get(name(secret)))
   return Object.freeze({
     async get(secret: string) {
-      return openRecord(secret, await getRaw(secret))
+      const key = name(secret)
+      return openRecord(secret, key, await askStore(() => storage.get(key)))
     },
     async getAgain(secret: string, known: VaultRecord<T>) {
-      const raw = await getRaw(secret)
-      return raw && Buffer.compare(raw, known.raw) === 0 ? known : openRecord(secret, raw)
+      const key = name(secret)
+      const raw = await askStore(() => storage.get(key))
+      return raw && Buffer.compare(raw, known.raw) === 0 ? known : openRecord(secret, key, raw)
     },
     async has(secret: string) {
-      return (await getRaw(secret)) !== undefined
+      return (await askStore(() => storage.get(name(secret)))) !== undefined
     },
     async set(secret: string, value: T, ttlSeconds: number) {
-      await askStore(() =>
-        storage.set(name(secret), sealValue(secret, value), wholeSeconds(ttlSeconds)),
-      )
+      const key = name(secret)
+      const box = sealValue(secret, key, value)
+      await askStore(() => storage.set(key, box, wholeSeconds(ttlSeconds)))
     },
     async add(secret: string, value: T, ttlSeconds: number) {
-      return askStore(() =>
-        storage.add(name(secret), sealValue(secret, value), wholeSeconds(ttlSeconds)),
-      )
+      const key = name(secret)
+      const box = sealValue(secret, key, value)
+      return askStore(() => storage.add(key, box, wholeSeconds(ttlSeconds)))
     },
     async take(secret: string) {
-      return openRecord(secret, await askStore(() => storage.take(name(secret))))?.value
+      const key = name(secret)
+      return openRecord(secret, key, await askStore(() => storage.take(key)))?.value
+    },
+    async remove(secret: string) {
+      return (await askStore(() => storage.take(name(secret)))) !== undefined
     },
   })
 }

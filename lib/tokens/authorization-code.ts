@@ -12,8 +12,8 @@ export interface AuthorizationCodes {
   read(code: string): Promise<CodeRecord | undefined>
   /** Takes the code: true for one caller only, however many there are. */
   redeem(code: string): Promise<boolean>
-  /** Remembers a redeemed code, so that a replay is recognised. @param redeemedAt milliseconds since the epoch */
-  rememberRedeemed(code: string, record: CodeRecord, redeemedAt: number): Promise<void>
+  /** Remembers a redeemed code, so that a replay is recognised. */
+  rememberRedeemed(code: string, spent: SpentCode): Promise<void>
   /** Revokes the grant of a code that its own client replays. @returns whether this was such a replay */
   revokeIfReplayed(code: string, replay: Replay): Promise<boolean>
 }
@@ -55,17 +55,9 @@ export function authorizationCodes(
     async read(code: string) {
       return (await codes.get(code))?.value
     },
-    redeem: async (code: string) => (await codes.take(code)) !== undefined,
-    rememberRedeemed: (
-      code: string,
-      { sid, client, codeChallenge }: CodeRecord,
-      redeemedAt: number,
-    ) =>
-      spent.set(
-        code,
-        { sid, client, codeChallenge, redeemedAt },
-        Math.min(lifetimes.grant, longestMemory),
-      ),
+    redeem: (code: string) => codes.remove(code),
+    rememberRedeemed: (code: string, record: SpentCode) =>
+      spent.set(code, record, Math.min(lifetimes.grant, longestMemory)),
     async revokeIfReplayed(code: string, { client, verifier, arrivedAt }: Replay) {
       const redeemed = (await spent.get(code))?.value
       if (!redeemed || redeemed.client !== client) return false

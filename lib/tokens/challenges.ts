@@ -57,7 +57,7 @@ export function challenges(vault: Vault): Challenges {
     remember: (user: ChallengedUser, challenge: PendingChallenge) =>
       shelf.set(name(user), challenge, challengeSeconds),
     read: async (user: ChallengedUser) => (await shelf.get(name(user)))?.value,
-    clear: async (user: ChallengedUser) => void (await shelf.take(name(user))),
+    clear: async (user: ChallengedUser) => void (await shelf.remove(name(user))),
   })
 }
 

@@ -1,6 +1,5 @@
 /** Grants: one login each, opened by the `sid` that only its access and refresh tokens carry. */
 import type { Clock } from '../async/clock.js'
-import { randomSecret } from '../crypto/hashing.js'
 import type { Vault, VaultRecord } from '../storage/vault.js'
 import { type EditExclusively, grantLocks } from './grant-locks.js'
 import type { Lifetimes } from './lifetimes.js'
@@ -8,8 +7,8 @@ import type { Grant } from './records.js'
 
 /** The grants in the store. */
 export interface Grants {
-  /** Stores a grant that lives until its code is redeemed or expires. @returns its `sid` */
-  create(grant: Grant): Promise<string>
+  /** Writes a new grant. @param sid a secret that nobody has had before */
+  begin(sid: string, grant: Grant): Promise<void>
   /** The grant, unless there is none or it was revoked. */
   read(sid: string): Promise<VaultRecord<Grant> | undefined>
   /** Like `read`, but costs one store operation and returns `known` itself while nobody has written the grant. */
@@ -55,16 +54,12 @@ export function grants(vault: Vault, lifetimes: Lifetimes, now: Clock): Grants {
   const keep = async (sid: string, grant: Grant) => {
     await records.set(sid, grant, remaining(grant))
     if (!(await isRevoked(sid))) return true
-    await records.take(sid)
+    await records.remove(sid)
     return false
   }
 
   return Object.freeze({
-    async create(grant: Grant) {
-      const sid = randomSecret()
-      await records.set(sid, grant, lifetimes.code + 10)
-      return sid
-    },
+    begin: (sid: string, grant: Grant) => records.set(sid, grant, remaining(grant)),
     read,
     async reread(sid: string, known: VaultRecord<Grant>) {
       const record = await records.getAgain(sid, known)
@@ -75,9 +70,9 @@ export function grants(vault: Vault, lifetimes: Lifetimes, now: Clock): Grants {
     async revoke(sid: string) {
       // No edit under way can write the grant for longer than this.
       await revokedGrants.set(sid, true, lifetimes.grant)
-      const grant = await records.take(sid)
+      const existed = await records.remove(sid)
       revocations += 1
-      return grant !== undefined
+      return existed
     },
     async revokeToken(sid: string, jti: string, exp: number) {
       const seconds = exp - now() / 1000

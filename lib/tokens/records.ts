@@ -46,15 +46,11 @@ export interface Grant {
   readonly answered?: readonly string[]
 }
 
-/** An authorization code that nobody has redeemed. */
+/** An authorization code that nobody has redeemed, and the grant that its redemption begins. */
 export interface CodeRecord {
-  /** The secret of the grant it stands for. */
-  readonly sid: string
-  /** SHA-256 of the client id. */
-  readonly client: string
   readonly redirectUri: string
   readonly codeChallenge: string
-  readonly resource: string
+  readonly grant: Grant
 }
 
 /** A redeemed code, remembered so that a replay is recognised. */

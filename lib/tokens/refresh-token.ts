@@ -11,7 +11,7 @@ import type { Clock } from '../async/clock.js'
 import { singleFlight } from '../async/single-flight.js'
 import type { KeyRing } from '../crypto/key-ring.js'
 import { openJson, sealJson } from '../crypto/sealing.js'
-import type { Vault } from '../storage/vault.js'
+import type { Vault, VaultRecord } from '../storage/vault.js'
 import type { Grants } from './grants.js'
 import type { Lifetimes } from './lifetimes.js'
 import type { Grant, TokenAnswer } from './records.js'
@@ -42,8 +42,8 @@ export interface RefreshTokens {
   issue(sid: string, generation: number): string
   /** @returns undefined for anything this server did not issue under a key it still has */
   read(token: string): RefreshToken | undefined
-  /** @param grant the token's grant, as it was read a moment ago */
-  rotate(presented: RefreshToken, grant: Grant, renewal: Renewal): Promise<Rotation>
+  /** @param known the token's grant, as it was read a moment ago */
+  rotate(presented: RefreshToken, known: VaultRecord<Grant>, renewal: Renewal): Promise<Rotation>
 }
 
 const seal = { purpose: 'refresh token' } as const
@@ -69,9 +69,13 @@ export function refreshTokens(
     return { outcome: 'reused' }
   }
 
-  const renewOnce = async (presented: RefreshToken, renewal: Renewal): Promise<Rotation> => {
+  const renewOnce = async (
+    presented: RefreshToken,
+    known: VaultRecord<Grant>,
+    renewal: Renewal,
+  ): Promise<Rotation> => {
     const { token, sid, generation } = presented
-    const before = (await grants.read(sid))?.value
+    const before = (await grants.reread(sid, known))?.value
     if (!before || grants.remaining(before) < 1) return { outcome: 'gone' }
     if (isUsed(presented, before)) return repeatOrRevoke(presented)
     const renewed = await renewal.renew(before)
@@ -84,10 +88,10 @@ export function refreshTokens(
     return (await grants.keep(sid, grant)) ? { outcome: 'rotated', answer } : { outcome: 'gone' }
   }
 
-  const rotateOnce = (presented: RefreshToken, grant: Grant, renewal: Renewal) =>
-    isUsed(presented, grant)
+  const rotateOnce = (presented: RefreshToken, known: VaultRecord<Grant>, renewal: Renewal) =>
+    isUsed(presented, known.value)
       ? repeatOrRevoke(presented)
-      : grants.exclusively(presented.sid, () => renewOnce(presented, renewal))
+      : grants.exclusively(presented.sid, () => renewOnce(presented, known, renewal))
 
   return Object.freeze({
     issue,
@@ -95,8 +99,8 @@ export function refreshTokens(
       const content = openJson(ring, seal, token) as [string, number] | undefined
       return content && { token, sid: content[0], generation: content[1] }
     },
-    async rotate(presented: RefreshToken, grant: Grant, renewal: Renewal) {
-      const rotation = () => rotateOnce(presented, grant, renewal)
+    async rotate(presented: RefreshToken, known: VaultRecord<Grant>, renewal: Renewal) {
+      const rotation = () => rotateOnce(presented, known, renewal)
       return lifetimes.refreshGrace > 0 ? flights.run(presented.token, rotation) : rotation()
     },
   })
