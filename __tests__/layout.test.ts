@@ -163,14 +163,13 @@ describe('the layout of lib', () => {
     expect(shown(wrong)).toEqual([])
   })
 
-  it('loads the Azure packages lazily, and imports nothing but types of them otherwise', () => {
-    const wrong = arrows.filter(
-      ({ how, target }) => target.startsWith('@azure/') && how === 'static',
-    )
+  it('loads the Azure packages and undici lazily, and imports nothing but types of them otherwise', () => {
+    const heavy = /^(?:@azure\/|undici$)/
+    const wrong = arrows.filter(({ how, target }) => heavy.test(target) && how === 'static')
     expect(shown(wrong)).toEqual([])
-    expect(
-      arrows.some(({ how, target }) => target === '@azure/msal-node' && how === 'dynamic'),
-    ).toBe(true)
+    for (const name of ['@azure/msal-node', 'undici']) {
+      expect(arrows.some(({ how, target }) => target === name && how === 'dynamic')).toBe(true)
+    }
   })
 
   it('reads no environment variable', () => {

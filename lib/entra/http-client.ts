@@ -2,10 +2,11 @@
  * HTTP towards Entra: keep-alive connections, one deadline for the whole call, a bounded body. `undici`'s
  * `request` costs half the CPU of the global `fetch`.
  */
-import { Agent, request } from 'undici'
+import type { Agent } from 'undici'
 import { flattenHeaders } from '../http/flatten-headers.js'
 import { readBounded } from '../http/read-bounded.js'
 import { retryAfterSeconds } from '../http/retry-after.js'
+import { loadUndici } from '../http/undici.js'
 import { UpstreamOutage } from './errors.js'
 
 /** A request to Entra. */
@@ -32,7 +33,7 @@ const megabyte = 1024 * 1024
 
 // Undici unreferences idle sockets, so the agent keeps no process alive. Its short keep-alive (4 s) stays below what
 // servers and load balancers allow, so a socket is hardly ever closed during a request.
-const agent = new Agent()
+let agent: Agent | undefined
 
 /**
  * Makes one request. No redirects, no retries, no `Origin` header (AADSTS9002326).
@@ -44,6 +45,9 @@ export async function fetchUpstream(
   options: UpstreamRequest,
 ): Promise<UpstreamResponse> {
   const { method, headers = {}, body = null, timeout, maxBytes = megabyte } = options
+  // Before the deadline starts: it is for Entra, and loading holds up everything else.
+  const { Agent, request } = await loadUndici()
+  agent ??= new Agent()
   const signal = AbortSignal.timeout(Math.max(1, Math.ceil(timeout * 1000)))
   const tooLong = () => new UpstreamOutage(`an answer is longer than ${maxBytes} bytes`)
   try {

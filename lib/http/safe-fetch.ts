@@ -5,7 +5,7 @@
  */
 import { Resolver } from 'node:dns/promises'
 import { isIP, type LookupFunction } from 'node:net'
-import { Client, type Dispatcher, ProxyAgent } from 'undici'
+import type { Dispatcher } from 'undici'
 import { boundedMap } from '../async/bounded-map.js'
 import { withinDeadline } from '../async/deadline.js'
 import { monotonicNow } from '../async/monotonic-now.js'
@@ -14,6 +14,7 @@ import { type FetchLimits, type FetchSlot, fetchSlots } from './fetch-slots.js'
 import { flattenHeaders } from './flatten-headers.js'
 import { isPublicAddress } from './public-address.js'
 import { readBounded } from './read-bounded.js'
+import { loadUndici } from './undici.js'
 
 /**
  * Why nothing was fetched. `gone`: the host says that it does not exist. `refused`: asking again soon will not help.
@@ -107,6 +108,8 @@ export function safeFetch(options: SafeFetchOptions = {}, monotonic = monotonicN
   const answeredAt = boundedMap<number>({ maxBytes: knownHostsBytes, sizeOf: () => 8 })
 
   return async function fetchSafely(url, request) {
+    // Before the deadline starts: it is for the host, and loading holds up everything else.
+    await loadUndici()
     const { host } = url
     const seen = answeredAt.get(host)
     const slots = seen !== undefined && monotonic() - seen < knownFor ? reserved : open
@@ -158,7 +161,7 @@ async function fetchOnce(
   const dispatcher =
     options.proxy === undefined
       ? await pinnedConnection(url, request, options, signal)
-      : proxyConnection(options.proxy, request, options)
+      : await proxyConnection(options.proxy, request, options)
   try {
     return await sendRequest(url, dispatcher, request, signal)
   } catch (cause) {
@@ -192,6 +195,7 @@ async function pinnedConnection(
   options: SafeFetchOptions,
   signal: AbortSignal,
 ): Promise<Dispatcher> {
+  const { Client } = await loadUndici()
   const addresses = await findAllowedAddresses(hostOf(url), options, signal)
   // With `lookup` the name stays in SNI and Host. A literal address is never looked up.
   const connect = {
@@ -265,11 +269,12 @@ function pinLookup(addresses: readonly string[]): LookupFunction {
   }
 }
 
-function proxyConnection(
+async function proxyConnection(
   proxy: string,
   request: SafeRequest,
   options: SafeFetchOptions,
-): Dispatcher {
+): Promise<Dispatcher> {
+  const { ProxyAgent } = await loadUndici()
   return new ProxyAgent({
     uri: proxy,
     proxyTls: connectOptions(request),
