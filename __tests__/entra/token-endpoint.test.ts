@@ -393,12 +393,22 @@ describe.each(kinds)('the answer to %s', (name, ask) => {
   })
 
   it('is a misconfiguration when MSAL refuses to ask, and its words stay a cause', async () => {
-    const error = await outcome(() => ask(endpoint({ credential: () => ({ secret: '' }) })))
+    const at = endpoint()
+    const error = await outcome(() => at.onBehalfOf({ ...obo, scopes: [null as never] }))
     expect(error).toBeInstanceOf(EntraError)
     expect(error).toMatchObject({ kind: 'misconfigured', message: 'MSAL did not make the request' })
     expect((error as Error).cause).toBeDefined()
     expect(entra.requests).toHaveLength(0)
   })
+
+  it.each([[{ secret: '' }], [{ assertion: '' }]])(
+    'is a misconfiguration when the credential gives nothing: %j',
+    async (proof) => {
+      const error = await outcome(() => ask(endpoint({ credential: () => proof })))
+      expect(error).toMatchObject({ kind: 'misconfigured' })
+      expect(entra.requests).toHaveLength(0)
+    },
+  )
 })
 
 describe('beside each other', () => {

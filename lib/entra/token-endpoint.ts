@@ -4,7 +4,8 @@ import type { EntraAuthority } from './authority.js'
 import { sendWithProof } from './client-proof.js'
 import { type ClientCredential, checkCredential } from './credentials.js'
 import { EntraError } from './errors.js'
-import { type Acquire, requestTokens, type UpstreamTokens } from './token-request.js'
+import { type GrantRequest, requestWriter } from './request-writer.js'
+import { requestTokens, type UpstreamTokens } from './token-request.js'
 
 export type { UpstreamTokens } from './token-request.js'
 
@@ -54,41 +55,54 @@ type Attempt = <T>(send: () => Promise<T>, deadline: Deadline) => Promise<T>
 export function tokenEndpoint(options: TokenEndpointOptions): TokenEndpoint {
   const { authority, timeout = 10 } = options
   checkCredential(options.credential)
+  const write = requestWriter(authority, options.clientId)
 
-  function request(tenant: string, attempt: Attempt, acquire: Acquire): Promise<UpstreamTokens> {
+  function request(tenant: string, attempt: Attempt, grant: GrantRequest): Promise<UpstreamTokens> {
     const deadline = deadlineIn(timeout)
-    const shared = { ...options, tenant, deadline, timeout }
-    return sendWithProof(shared, (proof) =>
-      attempt(() => requestTokens({ ...shared, proof, acquire }), deadline),
+    return sendWithProof({ ...options, tenant, deadline, timeout }, (proof) =>
+      attempt(() => requestTokens({ write, grant, tenant, proof, deadline }), deadline),
     )
   }
 
   return Object.freeze<TokenEndpoint>({
     // A second try could find the code used up by the first.
     redeemCode: ({ code, redirectUri, codeVerifier, scopes, tenant = authority.tenantId }) =>
-      request(tenant, tryOnce, (msal, correlationId) =>
-        msal.acquireTokenByCode({
-          code,
-          redirectUri,
-          codeVerifier,
-          scopes: [...scopes],
-          correlationId,
-        }),
-      ),
+      request(tenant, tryOnce, {
+        kind: ['code', redirectUri, ...scopes],
+        values: { code, codeVerifier },
+        write: (msal, blank, correlationId) =>
+          msal.acquireTokenByCode({
+            code: blank('code'),
+            redirectUri,
+            codeVerifier: blank('codeVerifier'),
+            scopes: [...scopes],
+            correlationId,
+          }),
+      }),
     refresh: ({ refreshToken, scopes, tenant = authority.tenantId }) =>
-      request(tenant, tryTwice, (msal, correlationId) =>
-        msal.acquireTokenByRefreshToken({ refreshToken, scopes: [...scopes], correlationId }),
-      ),
+      request(tenant, tryTwice, {
+        kind: ['refresh', ...scopes],
+        values: { refreshToken },
+        write: (msal, blank, correlationId) =>
+          msal.acquireTokenByRefreshToken({
+            refreshToken: blank('refreshToken'),
+            scopes: [...scopes],
+            correlationId,
+          }),
+      }),
     onBehalfOf: ({ assertion, scopes, tenant, claims }) =>
-      request(tenant, tryTwice, (msal, correlationId) =>
-        msal.acquireTokenOnBehalfOf({
-          oboAssertion: assertion,
-          scopes: [...scopes],
-          skipCache: true,
-          correlationId,
-          ...(claims !== undefined && { claims }),
-        }),
-      ),
+      request(tenant, tryTwice, {
+        kind: ['on behalf of', claims ?? '', ...scopes],
+        values: { assertion },
+        write: (msal, blank, correlationId) =>
+          msal.acquireTokenOnBehalfOf({
+            oboAssertion: blank('assertion'),
+            scopes: [...scopes],
+            skipCache: true,
+            correlationId,
+            ...(claims !== undefined && { claims }),
+          }),
+      }),
   })
 }
 
