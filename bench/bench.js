@@ -1,29 +1,27 @@
 /**
- * What a gate costs, in one run: every variant in a process of its own, visited in rounds, compared to a bare
- * route of the same round. Exit code 0 whether or not a target is reached; 1 when something is broken.
+ * What gates, proxies and the rest cost, in one run: part by part, each beside its peers in the same rounds. Exit code 0
+ * whether or not a target is reached; 1 when something is broken.
  */
 import { cpus } from 'node:os'
-import { passing, refusing } from './cells.js'
-import { measureGates } from './gates.js'
-import { compare } from './measure.js'
-import { measureOnBehalfOf, measureOnBehalfOfMemory } from './on-behalf-of/measure.js'
 import { readOptions } from './options.js'
-import { quantile } from './statistics.js'
+import { parts } from './parts.js'
 import { table } from './table.js'
-import { targets } from './targets.js'
 
-await run(readOptions())
+await run(readOptions(Object.keys(parts)))
 
 async function run(options) {
   const startedAt = performance.now()
   introduce(options)
-  const gates = await measureGates(options, progress)
-  printGates('Requests that pass', passing, gates)
-  printGates('Requests that are refused', refusing, gates)
-  const onBehalfOf = await measureOnBehalfOf(options, progress)
-  printOnBehalfOf(onBehalfOf)
-  const grown = await measureOnBehalfOfMemory(progress)
-  print('Targets', table(['', 'measured', ''], targets(gates.samples, onBehalfOf, grown)))
+  const reached = []
+  for (const name of options.only ?? Object.keys(parts)) {
+    const part = await parts[name]()
+    const result = await part.run(options, progress)
+    print(result)
+    reached.push(...(result.targets ?? []))
+  }
+  if (reached.length > 0) {
+    print({ title: 'Targets', tables: [{ header: ['', 'measured', ''], rows: reached }] })
+  }
   progress(`took ${((performance.now() - startedAt) / 1000).toFixed(0)} s`)
 }
 
@@ -37,26 +35,11 @@ function introduce({ rounds, seconds, connections }) {
   console.log(`${rounds} rounds, ${seconds} s for each cell, ${connections} connections`)
 }
 
-function printGates(title, cells, { samples, memory }) {
-  const rows = cells.map(({ name, server, to = name }) => {
-    const { perSecond, ratio, added, p99 } = compare(samples.get(name), samples.get(to))
-    return [
-      name,
-      perSecond.toFixed(0),
-      ratio.toFixed(2),
-      added.toFixed(0),
-      p99.toFixed(1),
-      (memory.get(server) / 1024 / 1024).toFixed(0),
-    ]
-  })
-  print(title, table(['', 'requests/s', 'to bare', 'µs added', 'p99 ms', 'RSS MB'], rows))
-}
-
-function printOnBehalfOf(samples) {
-  const rows = [...samples].map(([name, costs]) => [name, quantile(costs).toFixed(1)])
-  print('On behalf of, token cached', table(['', 'µs per call'], rows))
-}
-
-function print(title, text) {
-  console.log(`\n${title}\n\n${text}`)
+function print({ title, notes = [], tables }) {
+  console.log(`\n${title}\n${'='.repeat(title.length)}\n`)
+  for (const note of notes) console.log(note)
+  for (const { title, header, rows, notes = [] } of tables) {
+    console.log(`${title ? `\n${title}\n` : ''}\n${table(header, rows)}`)
+    for (const note of notes) console.log(`\n${note}`)
+  }
 }

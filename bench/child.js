@@ -21,6 +21,7 @@ export function startChild(module, args = []) {
   })
   ended.catch(() => undefined)
   return {
+    pid: child.pid,
     /** Asks one thing at a time. */
     ask(question, value) {
       const answer = new Promise((resolve, reject) => {

@@ -1,31 +1,10 @@
 /** An issuer as Entra is one, on loopback: its keys over HTTP, and tokens of the usual size. */
-import { createSign, generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-
-const tenantId = '8f0f6a3e-5b53-4c0f-9c41-2b8b7d0a1e11'
-const clientId = 'b3c1f9d2-0c44-4a53-8f0a-6d7f5e2c9a01'
-const kid = randomBytes(20).toString('base64url')
-/** Characters of a token: Entra's usual v2 access tokens have about as many. */
-const tokenLength = 1200
-
-/** What a gate has to know of an issuer, as plain JSON. */
-function settings(url) {
-  return {
-    tenantId,
-    clientId,
-    authorityHost: url,
-    issuer: `${url}/${tenantId}/v2.0`,
-    jwksUri: `${url}/${tenantId}/discovery/v2.0/keys`,
-    audience: clientId,
-    scope: 'notes.read',
-  }
-}
+import { accessTokenClaims, entraSettings, makeEntraKey } from './entra-tokens.js'
 
 /** Starts the issuer. */
 export async function startIssuer() {
-  const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
-  const { n, e } = publicKey.export({ format: 'jwk' })
   const documents = new Map()
   const server = createServer((req, res) => {
     const keys = documents.get(req.url)
@@ -34,13 +13,13 @@ export async function startIssuer() {
   })
   await once(server.listen(0, '127.0.0.1'), 'listening')
   const url = `http://127.0.0.1:${server.address().port}`
-  const known = settings(url)
-  const key = { kty: 'RSA', use: 'sig', kid, n, e, issuer: `${url}/{tenantid}/v2.0` }
-  documents.set(new URL(known.jwksUri).pathname, [key])
+  const settings = entraSettings(url)
+  const key = makeEntraKey(url)
+  documents.set(new URL(settings.jwksUri).pathname, [key.jwk])
   return {
-    settings: known,
+    settings,
     /** A good token of a user never seen before; `changes` overrides claims. */
-    token: (changes) => sign(claims(known, changes), privateKey),
+    token: (changes) => key.sign(accessTokenClaims(settings, changes)),
     /** Serves the keys of another issuer, too. @returns where */
     publish(keys) {
       documents.set('/other/keys', keys)
@@ -51,44 +30,4 @@ export async function startIssuer() {
       server.closeAllConnections()
     },
   }
-}
-
-function claims({ issuer }, changes) {
-  const now = Math.floor(Date.now() / 1000)
-  const oid = randomUUID()
-  return {
-    aud: clientId,
-    iss: issuer,
-    iat: now - 10,
-    nbf: now - 10,
-    exp: now + 4000,
-    aio: randomBytes(60).toString('base64'),
-    azp: '04b07795-8ddb-461a-bbee-02f9e1bf7b46',
-    azpacr: '0',
-    name: 'Adele Vance',
-    oid,
-    preferred_username: `${oid.slice(0, 8)}@contoso.example`,
-    rh: randomBytes(30).toString('base64url'),
-    scp: 'notes.read',
-    sid: randomUUID(),
-    sub: randomBytes(32).toString('base64url'),
-    tid: tenantId,
-    uti: randomBytes(16).toString('base64url'),
-    ver: '2.0',
-    ...changes,
-  }
-}
-
-/** RS256 over claims padded to the usual size. */
-function sign(payload, privateKey) {
-  const header = encode({ typ: 'JWT', alg: 'RS256', kid })
-  const room = tokenLength - header.length - 2 - 342
-  const missing = Math.floor((room * 3) / 4) - JSON.stringify(payload).length - ',"pad":""'.length
-  const pad = randomBytes(Math.max(0, missing)).toString('hex').slice(0, Math.max(0, missing))
-  const input = `${header}.${encode({ ...payload, pad })}`
-  return `${input}.${createSign('sha256').update(input).sign(privateKey, 'base64url')}`
-}
-
-function encode(value) {
-  return Buffer.from(JSON.stringify(value)).toString('base64url')
 }

@@ -2,20 +2,37 @@
 import { parseArgs } from 'node:util'
 
 /** Many short rounds rather than few long ones: what disturbs a round then disturbs all of it. */
-const defaults = { rounds: 15, seconds: 0.4, connections: 16 }
+const usual = { rounds: 15, seconds: 0.4, connections: 32 }
+const quick = { rounds: 3, seconds: 0.15, connections: 32 }
 
-/** @returns {{ rounds: number, seconds: number, connections: number }} */
-export function readOptions(args = process.argv.slice(2), env = process.env) {
-  const options = Object.fromEntries(
-    Object.keys(defaults).map((name) => [name, { type: 'string' }]),
-  )
-  const { values } = parseArgs({ args, options })
-  return Object.fromEntries(
-    Object.entries(defaults).map(([name, usual]) => {
-      const given = values[name] ?? env[`BENCH_${name.toUpperCase()}`]
-      return [name, given === undefined ? usual : positive(name, given)]
-    }),
-  )
+/**
+ * `only` names the parts to run; undefined for all of them.
+ *
+ * @returns {{ rounds: number, seconds: number, connections: number, quick: boolean, only?: string[] }}
+ */
+export function readOptions(partNames, args = process.argv.slice(2), env = process.env) {
+  const text = { type: 'string' }
+  const { values } = parseArgs({
+    args,
+    options: {
+      rounds: text,
+      seconds: text,
+      connections: text,
+      only: text,
+      quick: { type: 'boolean' },
+    },
+  })
+  const given = (name) => values[name] ?? env[`BENCH_${name.toUpperCase()}`]
+  const isQuick = Boolean(given('quick'))
+  const numbers = Object.entries(isQuick ? quick : usual).map(([name, number]) => [
+    name,
+    given(name) === undefined ? number : positive(name, given(name)),
+  ])
+  return {
+    ...Object.fromEntries(numbers),
+    quick: isQuick,
+    only: readOnly(given('only'), partNames),
+  }
 }
 
 function positive(name, given) {
@@ -23,4 +40,11 @@ function positive(name, given) {
   const whole = name === 'seconds' || Number.isInteger(number)
   if (number > 0 && Number.isFinite(number) && whole) return number
   throw new TypeError(`bench: --${name} must be a number above 0: ${given}`)
+}
+
+function readOnly(given, partNames) {
+  const names = given?.split(',')
+  const unknown = names?.find((name) => !partNames.includes(name))
+  if (unknown === undefined) return names
+  throw new TypeError(`bench: --only knows no part '${unknown}': ${partNames.join(', ')}`)
 }

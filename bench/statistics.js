@@ -19,3 +19,11 @@ export function shuffled(values) {
   }
   return copy
 }
+
+/** The median, with the quartiles in brackets. */
+export function spread(values, digits) {
+  const [low, middle, high] = [0.25, 0.5, 0.75].map((share) =>
+    quantile(values, share).toFixed(digits),
+  )
+  return `${middle} (${low} to ${high})`
+}

@@ -1,6 +1,7 @@
 /** Rounds: each visits every cell once, in an order of its own, so that the machine's moods hit all alike. */
+
+import { quantile, shuffled } from '../statistics.js'
 import { load } from './load.js'
-import { quantile, shuffled } from './statistics.js'
 
 /** Rounds' worth of requests before the first round: code gets hot, keys are fetched, caches filled. */
 const warmUp = 10

@@ -1,7 +1,7 @@
 /** `requireBearerAuth` of the MCP SDK v1, with jose as its verifier. */
 import { InvalidTokenError } from '@modelcontextprotocol/sdk/server/auth/errors.js'
 import { requireBearerAuth } from '@modelcontextprotocol/sdk/server/auth/middleware/bearerAuth.js'
-import { tokenVerifier } from '../token-verifier.js'
+import { tokenVerifier } from '../../token-verifier.js'
 
 export function makeGate(settings) {
   const verify = tokenVerifier(settings)

@@ -1,7 +1,8 @@
 /** Starts the servers, sees that their gates work at all, and measures them. */
+
+import { startChild } from '../child.js'
+import { startIssuer } from '../issuer.js'
 import { garbage, passing, refusing, requestsOf, servers } from './cells.js'
-import { startChild } from './child.js'
-import { startIssuer } from './issuer.js'
 import { load, rawRequest } from './load.js'
 import { measureRounds } from './measure.js'
 
@@ -25,7 +26,7 @@ export async function measureGates(options, progress) {
 
 async function startServer(issuer, { variant, settings, trusts }, running) {
   const trusted = trusts && running.get(trusts)
-  const { ask, stop } = startChild('server.js', [variant])
+  const { ask, stop } = startChild('gates/server.js', [variant])
   const answer = await ask('start', {
     ...issuer.settings,
     ...settings,

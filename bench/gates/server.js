@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import express from 'express'
-import { answerParent } from './answer-parent.js'
+import { answerParent } from '../answer-parent.js'
 
 const [, , variant] = process.argv
 const { makeGate } = await import(`./variants/${variant}.js`)

@@ -1,5 +1,5 @@
 /** jose by hand: what a careful engineer writes in an afternoon. */
-import { tokenVerifier } from '../token-verifier.js'
+import { tokenVerifier } from '../../token-verifier.js'
 
 export function makeGate(settings) {
   const verify = tokenVerifier(settings)

@@ -1,7 +1,7 @@
 /** `requireBearerAuth` of the MCP SDK v2's Express package, with jose as its verifier. */
 import { requireBearerAuth } from '@modelcontextprotocol/express'
 import { OAuthError, OAuthErrorCode } from '@modelcontextprotocol/server'
-import { tokenVerifier } from '../token-verifier.js'
+import { tokenVerifier } from '../../token-verifier.js'
 
 export function makeGate(settings) {
   const verify = tokenVerifier(settings)

@@ -1,0 +1,6 @@
+/** What a run consists of: each part measures something, and returns tables, plots and targets. */
+export const parts = {
+  gates: () => import('./gates/part.js'),
+  logins: () => import('./proxies/part.js'),
+  'on-behalf-of': () => import('./on-behalf-of/part.js'),
+}
