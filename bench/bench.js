@@ -2,26 +2,30 @@
  * What gates, proxies and the rest cost, in one run: part by part, each beside its peers in the same rounds. Exit code 0
  * whether or not a target is reached; 1 when something is broken.
  */
-import { cpus } from 'node:os'
+import { fileURLToPath } from 'node:url'
 import { readOptions } from './options.js'
 import { parts } from './parts.js'
-import { table } from './table.js'
+import { printResult, writeResults } from './report.js'
+import { describeMachine, describeVersions } from './versions.js'
 
 await run(readOptions(Object.keys(parts)))
 
 async function run(options) {
   const startedAt = performance.now()
-  introduce(options)
-  const reached = []
+  const introduction = introduce(options)
+  for (const line of introduction) console.log(line)
+  const results = []
   for (const name of options.only ?? Object.keys(parts)) {
     const part = await parts[name]()
     const result = await part.run(options, progress)
-    print(result)
-    reached.push(...(result.targets ?? []))
+    printResult(result)
+    results.push(result)
   }
-  if (reached.length > 0) {
-    print({ title: 'Targets', tables: [{ header: ['', 'measured', ''], rows: reached }] })
-  }
+  const targets = targetsOf(results)
+  printResult(targets)
+  const folder = folderFor(options)
+  writeResults(folder, introduction, [targets, ...results])
+  progress(`wrote ${fileURLToPath(new URL('RESULTS.md', folder))}`)
   progress(`took ${((performance.now() - startedAt) / 1000).toFixed(0)} s`)
 }
 
@@ -29,17 +33,22 @@ function progress(text) {
   process.stderr.write(`${text}\n`)
 }
 
-function introduce({ rounds, seconds, connections }) {
-  const machine = `${cpus().length} x ${cpus()[0]?.model}`
-  console.log(`${new Date().toISOString()}  Node ${process.version}  ${machine}`)
-  console.log(`${rounds} rounds, ${seconds} s for each cell, ${connections} connections`)
+function introduce({ rounds, seconds, quick }) {
+  const kind = quick ? 'a quick look: numbers this short are for orientation' : 'the usual run'
+  return [
+    new Date().toISOString(),
+    describeMachine(),
+    describeVersions(),
+    `${rounds} rounds of ${seconds} s for each cell (${kind})`,
+  ]
 }
 
-function print({ title, notes = [], tables }) {
-  console.log(`\n${title}\n${'='.repeat(title.length)}\n`)
-  for (const note of notes) console.log(note)
-  for (const { title, header, rows, notes = [] } of tables) {
-    console.log(`${title ? `\n${title}\n` : ''}\n${table(header, rows)}`)
-    for (const note of notes) console.log(`\n${note}`)
-  }
+function targetsOf(results) {
+  const rows = results.flatMap(({ targets = [] }) => targets)
+  return { title: 'Targets', tables: [{ header: ['', 'measured', ''], rows }] }
+}
+
+/** The page that is under version control shows complete runs only. */
+function folderFor({ quick, only }) {
+  return new URL(quick || only ? '../build/bench/' : './', import.meta.url)
 }

@@ -13,3 +13,11 @@ export function table(header, rows) {
   )
   return [text[0], '-'.repeat(text[0].length), ...text.slice(1)].join('\n')
 }
+
+/** The same in Markdown. */
+export function markdownTable(header, rows) {
+  const line = (cells) =>
+    `| ${cells.map((cell) => String(cell).replaceAll('|', '\\|')).join(' | ')} |`
+  const rule = header.map((_name, column) => (column === 0 ? '---' : '---:'))
+  return [line(header), line(rule), ...rows.map(line)].join('\n')
+}

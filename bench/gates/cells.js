@@ -1,91 +1,128 @@
 /** What is measured: servers, the requests they get, and what each is compared to. */
-import { randomBytes } from 'node:crypto'
-import { rawRequest } from './load.js'
+import { crowd, regulars, strangers } from './requests.js'
 
-/** Tokens of users who come again and again. */
-const regulars = 64
-/** Tokens for a gate that remembers half as many: taken in turn, each comes back when it is forgotten. */
-const strangers = 512
 const remembered = strangers / 2
+/** A cache that holds the crowd, and the few tokens that try out the server. */
+const roomForCrowd = crowd + 100
 
 /** Servers by name: a gate of `variants/`, its settings beyond the issuer's, whose tokens it takes instead. */
 export const servers = {
   bare: { variant: 'bare' },
-  'mcp-entra, Entra token, seen': { variant: 'mcp-entra' },
+  'mcp-entra, Entra token': { variant: 'mcp-entra' },
+  'mcp-entra, Entra token, 10,000': {
+    variant: 'mcp-entra',
+    settings: { maxVerifiedTokens: roomForCrowd },
+  },
   'mcp-entra, Entra token, new': {
     variant: 'mcp-entra',
     settings: { maxVerifiedTokens: remembered },
   },
-  'mcp-entra, own token, seen': { variant: 'mcp-entra', settings: { ownTokens: regulars } },
+  'mcp-entra, own token': { variant: 'mcp-entra', settings: { ownTokens: regulars } },
+  'mcp-entra, own token, 10,000': {
+    variant: 'mcp-entra',
+    settings: { ownTokens: crowd, maxVerifiedTokens: roomForCrowd },
+  },
   'mcp-entra, own token, new': {
     variant: 'mcp-entra',
     settings: { ownTokens: strangers, maxVerifiedTokens: remembered },
   },
+  'fast-jwt, cache': { variant: 'fast-jwt', settings: { cache: 1000 } },
+  'fast-jwt, cache, 10,000': { variant: 'fast-jwt', settings: { cache: roomForCrowd } },
+  'fast-jwt': { variant: 'fast-jwt' },
   'jose by hand': { variant: 'jose' },
   'jose by hand, own token': { variant: 'jose', trusts: 'mcp-entra, own token, new' },
   'SDK v1 + jose': { variant: 'sdk-v1' },
   'SDK v2 + jose': { variant: 'sdk-v2' },
   'express-oauth2-jwt-bearer': { variant: 'express-oauth2-jwt-bearer' },
+  'aws-jwt-verify': { variant: 'aws-jwt-verify' },
+  '@node-rs/jsonwebtoken': { variant: 'node-rs' },
 }
 
-/** Requests with each kind of token, as bytes. */
-export function requestsOf(issuer, ownTokensOf) {
-  const some = (count, token) => Array.from({ length: count }, () => rawRequest(token()))
-  return {
-    seen: some(regulars, () => issuer.token()),
-    new: some(strangers, () => issuer.token()),
-    ownSeen: ownTokensOf('mcp-entra, own token, seen').map(rawRequest),
-    ownNew: ownTokensOf('mcp-entra, own token, new').map(rawRequest),
-    none: [rawRequest()],
-    garbage: some(8, garbage),
-    badSignature: some(8, () => withAnotherSignature(issuer.token())),
-    expired: some(8, () => issuer.token({ exp: Math.floor(Date.now() / 1000) - 3600 })),
-  }
-}
+/** The bare route with Entra's tokens: visited all the time, so that every cell has a bare neighbour. */
+export const pace = { name: 'bare', server: 'bare', tokens: 'seen' }
 
-/** Three base64url parts of nothing, as long as a real token. */
-export function garbage() {
-  return [48, 700, 256].map((length) => randomBytes(length).toString('base64url')).join('.')
-}
+const bare = 'bare, again'
+const bareOwn = 'bare, own token'
 
-function withAnotherSignature(token) {
-  const input = token.slice(0, token.lastIndexOf('.'))
-  return `${input}.${randomBytes(256).toString('base64url')}`
-}
+/** Requests that pass with a token that came before. `to` is the cell whose throughput and CPU are the measure. */
+export const seen = [
+  { name: bare, server: 'bare', tokens: 'seen', to: pace.name },
+  { name: bareOwn, server: 'bare', tokens: 'ownSeen' },
+  passes('mcp-entra, Entra token', 'seen'),
+  passes('mcp-entra, own token', 'ownSeen', bareOwn),
+  passes('fast-jwt, cache', 'seen'),
+  passes('mcp-entra, Entra token, 10,000', 'crowd'),
+  passes('mcp-entra, own token, 10,000', 'ownCrowd', bareOwn),
+  passes('fast-jwt, cache, 10,000', 'crowd'),
+]
 
-/** Requests that pass. `to` is the cell whose throughput and CPU are the measure. */
-export const passing = [
-  { name: 'bare route (Entra token)', server: 'bare', requests: 'seen' },
-  { name: 'bare route (own token)', server: 'bare', requests: 'ownSeen' },
-  passes('mcp-entra, Entra token, seen', 'seen'),
-  passes('mcp-entra, own token, seen', 'ownSeen', 'bare route (own token)'),
+/** Routes that need the body. Each is compared to a bare route that parses it too. */
+export const guarded = [
+  { name: 'bare, express.json', server: 'bare', tokens: 'seen', path: '/parsed' },
+  { name: 'bare, own token, express.json', server: 'bare', tokens: 'ownSeen', path: '/parsed' },
+  ...guards('mcp-entra, Entra token', 'seen', 'bare, express.json'),
+  ...guards('mcp-entra, own token', 'ownSeen', 'bare, own token, express.json'),
+]
+
+/** Requests that pass with a token that no gate remembers. */
+export const unseen = [
   passes('mcp-entra, Entra token, new', 'new'),
-  passes('mcp-entra, own token, new', 'ownNew', 'bare route (own token)'),
   passes('jose by hand', 'new'),
-  passes('jose by hand, own token', 'ownNew', 'bare route (own token)'),
   passes('SDK v1 + jose', 'new'),
   passes('SDK v2 + jose', 'new'),
   passes('express-oauth2-jwt-bearer', 'new'),
+  passes('fast-jwt', 'new'),
+  passes('aws-jwt-verify', 'new'),
+  passes('@node-rs/jsonwebtoken', 'new'),
+  passes('mcp-entra, own token, new', 'ownNew', bareOwn),
+  passes('jose by hand, own token', 'ownNew', bareOwn),
 ]
 
-/** Requests that are refused. A shorter look is enough for them. */
-export const refusing = [
-  { name: 'bare route (no token)', server: 'bare', requests: 'none', share: 0.5 },
-  ...[
-    ['no token', 'none', 'bare route (no token)'],
-    ['garbage', 'garbage'],
-    ['bad signature', 'badSignature'],
-    ['expired', 'expired'],
-  ].flatMap(([what, requests, to]) => [
-    refuses('mcp-entra, Entra token, seen', `mcp-entra: ${what}`, requests, to),
-    refuses('jose by hand', `jose by hand: ${what}`, requests, to),
-  ]),
-]
-
-function passes(server, requests, to = 'bare route (Entra token)') {
-  return { name: server, server, requests, to }
+/** Gates that have to refuse. */
+export const refusers = {
+  'mcp-entra': 'mcp-entra, Entra token',
+  'jose by hand': 'jose by hand',
+  'SDK v1': 'SDK v1 + jose',
+  'SDK v2': 'SDK v2 + jose',
+  'express-oauth2-jwt-bearer': 'express-oauth2-jwt-bearer',
+  'fast-jwt, cache': 'fast-jwt, cache',
+  'aws-jwt-verify': 'aws-jwt-verify',
+  '@node-rs/jsonwebtoken': '@node-rs/jsonwebtoken',
 }
 
-function refuses(server, name, requests, to = 'bare route (Entra token)') {
-  return { name, server, requests, to, status: 401, share: 0.5 }
+/** What they refuse, by the kind of token. */
+export const refusals = {
+  'no token': 'none',
+  garbage: 'garbage',
+  'bad signature': 'badSignature',
+  expired: 'expired',
+}
+
+const bareNone = 'bare, no token'
+
+/** Requests that are refused, with tokens that never came before. A shorter look is enough for them. */
+export const refused = [
+  { name: bareNone, server: 'bare', tokens: 'none', share: 0.4 },
+  ...Object.entries(refusals).flatMap(([what, tokens]) =>
+    Object.entries(refusers).map(([gate, server]) => ({
+      name: `${gate}: ${what}`,
+      server,
+      tokens,
+      to: tokens === 'none' ? bareNone : pace.name,
+      status: 401,
+      share: 0.4,
+    })),
+  ),
+]
+
+function passes(server, tokens, to = pace.name) {
+  return { name: server, server, tokens, to }
+}
+
+function guards(server, tokens, to) {
+  return [
+    { name: `${server}, express.json`, server, tokens, to, path: '/parsed' },
+    { name: `${server}, tool guard`, server, tokens, to, path: '/guarded' },
+    { name: `${server}, express.json, tool guard`, server, tokens, to, path: '/parsed-guarded' },
+  ]
 }

@@ -1,38 +1,79 @@
-/** Rounds: each visits every cell once, in an order of its own, so that the machine's moods hit all alike. */
-
+/**
+ * Rounds: each visits every cell once, in an order of its own, with the bare route in between. A machine's speed drifts,
+ * so every cell is first compared with the bare route just before and after it.
+ */
 import { quantile, shuffled } from '../statistics.js'
 import { load } from './load.js'
 
-/** Rounds' worth of requests before the first round: code gets hot, keys are fetched, caches filled. */
-const warmUp = 10
+/** Requests to a cell before the first round, at least: code gets hot, keys are fetched, caches filled. */
+const warmUp = 5000
+/** Requests at the start of each visit that do not count: a server that waited for its turn starts slowly. */
+const runIn = 320
+/** Cells between two visits to the bare route. */
+const stride = 4
 
-/** One cell with the means to measure it: `{ name, port, ask, requests, status, share }`. */
-export async function measureRounds(cells, { rounds, seconds, connections }, progress) {
-  const samples = new Map(cells.map(({ name }) => [name, []]))
+/**
+ * @param cells each with the means to measure it: `{ name, port, ask, requests, status, share }`
+ * @param pace the bare cell
+ * @returns samples by cell, one for each round; those of the bare cell are the averages of its visits
+ */
+export async function measureRounds(cells, pace, { rounds, seconds, connections }, progress) {
+  const samples = new Map([pace, ...cells].map(({ name }) => [name, []]))
   progress('warming up')
-  for (const cell of cells) await measure(cell, connections, warmUp * seconds * cell.share)
+  for (const cell of [pace, ...cells]) {
+    const atLeast = Math.max(warmUp * cell.share, 1.5 * cell.requests.length)
+    await sendRequests(cell, { connections, seconds: 0, atLeast })
+  }
   for (let round = 1; round <= rounds; round++) {
-    progress(`round ${round} of ${rounds}`)
-    for (const cell of shuffled(cells)) {
-      samples.get(cell.name).push(await measure(cell, connections, seconds * cell.share))
+    progress(`gates, round ${round} of ${rounds}`)
+    let before = await measure(pace, connections, seconds)
+    const visits = [before]
+    for (const some of inGroups(shuffled(cells), stride)) {
+      const group = []
+      for (const cell of some) {
+        group.push([cell.name, await measure(cell, connections, seconds * cell.share)])
+      }
+      const after = await measure(pace, connections, seconds)
+      const near = average([before, after])
+      for (const [name, sample] of group) samples.get(name).push({ ...sample, near })
+      visits.push(after)
+      before = after
     }
+    const all = average(visits)
+    samples.get(pace.name).push({ ...all, near: all })
   }
   return samples
 }
 
-/** Requests per second, the server's CPU in microseconds per request, and the 99th percentile in milliseconds. */
-async function measure({ name, port, ask, requests, status }, connections, seconds) {
-  const before = await ask('usage')
-  const answered = await load({ port, next: inTurn(requests), connections, seconds, status }).catch(
-    (error) => {
-      throw new Error(`${name}: ${error.message}`, { cause: error })
-    },
+function inGroups(values, size) {
+  return Array.from({ length: Math.ceil(values.length / size) }, (_none, index) =>
+    values.slice(index * size, (index + 1) * size),
   )
-  const after = await ask('usage')
+}
+
+function average(samples) {
+  const mean = (name) => samples.reduce((sum, sample) => sum + sample[name], 0) / samples.length
+  return { perSecond: mean('perSecond'), cpu: mean('cpu'), p99: mean('p99') }
+}
+
+/** Requests per second, the server's CPU in microseconds per request, and the 99th percentile in milliseconds. */
+async function measure(cell, connections, seconds) {
+  await sendRequests(cell, { connections, seconds: 0, atLeast: runIn })
+  const before = await cell.ask('usage')
+  const answered = await sendRequests(cell, { connections, seconds })
+  const after = await cell.ask('usage')
   return {
     perSecond: answered.count / answered.seconds,
     cpu: (after.cpu - before.cpu) / answered.count,
     p99: quantile(answered.latencies, 0.99),
+  }
+}
+
+async function sendRequests({ name, port, requests, status }, job) {
+  try {
+    return await load({ ...job, port, status, next: inTurn(requests) })
+  } catch (cause) {
+    throw new Error(`${name}: ${cause.message}`, { cause })
   }
 }
 
@@ -48,15 +89,16 @@ function inTurn(requests) {
 }
 
 /**
- * A cell beside another of the same rounds: medians of the ratio and of the CPU added.
+ * A cell beside another of the same rounds, each measured by the bare route next to it. One value for each round.
  *
- * @returns {{ perSecond: number, ratio: number, added: number, p99: number }}
+ * @returns {{ ratio: number[], added: number[] }} of throughput, and microseconds of CPU
  */
 export function compare(own, other) {
+  const bare = quantile(other.map(({ near }) => near.cpu))
+  const cpu = (sample) => (sample.cpu / sample.near.cpu) * bare
+  const speed = (sample) => sample.perSecond / sample.near.perSecond
   return {
-    perSecond: quantile(own.map(({ perSecond }) => perSecond)),
-    ratio: quantile(own.map(({ perSecond }, round) => perSecond / other[round].perSecond)),
-    added: quantile(own.map(({ cpu }, round) => cpu - other[round].cpu)),
-    p99: quantile(own.map(({ p99 }) => p99)),
+    ratio: own.map((sample, round) => speed(sample) / speed(other[round])),
+    added: own.map((sample, round) => cpu(sample) - cpu(other[round])),
   }
 }

@@ -1,4 +1,4 @@
-/** One Express 5 server with one route behind one gate. Runs as a child process. */
+/** One Express 5 server with a route behind one gate, or several. Runs as a child process. */
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import express from 'express'
@@ -15,20 +15,23 @@ async function start(settings) {
   await once(server.listen(0, '127.0.0.1'), 'listening')
   const { port } = server.address()
   const baseUrl = `http://127.0.0.1:${port}`
-  const { middlewares, own } = await makeGate({ ...settings, baseUrl })
-  server.on('request', app(middlewares))
+  const { middlewares, more = {}, own } = await makeGate({ ...settings, baseUrl })
+  server.on('request', app({ '/r': middlewares, ...more }))
   return { port, own }
 }
 
-function app(middlewares) {
-  return express()
-    .get('/r', ...middlewares, (_req, res) => res.json({ ok: true }))
-    .use((error, _req, res, _next) => {
-      res
-        .status(error.status ?? 500)
-        .set(error.headers ?? {})
-        .json({ error: error.message })
-    })
+/** @param routes middlewares by path */
+function app(routes) {
+  const host = express()
+  for (const [path, middlewares] of Object.entries(routes)) {
+    host.post(path, ...middlewares, (_req, res) => res.json({ ok: true }))
+  }
+  return host.use((error, _req, res, _next) => {
+    res
+      .status(error.status ?? 500)
+      .set(error.headers ?? {})
+      .json({ error: error.message })
+  })
 }
 
 /** CPU in microseconds since the start, memory in bytes. */

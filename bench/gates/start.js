@@ -1,10 +1,11 @@
 /** Starts the servers, sees that their gates work at all, and measures them. */
-
 import { startChild } from '../child.js'
 import { startIssuer } from '../issuer.js'
-import { garbage, passing, refusing, requestsOf, servers } from './cells.js'
-import { load, rawRequest } from './load.js'
+import { pinServer } from '../pin.js'
+import { guarded, pace, refused, seen, servers, unseen } from './cells.js'
+import { load } from './load.js'
 import { measureRounds } from './measure.js'
+import { garbage, makeTokens, rawRequest } from './requests.js'
 
 /** @returns samples by cell, and bytes of memory by server after the last round */
 export async function measureGates(options, progress) {
@@ -16,7 +17,10 @@ export async function measureGates(options, progress) {
       running.set(name, await startServer(issuer, server, running))
     }
     for (const [name, server] of running) await check(name, server)
-    const samples = await measureRounds(prepareCells(running, issuer), options, progress)
+    progress('signing tokens')
+    const prepare = preparation(running, issuer)
+    const cells = [...seen, ...guarded, ...unseen, ...refused].map(prepare)
+    const samples = await measureRounds(cells, prepare(pace), options, progress)
     return { samples, memory: await memoryOf(running) }
   } finally {
     for (const { stop } of running.values()) stop()
@@ -26,7 +30,8 @@ export async function measureGates(options, progress) {
 
 async function startServer(issuer, { variant, settings, trusts }, running) {
   const trusted = trusts && running.get(trusts)
-  const { ask, stop } = startChild('gates/server.js', [variant])
+  const { ask, stop, pid } = startChild('gates/server.js', [variant])
+  pinServer(pid)
   const answer = await ask('start', {
     ...issuer.settings,
     ...settings,
@@ -48,18 +53,21 @@ async function check(name, { port, good, gated }) {
     : []
   for (const [token, status] of [...good.map((token) => [token, 200]), ...refused]) {
     const next = () => rawRequest(token)
-    await load({ port, next, connections: 1, seconds: 0, status }).catch((cause) => {
+    await load({ port, next, connections: 1, seconds: 0, atLeast: 1, status }).catch((cause) => {
       throw new Error(`${name}: ${cause.message}`, { cause })
     })
   }
 }
 
-function prepareCells(running, issuer) {
-  const requests = requestsOf(issuer, (server) => running.get(server).own.tokens)
-  return [...passing, ...refusing].map(({ name, server, share = 1, status = 200, ...cell }) => {
+/** @returns a function from a cell to the means to measure it */
+function preparation(running, issuer) {
+  const own = Object.fromEntries([...running].map(([name, server]) => [name, server.own?.tokens]))
+  const tokens = makeTokens(issuer, own)
+  return ({ name, server, path, share = 1, status = 200, ...cell }) => {
     const { port, ask } = running.get(server)
-    return { name, port, ask, status, share, requests: requests[cell.requests] }
-  })
+    const requests = tokens[cell.tokens].map((token) => rawRequest(token, path))
+    return { name, port, ask, status, share, requests }
+  }
 }
 
 async function memoryOf(running) {

@@ -9,7 +9,7 @@ const calls = 8
 const cases = {
   'mcp-entra, 1 user': await prepare(ownCache, 1),
   'mcp-entra, 1,000 users': await prepare(ownCache, 1000),
-  'mcp-entra, 50,000 users': await prepare(ownCache, 50_000),
+  'mcp-entra, 100,000 users': await prepare(ownCache, 100_000),
   'shared MSAL, 1 user': await prepare(sharedMsal, 1),
   'shared MSAL, 100 users': await prepare(sharedMsal, 100),
   'shared MSAL, 1,000 users': await prepare(sharedMsal, 1000),
@@ -20,7 +20,7 @@ answerParent({ names: () => Object.keys(cases), measure })
 /** Fills a cache with a token for each user. */
 async function prepare(makeCache, count) {
   const users = Array.from({ length: count }, makeUser)
-  const cache = makeCache()
+  const cache = makeCache(count)
   for (const user of users) await cache.fill(user)
   return { users, cache }
 }

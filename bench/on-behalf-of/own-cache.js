@@ -1,9 +1,9 @@
-/** Our cache, over a token endpoint that answers at once. */
+/** Our cache, with room for all users, over a token endpoint that answers at once. */
 import { onBehalfOf } from '../../dist/entra/on-behalf-of.js'
 
 const scopes = ['https://graph.microsoft.com/User.Read']
 
-export function ownCache() {
+export function ownCache(maxEntries) {
   let answer
   let exchanges = 0
   const endpoint = {
@@ -12,7 +12,7 @@ export function ownCache() {
       return { accessToken: answer, expiresIn: 4000 }
     },
   }
-  const cache = onBehalfOf({ endpoint })
+  const cache = onBehalfOf({ endpoint, maxEntries })
   const token = async ({ assertion, tid, oid }) =>
     (await cache.token({ assertion, tid, oid, scopes })).token
   return {

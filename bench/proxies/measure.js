@@ -8,8 +8,8 @@ import { withProxies } from './start.js'
 const inFlight = 16
 /** Logins for each line in lockstep. Few, since oidc-provider's store holds no more than a hundred logins. */
 const inTurn = 3
-/** Rounds' worth of free running before the first round. */
-const warmUp = 5
+/** Logins before the first round, for code to get hot. */
+const warmUp = 400
 
 /** @returns samples by proxy, one for each round, and bytes of memory after the last */
 export function measureLogins({ rounds, seconds }, progress) {
@@ -17,18 +17,12 @@ export function measureLogins({ rounds, seconds }, progress) {
     const samples = new Map(proxies.map(({ name }) => [name, []]))
     for (const proxy of proxies) {
       progress(`warming up ${proxy.name}`)
-      await named(proxy, () => runFreely(proxy, warmUp * seconds))
-      await named(proxy, () => runInLockstep(proxy))
+      await visit(proxy, (lines) => runFreely(proxy, lines, { seconds: 0, atLeast: warmUp }))
     }
     for (let round = 1; round <= rounds; round++) {
       progress(`logins, round ${round} of ${rounds}`)
       for (const proxy of shuffled(proxies)) {
-        samples.get(proxy.name).push(
-          await named(proxy, async () => ({
-            ...(await runFreely(proxy, seconds)),
-            steps: await runInLockstep(proxy),
-          })),
-        )
+        samples.get(proxy.name).push(await visit(proxy, (lines) => sample(proxy, lines, seconds)))
       }
     }
     const memory = new Map()
@@ -37,20 +31,30 @@ export function measureLogins({ rounds, seconds }, progress) {
   })
 }
 
+async function sample(proxy, lines, seconds) {
+  // Does not count: a server that waited for its turn starts slowly.
+  await runFreely(proxy, lines, { seconds: 0, atLeast: inFlight })
+  return {
+    ...(await runFreely(proxy, lines, { seconds })),
+    steps: await runInLockstep(proxy, lines),
+  }
+}
+
 /** Each line does one login after another. CPU in microseconds per login, latencies in milliseconds. */
-async function runFreely({ ask, endpoints }, seconds) {
+async function runFreely({ ask, endpoints }, lines, { seconds, atLeast = 0 }) {
   const before = await ask('usage')
   const start = performance.now()
   const end = start + seconds * 1000
   const latencies = []
-  await onLines(async (line) => {
-    while (performance.now() < end) {
+  const keepLoggingIn = async (line) => {
+    while (performance.now() < end || latencies.length < atLeast) {
       const begun = performance.now()
       const login = newLogin(endpoints, line)
       for (const step of Object.values(steps)) await step(login)
       latencies.push(performance.now() - begun)
     }
-  })
+  }
+  await Promise.all(lines.map(keepLoggingIn))
   const elapsed = (performance.now() - start) / 1000
   const after = await ask('usage')
   return {
@@ -62,43 +66,32 @@ async function runFreely({ ask, endpoints }, seconds) {
 }
 
 /** All logins take a step before any takes the next. @returns CPU in microseconds per login, by step */
-async function runInLockstep({ ask, endpoints }) {
-  const queues = Array.from({ length: inFlight }, () => [])
-  const costs = {}
-  await onLines(
-    async (line, index) => {
-      queues[index] = Array.from({ length: inTurn }, () => newLogin(endpoints, line))
-    },
-    async () => {
-      for (const [name, step] of Object.entries(steps)) {
-        const before = await ask('usage')
-        await Promise.all(
-          queues.map(async (logins) => {
-            for (const login of logins) await step(login)
-          }),
-        )
-        costs[name] = ((await ask('usage')).cpu - before.cpu) / (inFlight * inTurn)
-      }
-    },
+async function runInLockstep({ ask, endpoints }, lines) {
+  const queues = lines.map((line) =>
+    Array.from({ length: inTurn }, () => newLogin(endpoints, line)),
   )
+  const costs = {}
+  for (const [name, step] of Object.entries(steps)) {
+    const before = await ask('usage')
+    await Promise.all(
+      queues.map(async (logins) => {
+        for (const login of logins) await step(login)
+      }),
+    )
+    const after = await ask('usage')
+    costs[name] = (after.cpu - before.cpu) / (inFlight * inTurn)
+  }
   return costs
 }
 
-/** Does some work on every line at once, then some more, and hangs up. */
-async function onLines(work, then) {
+/** Connects, and says whose fault a failure is. */
+async function visit({ name }, work) {
   const lines = Array.from({ length: inFlight }, openLine)
   try {
-    await Promise.all(lines.map(work))
-    await then?.()
-  } finally {
-    for (const line of lines) line.close()
-  }
-}
-
-async function named({ name }, work) {
-  try {
-    return await work()
+    return await work(lines)
   } catch (cause) {
     throw new Error(`${name}: ${cause.message}`, { cause })
+  } finally {
+    for (const line of lines) line.close()
   }
 }

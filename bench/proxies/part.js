@@ -4,6 +4,9 @@ import { quantile, spread } from '../statistics.js'
 import { contestants, duties } from './contestants.js'
 import { steps } from './login.js'
 import { measureLogins } from './measure.js'
+import { plots } from './plots.js'
+import { targets } from './targets.js'
+import { workTable } from './work.js'
 
 const reference = 'bare reference'
 const peer = 'SDK v1'
@@ -16,7 +19,9 @@ export async function run(options, progress) {
       'A login is: register, authorize, consent where there is a page, callback, token, refresh; 16 at once, against the same Entra on loopback, which answers at once.',
       `CPU is that of the proxy's process, all threads; ${pinning}. Medians of all rounds, quartiles in brackets; ratios are within a round.`,
     ],
-    tables: [overall(samples, memory), stepTable(samples), fairness(samples)],
+    tables: [overall(samples, memory), stepTable(samples), workTable(samples), fairness(samples)],
+    plots: plots(samples),
+    targets: targets(samples),
   }
 }
 

@@ -1,6 +1,7 @@
-/** Our gate, with tokens of Entra's and of our own. */
+/** Our gate, with tokens of Entra's and of our own, alone or with the guard of MCP tools behind it. */
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
-import { clientSecret, entraAuth, entraScopes, requireBearer } from 'mcp-entra'
+import express from 'express'
+import { clientSecret, entraAuth, entraScopes, requireBearer, scopeGuard } from 'mcp-entra'
 
 /** @param settings of the issuer, and: `ownTokens` (how many to mint), `upstreamToken`, `maxVerifiedTokens` */
 export async function makeGate(settings) {
@@ -17,7 +18,17 @@ export async function makeGate(settings) {
     keys: [randomBytes(32).toString('base64')],
     ...(maxVerifiedTokens && { maxVerifiedTokens }),
   })
-  return { middlewares: [requireBearer(auth)], own: ownTokens && (await issue(auth, settings)) }
+  const gate = requireBearer(auth)
+  const guard = scopeGuard(auth, { tools: { read_notes: scope } })
+  return {
+    middlewares: [gate],
+    more: {
+      '/parsed': [gate, express.json()],
+      '/guarded': [gate, guard],
+      '/parsed-guarded': [gate, express.json(), guard],
+    },
+    own: ownTokens && (await issue(auth, settings)),
+  }
 }
 
 /** Tokens of our own, and what a peer needs to verify them. */
