@@ -11,6 +11,8 @@ export function startChild(module, args = []) {
   const child = fork(fileURLToPath(new URL(module, import.meta.url)), args, {
     env: { ...process.env, NODE_ENV: 'production' },
     serialization: 'advanced',
+    // What a peer says about itself does not belong among the results.
+    stdio: ['ignore', 2, 2, 'ipc'],
     // A server that waits for its turn would otherwise throw its compiled code away.
     execArgv: ['--no-flush-bytecode'],
   })

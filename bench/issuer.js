@@ -3,13 +3,18 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { accessTokenClaims, entraSettings, makeEntraKey } from './entra-tokens.js'
 
-/** Starts the issuer. */
-export async function startIssuer() {
+/**
+ * Starts the issuer.
+ *
+ * @param {(form: URLSearchParams) => object} [grant] what its token endpoint answers, where it is to have one
+ */
+export async function startIssuer(grant) {
   const documents = new Map()
-  const server = createServer((req, res) => {
+  const server = createServer(async (req, res) => {
     const keys = documents.get(req.url)
-    if (!keys) return res.writeHead(404).end()
-    res.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ keys }))
+    const answer = keys ? { keys } : grant && req.method === 'POST' && grant(await readForm(req))
+    if (!answer) return res.writeHead(404).end()
+    res.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(answer))
   })
   await once(server.listen(0, '127.0.0.1'), 'listening')
   const url = `http://127.0.0.1:${server.address().port}`
@@ -30,4 +35,8 @@ export async function startIssuer() {
       server.closeAllConnections()
     },
   }
+}
+
+async function readForm(req) {
+  return new URLSearchParams(Buffer.concat(await req.toArray()).toString())
 }

@@ -34,7 +34,7 @@ export function drawBars({ title, names, series }) {
       type: 'bar',
       stack: 'all',
       data: values.map((value, row) => ({
-        value: Number(value.toFixed(2)),
+        value: Number(value.toPrecision(3)),
         ...(entries.length === 1 && { itemStyle: { color: colorOf(names[row]) } }),
       })),
       label: { show: entries.length === 1, position: 'right' },

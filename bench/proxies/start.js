@@ -1,7 +1,7 @@
 /** Starts Entra and the proxies, each in a process of its own, and stops them. */
 import { startChild } from '../child.js'
 import { keepOffServerCore, pinServer } from '../pin.js'
-import { startRedis } from '../redis-server.js'
+import { hasRedis, startRedis } from '../private-redis.js'
 import { openLine } from './browser.js'
 import { contestants } from './contestants.js'
 import { discover } from './login.js'
@@ -13,9 +13,9 @@ import { discover } from './login.js'
 export async function withProxies(progress, work) {
   const started = []
   try {
-    const redis = await startRedis()
-    if (redis) started.push(redis)
-    else progress('no Redis: neither REDIS_URL nor redis-server')
+    const redis = await findRedis()
+    if (!redis) progress('no Redis: neither REDIS_URL nor redis-server')
+    else if (redis.close) started.push({ stop: redis.close })
     const entra = start(started, 'proxies/entra.js')
     keepOffServerCore(entra.pid)
     const settings = await entra.ask('start')
@@ -33,8 +33,15 @@ export async function withProxies(progress, work) {
     }
     return await work(proxies)
   } finally {
-    for (const { stop } of started.reverse()) stop()
+    for (const { stop } of started.reverse()) await stop()
   }
+}
+
+/** `REDIS_URL`, or a private server, or undefined. */
+async function findRedis() {
+  const { REDIS_URL } = process.env
+  if (REDIS_URL) return { url: REDIS_URL }
+  return hasRedis ? startRedis() : undefined
 }
 
 function start(started, ...args) {
