@@ -1,5 +1,5 @@
 import { EventEmitter, once } from 'node:events'
-import { type RequestListener, request } from 'node:http'
+import { Agent, type RequestListener, request } from 'node:http'
 import { describe, expect, it } from '@jest/globals'
 import express from 'express'
 import express4 from 'express4'
@@ -290,6 +290,52 @@ describe('a whole body', () => {
       200,
       '00ff01',
     ])
+  })
+
+  it('is read where a middleware in front has paused the request', async () => {
+    const listener: RequestListener = (req, res) => {
+      req.pause()
+      readBody(req, limit).then((bytes) => res.end(JSON.stringify(bytes.toString())))
+    }
+    expect(await post(listener, {}, 'late')).toEqual([200, 'late'])
+  })
+
+  it('is an error, and not what is left of it, where a middleware made text of its pieces', async () => {
+    const listener = answering((req) => readBody(req.setEncoding('utf8'), limit))
+    expect(await post(listener, {}, 'text')).toEqual([500, expect.stringMatching('TypeError')])
+  })
+
+  it.each([
+    ['whole', 'a body', 200],
+    ['too long', 'x'.repeat(limit + 1), 413],
+  ])('leaves no listener behind: %s', async (_, body, status) => {
+    const events = ['data', 'end', 'error', 'close']
+    let left: unknown
+    const listener = answering(async (req) => {
+      const count = () => events.map((event) => req.listenerCount(event))
+      const before = count()
+      try {
+        return (await readBody(req, limit)).length
+      } finally {
+        left = count().map((listeners, at) => listeners - (before[at] ?? 0))
+      }
+    })
+    expect((await post(listener, { 'transfer-encoding': 'chunked' }, body))[0]).toBe(status)
+    expect(left).toEqual([0, 0, 0, 0])
+  })
+
+  it('that is too long leaves the connection in use: its rest is read and dropped', async () => {
+    const listener = answering((req) => readBody(req, limit))
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    const options = { method: 'POST', agent, headers: { 'transfer-encoding': 'chunked' } }
+    const piece = 'x'.repeat(100_000)
+    const statuses = await serve(listener, async (url) => {
+      const long = await send(url, options, Array(20).fill(piece))
+      const short = await send(url, options, ['short'])
+      agent.destroy()
+      return [long.status, short.status]
+    })
+    expect(statuses).toEqual([413, 200])
   })
 
   it('that breaks off is an error, and no answer to the client', async () => {

