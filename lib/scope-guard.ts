@@ -27,6 +27,8 @@ interface Need {
   readonly roles: readonly string[]
 }
 
+const nothing: Need = { scopes: [], roles: [] }
+
 /** What a guard was made with. */
 interface Guard {
   readonly route: Need
@@ -130,7 +132,7 @@ async function judgeRequest(
   checkNames(caller.scopes)
   try {
     const called = tools.size > 0 ? await calledTools(req) : []
-    const needs = [route, ...called.flatMap((tool) => tools.get(tool) ?? [])]
+    const needs = [route, ...called.map((tool) => tools.get(tool) ?? nothing)]
     const unmet = needs.filter((need) => !isMet(caller, need))
     if (unmet.length > 0) return await refuseNeeds(caller, req, unmet)
     return undefined

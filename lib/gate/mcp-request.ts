@@ -44,7 +44,7 @@ export async function calledTools(req: MiddlewareRequest): Promise<readonly stri
   if (messages.length > mostMessages) {
     throw new McpRequestError(413, -32600, `A batch has ${mostMessages} messages at most.`)
   }
-  const called = messages.flatMap(calledTool)
+  const called = messages.map(calledTool).filter((tool) => tool !== undefined)
   checkHeaders(req, body)
   return called
 }
@@ -112,18 +112,18 @@ function invalid(why: string, message?: unknown): McpRequestError {
   return new McpRequestError(400, -32600, `Invalid Request: ${why}`, member(message, 'id'))
 }
 
-function calledTool(message: unknown): readonly string[] {
+function calledTool(message: unknown): string | undefined {
   if (typeof message !== 'object' || message === null || Array.isArray(message)) {
     throw invalid('A message is an object.')
   }
   checkSpelling(message, messageMembers, message)
   const method = member(message, 'method')
-  if (isResponse(message)) return []
+  if (isResponse(message)) return undefined
   if (!isText(method)) throw invalid('The `method` is a string.', message)
-  if (method === 'tools/call') return [toolName(message)]
+  if (method === 'tools/call') return toolName(message)
   if (/^\s*tools\/call\s*$/i.test(method))
     throw invalid('Write the method as `tools/call`.', message)
-  return []
+  return undefined
 }
 
 function toolName(message: object): string {
