@@ -148,6 +148,25 @@ describe('memoryStorage', () => {
     ])
   })
 
+  it('keeps sign-ins under way, up to a quarter, when it is full of logins', async () => {
+    const { storage } = clocked(20 * (2 + 1 + overhead))
+    const login = 90 * 24 * 3600
+    const held = async (prefix: string, count: number) => {
+      const keys = Array.from({ length: count }, (_, index) => `${prefix}${index}`)
+      const values = await Promise.all(keys.map((key) => storage.get(key)))
+      return keys.filter((_, index) => values[index] !== undefined)
+    }
+    for (let index = 0; index < 10; index += 1) await storage.set(`L${index}`, bytes('1'), login)
+    for (let index = 0; index < 10; index += 1) await storage.set(`M${index}`, bytes('1'), login)
+    for (let index = 0; index < 5; index += 1) await storage.set(`s${index}`, bytes('1'), 120)
+    expect(await held('s', 5)).toEqual(['s0', 's1', 's2', 's3', 's4'])
+    expect(await held('L', 10)).toEqual(['L5', 'L6', 'L7', 'L8', 'L9'])
+    for (let index = 5; index < 10; index += 1) await storage.set(`s${index}`, bytes('1'), 120)
+    expect(await held('s', 10)).toEqual(['s4', 's5', 's6', 's7', 's8', 's9'])
+    expect(await held('L', 10)).toEqual(['L6', 'L7', 'L8', 'L9'])
+    expect((await held('M', 10)).length).toBe(10)
+  })
+
   it('does not count what a record replaces against the others', async () => {
     const { storage } = clocked(2 * (1 + 1 + overhead))
     await storage.set('a', bytes('1'), 60)

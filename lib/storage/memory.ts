@@ -4,7 +4,7 @@ import type { Storage } from './storage.js'
 
 /** Options of {@link memoryStorage}. */
 export interface MemoryStorageOptions {
-  /** Most bytes of keys and values to hold (default 256 MiB). Beyond it, the records that end soonest are dropped. */
+  /** Most bytes of keys and values to hold (default 256 MiB). Beyond it, records are dropped: those that end soonest. */
   readonly maxBytes?: number
   /** A clock, in milliseconds. The default only goes forward, however the time of day is set. */
   readonly now?: () => number
@@ -21,17 +21,29 @@ export interface MemoryStorage extends Storage {
 interface Entry {
   readonly value: Uint8Array
   readonly expiresAt: number
-  readonly list: Set<string>
+  readonly list: List
+}
+
+/** Keys in the order they were written, with lifetimes of about the same length. */
+interface List {
+  readonly keys: Set<string>
+  readonly isShort: boolean
+  bytes: number
 }
 
 /** Between two sweeps for expired records. */
 const sweepMilliseconds = 30_000
 const overhead = 100
+/** Longest life of what belongs to a sign-in or a refresh under way, in seconds. */
+const longestShort = 1024
+/** The part of the bytes that those may have. */
+const shareOfShort = 1 / 4
 
 /**
  * A store in this process's memory. Expired records are dropped on access and in a sweep every 30 seconds. When it is
- * full, the records with the least time left are dropped first: answers kept to be repeated and sign-ins under way
- * before any login, and of the logins the one that was used longest ago (that user has to sign in again).
+ * full, the login that was used longest ago is dropped (that user has to sign in again). Sign-ins under way, and answers
+ * kept to be repeated, are dropped only when they hold more than a quarter of the bytes, so that neither a flood of them
+ * ends logins, nor a full store ends them: the ones with the least time left first.
  *
  * @throws TypeError for a `maxBytes` that is not a positive number
  */
@@ -41,17 +53,20 @@ export function memoryStorage(options: MemoryStorageOptions = {}): MemoryStorage
     throw new TypeError('memoryStorage: maxBytes must be a positive number of bytes')
   }
   const entries = new Map<string, Entry>()
-  /** The keys in the order they were written, one list for lifetimes of about the same length. */
-  const lists = new Map<number, Set<string>>()
+  const lists = new Map<number, List>()
   let bytes = 0
   let sweepIsDue = false
 
+  const count = (list: List, size: number) => {
+    list.bytes += size
+    bytes += size
+  }
   const drop = (key: string) => {
     const entry = entries.get(key)
     if (!entry) return undefined
     entries.delete(key)
-    entry.list.delete(key)
-    bytes -= cost(key, entry.value)
+    entry.list.keys.delete(key)
+    count(entry.list, -cost(key, entry.value))
     return entry
   }
   const live = (key: string) => {
@@ -73,12 +88,17 @@ export function memoryStorage(options: MemoryStorageOptions = {}): MemoryStorage
   }
   const listFor = (ttlSeconds: number) => {
     const length = Math.ceil(Math.log2(Math.max(1, ttlSeconds)))
-    const list = lists.get(length) ?? new Set()
+    const list = lists.get(length) ?? newList(2 ** length <= longestShort)
     lists.set(length, list)
     return list
   }
   const dropSoonestToEnd = () => {
-    const firsts = [...lists.values()].flatMap(([first]) => (first === undefined ? [] : [first]))
+    const held = [...lists.values()].filter(({ keys }) => keys.size > 0)
+    const short = held.filter(({ isShort }) => isShort)
+    const long = held.filter(({ isShort }) => !isShort)
+    const isShortOver = short.reduce((sum, list) => sum + list.bytes, 0) > maxBytes * shareOfShort
+    const from = isShortOver || long.length === 0 ? short : long
+    const firsts = from.flatMap(({ keys: [first] }) => (first === undefined ? [] : [first]))
     const endOf = (key: string) => entries.get(key)?.expiresAt ?? 0
     drop(firsts.reduce((soonest, key) => (endOf(key) < endOf(soonest) ? key : soonest)))
   }
@@ -90,8 +110,8 @@ export function memoryStorage(options: MemoryStorageOptions = {}): MemoryStorage
     const list = listFor(ttlSeconds)
     const expiresAt = now() + ttlSeconds * 1000
     entries.set(key, { value: Uint8Array.from(value), expiresAt, list })
-    list.add(key)
-    bytes += size
+    list.keys.add(key)
+    count(list, size)
     scheduleSweep()
   }
 
@@ -117,6 +137,10 @@ export function memoryStorage(options: MemoryStorageOptions = {}): MemoryStorage
       return bytes
     },
   })
+}
+
+function newList(isShort: boolean): List {
+  return { keys: new Set(), isShort, bytes: 0 }
 }
 
 function cost(key: string, value: Uint8Array): number {
