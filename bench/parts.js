@@ -3,4 +3,5 @@ export const parts = {
   gates: () => import('./gates/part.js'),
   logins: () => import('./proxies/part.js'),
   'on-behalf-of': () => import('./on-behalf-of/part.js'),
+  start: () => import('./start/part.js'),
 }

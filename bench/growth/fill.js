@@ -17,8 +17,8 @@ export async function fill(proxy, { count, sample, clientId, scope, tenantId }) 
   for (let done = 0; done < count; done += batch) {
     const logins = Array.from({ length: Math.min(batch, count - done) }, async () => {
       const grant = login({ client, scope, tenantId, resource: proxy.resources[0].url })
-      const sid = await proxy.grants.create(grant)
-      await proxy.grants.keep(sid, grant)
+      const sid = randomBytes(32).toString('base64url')
+      await proxy.grants.begin(sid, grant)
       return { sid, grant }
     })
     kept = [...kept, ...(await Promise.all(logins))].slice(-sample)
