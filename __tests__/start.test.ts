@@ -15,9 +15,16 @@ describe('importing the package', () => {
     },
   )
 
+  it('reads few files of its own', async () => {
+    const own = (await load('mcp-entra')).filter((url) => url.includes('/dist/'))
+    const ours = own.filter((url) => !url.includes('/node_modules/'))
+    expect(ours.length).toBeGreaterThan(0)
+    expect(ours.length).toBeLessThan(10)
+  })
+
   it('is seen as it is: own files, modules, and CommonJS with all that it requires', async () => {
     const urls = await load('mcp-entra', 'express', 'undici')
-    expect(urls.some((url) => url.endsWith('/dist/index.js'))).toBe(true)
+    expect(urls.some((url) => url.endsWith('/dist/bundle/index.js'))).toBe(true)
     expect(packagesOf(urls)).toEqual(
       expect.arrayContaining(['jose', 'cookie', 'express', 'body-parser', 'undici']),
     )

@@ -10,6 +10,7 @@ import { promisify } from 'node:util'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const compiler = fileURLToPath(new URL('../../node_modules/typescript/bin/tsc', import.meta.url))
+const bundler = fileURLToPath(new URL('../../bundle.js', import.meta.url))
 
 /** @throws Error with what the compiler says */
 export default async function prepare() {
@@ -18,10 +19,11 @@ export default async function prepare() {
 }
 
 async function build() {
-  const args = [compiler, '-b', 'lib', 'examples']
-  await promisify(execFile)(process.execPath, args, { cwd: root }).catch(({ stdout, stderr }) => {
-    throw new Error(`tsc -b lib examples:\n${stdout}${stderr}`)
-  })
+  for (const args of [[compiler, '-b', 'lib', 'examples'], [bundler]]) {
+    await promisify(execFile)(process.execPath, args, { cwd: root }).catch(({ stdout, stderr }) => {
+      throw new Error(`${args.join(' ')}:\n${stdout}${stderr}`)
+    })
+  }
 }
 
 /** Three for each of twelve emulators: see `testing.ts`. They stay for the next run. */
