@@ -13,23 +13,29 @@ export const starts = {
 // The repository, so that the library and the application share one jose, as they do once they are installed.
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
-/** @returns {Map<string, number[]>} milliseconds of each start by name, from process to exit; the first round is not kept */
+/**
+ * The first round is not kept.
+ *
+ * @returns {Map<string, { took: number, cpu: number }[]>} milliseconds of each start by name: from process to exit, and
+ *   of CPU until everything is loaded
+ */
 export function measureStart(count, progress) {
   const samples = new Map(Object.keys(starts).map((name) => [name, []]))
   for (let round = 0; round <= count; round++) {
     progress(`start: round ${round} of ${count}`)
     for (const [name, packages] of shuffled(Object.entries(starts))) {
-      const took = start(packages)
-      if (round > 0) samples.get(name).push(took)
+      const sample = start(packages)
+      if (round > 0) samples.get(name).push(sample)
     }
   }
   return samples
 }
 
 function start(packages) {
-  const code = packages.map((name) => `import '${name}'`).join('\n')
+  const imports = packages.map((name) => `import '${name}'`)
+  const code = [...imports, 'console.log(JSON.stringify(process.cpuUsage()))'].join('\n')
   const startedAt = performance.now()
-  const { status, error, stderr } = spawnSync(
+  const { status, error, stdout, stderr } = spawnSync(
     process.execPath,
     ['--input-type=module', '--eval', code],
     { cwd: root, env: { ...process.env, NODE_ENV: 'production' }, encoding: 'utf8' },
@@ -37,5 +43,6 @@ function start(packages) {
   const took = performance.now() - startedAt
   if (error) throw error
   if (status !== 0) throw new Error(`start: exit code ${status}: ${stderr}`)
-  return took
+  const { user, system } = JSON.parse(stdout)
+  return { took, cpu: (user + system) / 1000 }
 }
