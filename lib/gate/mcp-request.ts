@@ -153,14 +153,18 @@ function checkSpelling(value: unknown, names: ReadonlyMap<string, string>, messa
   // A string has a key for each of its characters: millions of them.
   if (typeof value !== 'object' || value === null) return
   for (const key of Object.keys(value)) {
-    const meant = names.get(foldCase(key))
+    const meant = names.get(key) ?? names.get(foldCase(key))
     if (meant !== undefined && meant !== key)
       throw invalid(`Spell \`${meant}\` exactly so.`, message)
   }
 }
 
+/** By the name itself too: nearly every key is found so, without folding it (a tenth of what the guard costs). */
 function byFoldedName(names: readonly string[]): ReadonlyMap<string, string> {
-  return new Map(names.map((name) => [foldCase(name), name]))
+  return new Map([
+    ...names.map((name): [string, string] => [name, name]),
+    ...names.map((name): [string, string] => [foldCase(name), name]),
+  ])
 }
 
 function foldCase(name: string): string {
