@@ -1,12 +1,12 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
-import { boundedMap, jsonBytes } from '../../lib/async/bounded-map.js'
+import { type BoundedMap, boundedMap, jsonBytes } from '../../lib/async/bounded-map.js'
 
 const sized = (maxBytes: number) =>
   boundedMap<{ readonly size: number }>({ maxBytes, sizeOf: ({ size }) => size })
 
 describe('a bounded map', () => {
-  it('lets the least recently used values go when its bytes are spent', () => {
+  it('lets values go that nobody has used when its bytes are spent', () => {
     const map = sized(4000)
     for (const key of ['a', 'b', 'c']) map.set(key, { size: 1000 })
     map.get('a')
@@ -46,21 +46,70 @@ describe('a bounded map', () => {
     expect([map.get('a'), map.get('b'), map.size, map.bytes]).toEqual(['one', undefined, 2, 0])
   })
 
+  const keysOf = (map: BoundedMap<unknown>, keys: readonly string[]) =>
+    keys.filter((key) => map.get(key) !== undefined)
+
   it('keeps to both bounds when it has two', () => {
     const map = boundedMap<number>({ maxEntries: 3, maxBytes: 3000, sizeOf: (size) => size })
     for (const key of ['a', 'b', 'c', 'd']) map.set(key, 10)
-    expect([...map].map(([key]) => key)).toEqual(['b', 'c', 'd'])
+    expect(map.size).toBe(3)
     map.set('e', 2500)
-    expect([...map]).toEqual([['e', 2500]])
+    expect(map.size).toBe(1)
+    expect(keysOf(map, ['a', 'b', 'c', 'd', 'e'])).toEqual(['e'])
   })
 
-  it('lists its entries, the least recently used one first, while they are deleted', () => {
+  it('spares what was used since the last choice, and what comes last', () => {
+    const map = boundedMap<number>({ maxEntries: 3 })
+    for (const key of ['a', 'b', 'c']) map.set(key, 1)
+    for (const key of ['a', 'b', 'c']) map.get(key)
+    // All were used, so the oldest has to go, and the new one stays.
+    map.set('d', 1)
+    expect(keysOf(map, ['a', 'd'])).toEqual(['d'])
+    map.set('e', 1)
+    expect(keysOf(map, ['b', 'c', 'd', 'e'])).toEqual(['c', 'd', 'e'])
+  })
+
+  it('keeps regulars through any number of keys that come once', () => {
     const map = boundedMap<number>({ maxEntries: 10 })
-    for (const key of ['a', 'b', 'c', 'd']) map.set(key, 1)
-    map.get('a')
-    const seen = [...map].map(([key]) => key)
-    for (const [key] of map) map.delete(key)
-    expect([seen, map.size]).toEqual([['b', 'c', 'd', 'a'], 0])
+    const regulars = ['a', 'b', 'c', 'd', 'e']
+    for (const key of regulars) map.set(key, 1)
+    for (let count = 0; count < 1000; count += 1) {
+      expect(map.get(regulars[count % 5] ?? '')).toBe(1)
+      map.set(`stranger ${count}`, 1)
+    }
+    expect(map.size).toBe(10)
+  })
+
+  it('spares no more than a hundred values at once, so that no call takes long', () => {
+    const map = boundedMap<number>({ maxEntries: 1000 })
+    const keys = Array.from({ length: 1000 }, (_item, index) => `${index}`)
+    for (const key of keys) map.set(key, 1)
+    keysOf(map, keys)
+    map.set('new', 1)
+    expect(keysOf(map, ['99', '100', '101', 'new'])).toEqual(['99', '101', 'new'])
+  })
+
+  it('drops what has had its time, once a minute', () => {
+    let now = 0
+    const map = boundedMap<number>({
+      maxEntries: 10,
+      isOver: (end) => end <= now,
+      monotonic: () => now,
+    })
+    map.set('short', 10_000)
+    map.set('long', 90_000)
+    now = 59_999
+    map.set('a', 90_000)
+    expect(map.size).toBe(3)
+    now = 60_000
+    map.set('b', 150_000)
+    expect(keysOf(map, ['short', 'long', 'a', 'b'])).toEqual(['long', 'a', 'b'])
+    now = 119_999
+    map.set('c', 150_000)
+    expect(map.size).toBe(4)
+    now = 120_000
+    map.set('c', 150_000)
+    expect(keysOf(map, ['long', 'a', 'b', 'c'])).toEqual(['b', 'c'])
   })
 
   it('never holds more than it may, and its count comes back to nothing', () => {

@@ -5,11 +5,13 @@
  * where anything in the process can subscribe, and some of these maps hold tokens.
  */
 
-/** Values by key, the least recently used one first. */
-export interface BoundedMap<V> extends Iterable<readonly [key: string, value: V]> {
-  /** The value, which becomes the most recently used one. */
+/** Values by key. */
+export interface BoundedMap<V> {
   get(key: string): V | undefined
-  /** Keeps a value and drops the least recently used ones. A value larger than the whole map is not kept. */
+  /**
+   * Keeps a value. When there is no room, the oldest values that nobody has asked for are dropped. A value larger than
+   * the whole map is not kept.
+   */
   set(key: string, value: V): void
   delete(key: string): void
   /** How many values it holds. */
@@ -18,8 +20,9 @@ export interface BoundedMap<V> extends Iterable<readonly [key: string, value: V]
   readonly bytes: number
 }
 
-/** How much is kept. */
-export type BoundedMapOptions<V> = EntryLimit | (ByteLimit<V> & Partial<EntryLimit>)
+/** How much is kept, and for how long. */
+export type BoundedMapOptions<V> = (EntryLimit | (ByteLimit<V> & Partial<EntryLimit>)) &
+  Partial<Sweep<V>>
 
 interface EntryLimit {
   readonly maxEntries: number
@@ -32,42 +35,84 @@ interface ByteLimit<V> {
   readonly sizeOf: (value: V) => number
 }
 
+interface Sweep<V> {
+  /**
+   * Whether a value has had its time. Such values are dropped by a `set`, once a minute, so that those which nobody
+   * asks for again do not stay.
+   */
+  readonly isOver: (value: V) => boolean
+  /** Milliseconds on a clock that only goes forward. */
+  readonly monotonic: () => number
+}
+
+interface Entry<V> {
+  readonly value: V
+  readonly bytes: number
+  /** Whether somebody has asked for it since it came, or since it was last spared for that. */
+  isUsed: boolean
+}
+
 /** What an entry costs besides its key and value: its slot in the map, and the objects around them. */
 const overhead = 256
+/** Values that one `set` spares at most: no `set` may go through a large map from end to end. */
+const mostSpared = 100
+/** Milliseconds between two sweeps. */
+const sweepEvery = 60_000
 
-/** Makes an empty map. */
+/**
+ * Makes an empty map. What is dropped is chosen by second chance (the clock algorithm): the oldest value that has not
+ * been used since the last choice. A look-up then only sets a flag. True LRU would move the entry each time, which
+ * costs more than the look-up itself; and values that are never used again push out none that are.
+ */
 export function boundedMap<V>(options: BoundedMapOptions<V>): BoundedMap<V> {
-  const { maxEntries = Number.POSITIVE_INFINITY } = options
+  const { maxEntries = Number.POSITIVE_INFINITY, isOver, monotonic = () => 0 } = options
   const maxBytes = 'maxBytes' in options ? options.maxBytes : 0
   const bytesOf = (key: string, value: V) =>
     'maxBytes' in options ? overhead + textBytes(key) + options.sizeOf(value) : 0
-  // A Map keeps the order of insertion, so re-inserting an entry makes it the most recently used one.
-  const entries = new Map<string, { readonly value: V; readonly bytes: number }>()
+  // A Map keeps the order of insertion.
+  const entries = new Map<string, Entry<V>>()
   let bytes = 0
+  let nextSweep = monotonic() + sweepEvery
 
   function remove(key: string): void {
     bytes -= entries.get(key)?.bytes ?? 0
     entries.delete(key)
   }
 
+  function sweep(): void {
+    if (!isOver || monotonic() < nextSweep) return
+    nextSweep = monotonic() + sweepEvery
+    for (const [key, { value }] of entries) if (isOver(value)) remove(key)
+  }
+
+  function makeRoom(needed: number): void {
+    let spared = 0
+    for (const [key, entry] of entries) {
+      if (bytes + needed <= maxBytes && entries.size < maxEntries) return
+      remove(key)
+      if (!entry.isUsed || spared === mostSpared) continue
+      spared += 1
+      entry.isUsed = false
+      entries.set(key, entry)
+      bytes += entry.bytes
+    }
+  }
+
   return Object.freeze({
     get(key: string) {
       const entry = entries.get(key)
       if (!entry) return undefined
-      entries.delete(key)
-      entries.set(key, entry)
+      entry.isUsed = true
       return entry.value
     },
     set(key: string, value: V) {
+      sweep()
       remove(key)
-      const entry = { value, bytes: bytesOf(key, value) }
+      const entry = { value, bytes: bytesOf(key, value), isUsed: false }
       if (entry.bytes > maxBytes) return
+      makeRoom(entry.bytes)
       entries.set(key, entry)
       bytes += entry.bytes
-      for (const oldest of entries.keys()) {
-        if (bytes <= maxBytes && entries.size <= maxEntries) return
-        remove(oldest)
-      }
     },
     delete: remove,
     get size() {
@@ -75,9 +120,6 @@ export function boundedMap<V>(options: BoundedMapOptions<V>): BoundedMap<V> {
     },
     get bytes() {
       return bytes
-    },
-    *[Symbol.iterator]() {
-      for (const [key, { value }] of entries) yield [key, value] as const
     },
   })
 }

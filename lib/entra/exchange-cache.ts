@@ -22,7 +22,7 @@ export interface CachedRefusal {
 
 /** The cache. */
 export interface ExchangeCache {
-  /** What is still good; it becomes the most recently used entry. */
+  /** What is still good. */
   get(key: string): CachedToken | CachedRefusal | undefined
   /** @returns the token as it is handed out */
   keepToken(key: string, token: TimedToken): DownstreamToken
@@ -43,21 +43,12 @@ export interface ExchangeCacheOptions {
 const shortestRefusal = 5_000
 /** Milliseconds for which the refusal of a throttled user is kept at most. */
 const longestRefusal = 60_000
-const sweepEvery = 60_000
 
 /** Makes an empty cache. */
 export function exchangeCache(options: ExchangeCacheOptions): ExchangeCache {
   const { maxEntries, now, monotonic } = options
-  const entries = boundedMap<CachedToken | CachedRefusal>({ maxEntries })
-  let nextSweep = monotonic() + sweepEvery
-
-  /** Once a minute, so that the tokens of users who do not come back do not stay here. */
-  function sweep(): void {
-    const time = monotonic()
-    if (time < nextSweep) return
-    nextSweep = time + sweepEvery
-    for (const [key, { until }] of entries) if (until <= time) entries.delete(key)
-  }
+  const isOver = ({ until }: CachedToken | CachedRefusal) => until <= monotonic()
+  const entries = boundedMap<CachedToken | CachedRefusal>({ maxEntries, isOver, monotonic })
 
   function keep(key: string, entry: CachedToken | CachedRefusal): void {
     if (entry.until > monotonic()) entries.set(key, entry)
@@ -66,7 +57,6 @@ export function exchangeCache(options: ExchangeCacheOptions): ExchangeCache {
 
   return Object.freeze({
     get(key: string) {
-      sweep()
       const entry = entries.get(key)
       if (!entry) return undefined
       // Both clocks count: the one that only goes forward stands still while a machine sleeps.
