@@ -17,11 +17,21 @@ export interface SingleFlight<T> {
  */
 export function singleFlight<T>(): SingleFlight<T> {
   const flights = new Map<string, Promise<T>>()
+
+  // `work.finally(…)` would say the same, for two promises more.
+  async function end(key: string, work: Promise<T>): Promise<T> {
+    try {
+      return await work
+    } finally {
+      flights.delete(key)
+    }
+  }
+
   return Object.freeze({
     run(key: string, start: () => Promise<T>) {
       const running = flights.get(key)
       if (running) return running
-      const flight = start().finally(() => flights.delete(key))
+      const flight = end(key, start())
       flights.set(key, flight)
       return flight
     },
