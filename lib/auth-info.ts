@@ -43,7 +43,7 @@ export function userOf(auth: AuthInfoLike | undefined): User {
  * const tenant = tokenClaim(extra.authInfo, 'tid')
  */
 export function tokenClaim(auth: AuthInfoLike | undefined, name: string): unknown {
-  const { claims } = internalsOf(auth, 'tokenClaim')
+  const claims = internalsOf(auth, 'tokenClaim').claims()
   if (Object.hasOwn(claims, name)) return claims[name]
   const names = Object.keys(claims).sort().join(', ')
   throw new RangeError(`tokenClaim: the token has no claim "${name}"; it has: ${names}`)
@@ -60,7 +60,7 @@ export function tokenClaim(auth: AuthInfoLike | undefined, name: string): unknow
  * if (!groupsOf(extra.authInfo).includes(editors)) throw new Error('For editors only')
  */
 export function groupsOf(auth: AuthInfoLike | undefined): readonly string[] {
-  const { groups, hasgroups, _claim_names } = internalsOf(auth, 'groupsOf').claims
+  const { groups, hasgroups, _claim_names } = internalsOf(auth, 'groupsOf').claims()
   const elsewhere = Object.hasOwn(Object(_claim_names) as object, 'groups')
   if (elsewhere || hasgroups === true || hasgroups === 'true') {
     throw new RangeError(

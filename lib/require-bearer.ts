@@ -1,11 +1,12 @@
 /** The gate: a good token becomes `req.auth`, anything else a challenge that tells the client how to get one. */
+import type { ServerResponse } from 'node:http'
 import type { EntraAuth } from './entra-auth.js'
 import type { AuthInfo } from './gate/caller.js'
 import type { GateContext } from './gate/context.js'
 import { sendRefusal } from './gate/refuse.js'
-import { type Gate, verifyBearer } from './gate/verify-bearer.js'
+import { makeGate, type Verdict, verifyBearer } from './gate/verify-bearer.js'
 import { exposeChallenge } from './http/cors.js'
-import type { Middleware, MiddlewareRequest } from './http/middleware.js'
+import type { Middleware, MiddlewareRequest, Next } from './http/middleware.js'
 import { isAnswered, runAsync } from './http/run-async.js'
 import type { Resource } from './oauth/resource.js'
 
@@ -30,19 +31,28 @@ export type AuthenticatedRequest = MiddlewareRequest & { auth?: AuthInfo }
  */
 export function requireBearer(auth: EntraAuth, options: RequireBearerOptions = {}): Middleware {
   const context = auth.gate('requireBearer')
-  const resource = findResource(context, options.resource)
-  const gate: Gate = { context, resource, resourceUrl: new URL(resource.url) }
+  const gate = makeGate(context, findResource(context, options.resource))
   return function requireBearerMiddleware(req: AuthenticatedRequest, res, next) {
     if (isAnswered(res)) return
     exposeChallenge(res)
+    const verdict = verifyBearer(gate, req.headers.authorization)
+    if (!(verdict instanceof Promise)) return carryOut(verdict, req, res, next)
     runAsync({ req, res, next, report: context.report }, async (goOn) => {
-      const verdict = await verifyBearer(gate, req.headers.authorization)
-      if (isAnswered(res)) return
-      if ('refusal' in verdict) return sendRefusal(res, verdict.refusal)
-      req.auth = verdict.auth
-      goOn()
+      const late = await verdict
+      if (!isAnswered(res)) carryOut(late, req, res, goOn)
     })
   }
+}
+
+function carryOut(
+  verdict: Verdict,
+  req: AuthenticatedRequest,
+  res: ServerResponse,
+  next: Next,
+): void {
+  if ('refusal' in verdict) return sendRefusal(res, verdict.refusal)
+  req.auth = verdict.auth
+  next()
 }
 
 function findResource({ resources }: GateContext, path: string | undefined): Resource {

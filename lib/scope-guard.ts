@@ -143,10 +143,13 @@ async function judgeRequest(
 }
 
 function isMet({ claims, missingScopes }: AuthInternals, { scopes, roles }: Need): boolean {
-  const held = claims.roles ?? []
-  if (roles.some((role) => held.includes(role))) return true
+  if (roles.length > 0 && holdsOne(claims().roles, roles)) return true
   if (scopes.length === 0) return roles.length === 0
   return missingScopes(scopes).length === 0
+}
+
+function holdsOne(held: readonly string[] = [], wanted: readonly string[]): boolean {
+  return wanted.some((role) => held.includes(role))
 }
 
 async function refuseNeeds(

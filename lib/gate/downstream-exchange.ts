@@ -100,11 +100,11 @@ async function exchange(attempt: ExchangeAttempt): Promise<DownstreamAccessToken
   const { oid, tid } = user
   const { scopes, claims, tenantId = tid } = request
   const wanted = { oid, tid: tenantId, scopes, ...(claims !== undefined && { claims }) }
-  const { assertion, claims: asserted } = verified
+  const { assertion, assertionExpiresAt } = verified
   try {
-    return await exchanges.token({ ...wanted, assertion, assertionExpiresAt: asserted.exp })
+    return await exchanges.token({ ...wanted, assertion, assertionExpiresAt })
   } catch (error) {
-    const expired = isExpired(error) || asserted.exp * 1000 <= now()
+    const expired = isExpired(error) || assertionExpiresAt * 1000 <= now()
     const fresh = expired ? await renewAssertion?.(verified) : undefined
     if (!fresh) throw error
     report('exchange', { endpoint: 'on-behalf-of', reason: 'assertion_renewed' })

@@ -1,7 +1,6 @@
 /**
  * The tokens that a gate has verified: a bounded cache in front of the two ways to verify one. A token seen before
- * costs a look-up. For one of ours the grant in the store is looked at again once a second, so that a revocation
- * reaches every replica within that second.
+ * costs a look-up, and nobody waits for it. One of ours is as good as its grant: see `live-grants.ts`.
  */
 import { boundedMap } from '../async/bounded-map.js'
 import type { Clock } from '../async/clock.js'
@@ -11,10 +10,10 @@ import type { ScopeStrategy } from '../entra/scopes.js'
 import type { EntraClaims, EntraVerifier } from '../entra/verify.js'
 import { isPolicyRefusal, type LoginPolicy, recheckPolicy } from '../login/policy.js'
 import { OAuthError } from '../oauth/errors.js'
-import type { VaultRecord } from '../storage/vault.js'
 import { type AccessTokenClaims, type AccessTokens, scopesOf } from '../tokens/access-token.js'
 import type { Grants } from '../tokens/grants.js'
-import type { Grant } from '../tokens/records.js'
+import type { User } from '../tokens/records.js'
+import { type GrantRecord, type LiveGrants, liveGrants } from './live-grants.js'
 import { entraToken, fromGrant, proxyToken, type VerifiedToken } from './verified-token.js'
 
 /** What verifying needs. */
@@ -24,43 +23,45 @@ export interface VerifiedTokensOptions {
   /** Asked about a user who brings a token of Entra's. Users of the proxy were asked about at login. */
   readonly policy: LoginPolicy
   /** Absent without `keys`. */
-  readonly proxy?: ProxyTokens | undefined
-  /** Tokens to remember. */
+  readonly proxy?: { readonly accessTokens: AccessTokens; readonly grants: Grants } | undefined
+  /** Tokens to remember, of 4 KiB on average. */
   readonly maxEntries: number
   readonly now: Clock
   /** Milliseconds on a clock that only goes forward: a revocation must not wait for one that jumped back. */
   readonly monotonic?: Clock
 }
 
-/** What verifies tokens of ours. */
-interface ProxyTokens {
-  readonly accessTokens: AccessTokens
-  readonly grants: Grants
-}
-
-/** @throws OAuthError */
-export type VerifyToken = (token: string) => Promise<VerifiedToken>
+/**
+ * Verifies a token: at once when it is remembered, and its grant was looked at within the last second.
+ *
+ * @throws OAuthError `invalid_token`; `access_denied` for a user whom the login policy does not let in, or an app
+ *   without a role; 503 when the store, Entra's keys or the policy are out of reach
+ */
+export type VerifyToken = (token: string) => VerifiedToken | Promise<VerifiedToken>
 
 interface Entry {
   /** The whole token: entries are found by its end, and it is the same token only when all of it is. */
   readonly token: string
   verified: VerifiedToken
-  /** What has to be looked at again, for a token of ours. */
+  /** What a token of ours depends on. */
   own?: OwnState
 }
 
 interface OwnState {
   readonly sid: string
   readonly jti: string
-  /** The grant as last read. */
-  readonly record: VaultRecord<Grant>
-  /** When that was, on the monotonic clock. */
-  readonly checkedAt: number
-  /** How many revocations this process had made by then. */
-  readonly revocations: number
+  /** The grant for which this token was last known not to be revoked. */
+  readonly record: GrantRecord
 }
 
-/** A token of Entra's whose user may not come in. */
+/** What verifies tokens of ours. */
+interface ProxyTokens {
+  readonly accessTokens: AccessTokens
+  readonly grants: Grants
+  readonly live: LiveGrants
+}
+
+/** A token of Entra's whose caller may not come in. */
 interface PolicyRefusal {
   readonly token: string
   readonly error: OAuthError
@@ -70,18 +71,23 @@ interface PolicyRefusal {
 
 /** Refusals to remember, in a map of their own: users who may not come in push out nobody who may. */
 const mostRefusals = 1000
-/** Milliseconds for which a grant is taken to be as it was last read. */
-const recheckAfter = 1000
 /** Longest token worth looking at, in characters. */
 const longestToken = 16_384
+/** Bytes of a token and what is kept with it, on average. Longer tokens leave room for fewer. */
+const bytesPerToken = 4096
 
-/**
- * @throws (the function it returns) OAuthError `invalid_token`; `access_denied` for a user whom the login policy
- *   does not let in; 503 when the store, Entra's keys or the policy are out of reach
- */
 export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
-  const { now, monotonic = now, maxEntries, proxy } = options
-  const entries = boundedMap<Entry>({ maxEntries })
+  const { now, monotonic = now, maxEntries } = options
+  const proxy =
+    options.proxy && withLiveGrants(options.proxy, maxEntries * bytesPerToken, monotonic)
+  const isOver = ({ verified }: Entry) => verified.expiresAt * 1000 <= now()
+  const entries = boundedMap<Entry>({
+    maxEntries,
+    maxBytes: maxEntries * bytesPerToken,
+    sizeOf,
+    isOver,
+    monotonic,
+  })
   const refusals = boundedMap<PolicyRefusal>({ maxEntries: mostRefusals })
   const flights = singleFlight<VerifiedToken>()
 
@@ -100,19 +106,22 @@ export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
   }
 
   /** A token of ours is as good as its grant. */
-  const admitOwn = async ({ grants }: ProxyTokens, token: string, claims: AccessTokenClaims) => {
+  const admitOwn = async (from: ProxyTokens, token: string, claims: AccessTokenClaims) => {
     const { sid, jti } = claims
-    const seen = { checkedAt: monotonic(), revocations: grants.revocations }
-    const record = await readLiveGrant(grants, claims)
+    const [record, isRevoked] = await Promise.all([
+      from.live.recall(sid) ?? from.live.read(sid),
+      from.grants.isTokenRevoked(sid, jti),
+    ])
+    if (!record || isRevoked) throw revoked(scopesOf(claims))
     const verified = proxyToken(claims, record.value)
-    return remember({ token, verified, own: { sid, jti, record, ...seen } })
+    return remember({ token, verified, own: { sid, jti, record } })
   }
 
-  /** The policy's answer, yes or no, holds as long as the token; an outage is no answer. */
+  /** The answer, yes or no, holds as long as the token; an outage is no answer. */
   const admitEntras = async (token: string, claims: EntraClaims) => {
     const verified = entraToken(token, claims, options.scopes)
     try {
-      if (verified.user) await recheckPolicy(options.policy, verified.user, claims)
+      await checkCaller(options.policy, verified.user, claims)
     } catch (error) {
       if (isPolicyRefusal(error))
         refusals.set(endOf(token), { token, error, expiresAt: claims.exp })
@@ -130,37 +139,45 @@ export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
   }
 
   /** Looks at the grant of a token of ours again. */
-  const recheck = async (grants: Grants, entry: Entry, own: OwnState) => {
-    const seen = { checkedAt: monotonic(), revocations: grants.revocations }
-    const record = await rereadLiveGrant(grants, own)
-    if (!record) {
+  const recheck = async (from: ProxyTokens, entry: Entry, own: OwnState) => {
+    const { sid, jti } = own
+    const record = await from.live.read(sid)
+    // A revocation of this one token writes its grant too, so the token's mark is read only when that has changed.
+    const isSame = record === own.record
+    if (!record || (!isSame && (await from.grants.isTokenRevoked(sid, jti)))) {
       entries.delete(endOf(entry.token))
       throw revoked(entry.verified.scopes)
     }
-    entry.own = { ...own, ...seen, record }
+    if (isSame) return entry.verified
+    entry.own = { sid, jti, record }
     // Refreshed meanwhile, by whichever replica: what Entra said last is what counts.
-    if (record !== own.record) entry.verified = { ...entry.verified, ...fromGrant(record.value) }
+    entry.verified = { ...entry.verified, ...fromGrant(record.value) }
     return entry.verified
   }
 
-  const isFresh = ({ checkedAt, revocations }: OwnState, grants: Grants) =>
-    monotonic() - checkedAt < recheckAfter && revocations === grants.revocations
-
-  return async function verify(token) {
+  return function verify(token) {
     const entry = entries.get(endOf(token))
     if (entry?.token !== token) {
       throwIfRefused(token)
       return flights.run(token, () => examine(token))
     }
     const { verified, own } = entry
-    if (verified.expiresAt * 1000 <= now()) {
+    if (isOver(entry)) {
       entries.delete(endOf(token))
       const scopes = own && verified.scopes
       throw new OAuthError('invalid_token', 'The access token has expired.', { scopes })
     }
-    if (!own || !proxy || isFresh(own, proxy.grants)) return verified
-    return flights.run(token, () => recheck(proxy.grants, entry, own))
+    if (!own || !proxy || proxy.live.recall(own.sid) === own.record) return verified
+    return recheck(proxy, entry, own)
   }
+}
+
+function withLiveGrants(
+  { accessTokens, grants }: NonNullable<VerifiedTokensOptions['proxy']>,
+  maxBytes: number,
+  monotonic: Clock,
+): ProxyTokens {
+  return { accessTokens, grants, live: liveGrants({ grants, maxBytes, monotonic }) }
 }
 
 /** 256 bits of its signature: hashing them costs a tenth of hashing the token, and no two good tokens share them. */
@@ -168,25 +185,27 @@ function endOf(token: string): string {
   return token.slice(-43)
 }
 
-async function readLiveGrant(
-  grants: Grants,
-  claims: AccessTokenClaims,
-): Promise<VaultRecord<Grant>> {
-  const { sid, jti } = claims
-  const [record, isRevoked] = await Promise.all([grants.read(sid), grants.isTokenRevoked(sid, jti)])
-  if (!record || isRevoked) throw revoked(scopesOf(claims))
-  return record
+/**
+ * An app that calls on its own behalf has no scopes: an administrator gave it roles, and guards ask for those. Entra
+ * issues tokens to any app of the tenant, so one without a role was given nothing.
+ */
+async function checkCaller(
+  policy: LoginPolicy,
+  user: User | undefined,
+  claims: EntraClaims,
+): Promise<void> {
+  if (user) return recheckPolicy(policy, user, claims)
+  if ((claims.roles ?? []).length > 0) return
+  throw new OAuthError('access_denied', 'The app has no role here.')
 }
 
-/** A revocation of this one token writes its grant too, so the token's mark is read only when that has changed. */
-async function rereadLiveGrant(
-  grants: Grants,
-  { sid, jti, record: known }: OwnState,
-): Promise<VaultRecord<Grant> | undefined> {
-  const record = await grants.reread(sid, known)
-  if (!record || record === known) return record
-  return (await grants.isTokenRevoked(sid, jti)) ? undefined : record
+/** Tokens are ASCII, a byte for each character. A user's names come from the token as well. */
+function sizeOf({ token, own }: Entry): number {
+  return own ? token.length + objects : 2 * token.length + objects
 }
+
+/** Bytes that the objects around the texts of a token take. */
+const objects = 1024
 
 /** @param scopes those of the token, whose signature is ours: a new login is to ask for as much */
 function revoked(scopes: readonly string[]): OAuthError {

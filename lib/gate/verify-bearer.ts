@@ -13,33 +13,64 @@ export interface Gate {
   readonly context: GateContext
   readonly resource: Resource
   readonly resourceUrl: URL
+  /** What a request without a token gets. */
+  readonly bareChallenge: Refusal
 }
 
 /** What becomes of the request. */
 export type Verdict = { readonly auth: AuthInfo } | { readonly refusal: Refusal }
 
+/** Makes a gate. */
+export function makeGate(context: GateContext, resource: Resource): Gate {
+  const resourceUrl = new URL(resource.url)
+  return { context, resource, resourceUrl, bareChallenge: bareChallenge(context, resource) }
+}
+
 /**
  * Without a token: 401 with a bare challenge. With a bad one: 401 `invalid_token`. Without a required scope: 403.
- * When nobody can tell: 503.
+ * When nobody can tell: 503. The verdict on a token that was seen before is there at once: a promise, which every
+ * request would wait for, costs more than all the rest of the gate.
  *
- * @throws whatever is not an OAuthError: a fault of ours
+ * @throws (or rejects with) whatever is not an OAuthError: a fault of ours
  * @see RFC 6750 section 3.1
  */
-export async function verifyBearer(gate: Gate, header: string | undefined): Promise<Verdict> {
+export function verifyBearer(gate: Gate, header: string | undefined): Verdict | Promise<Verdict> {
   const token = bearerToken(header)
-  if (token === undefined) return { refusal: bareChallenge(gate) }
+  if (token === undefined) return { refusal: gate.bareChallenge }
   try {
-    const verified = await gate.context.verify(token)
-    checkResource(gate, verified)
-    checkRoles(verified)
-    return lacksRequired(gate.context, verified)
-      ? { refusal: await refuseRequired(gate, verified) }
-      : { auth: authInfo(gate, token, verified) }
+    const verified = gate.context.verify(token)
+    return verified instanceof Promise
+      ? awaitVerdict(gate, token, verified)
+      : judge(gate, token, verified)
   } catch (error) {
-    if (!(error instanceof OAuthError)) throw error
-    reportRefusal(gate.context.report, error)
-    return { refusal: refusalFor(error, challengeFor(gate, error)) }
+    return refuse(gate, error)
   }
+}
+
+async function awaitVerdict(
+  gate: Gate,
+  token: string,
+  verifying: Promise<VerifiedToken>,
+): Promise<Verdict> {
+  try {
+    return await judge(gate, token, await verifying)
+  } catch (error) {
+    return refuse(gate, error)
+  }
+}
+
+function judge(gate: Gate, token: string, verified: VerifiedToken): Verdict | Promise<Verdict> {
+  checkResource(gate, verified)
+  return lacksRequired(gate.context, verified)
+    ? refuseRequired(gate, verified)
+    : { auth: authInfo(gate, token, verified) }
+}
+
+/** @throws what is not an OAuthError */
+function refuse(gate: Gate, error: unknown): Verdict {
+  if (!(error instanceof OAuthError)) throw error
+  reportRefusal(gate.context.report, error)
+  return { refusal: refusalFor(error, challengeFor(gate, error)) }
 }
 
 /** undefined: no Bearer credentials at all. An empty string: some that cannot be a token. */
@@ -49,7 +80,7 @@ function bearerToken(header: string | undefined): string | undefined {
 }
 
 /** @see RFC 6750 section 3.1: a request without authentication gets no error code */
-function bareChallenge({ context, resource }: Gate): Refusal {
+function bareChallenge(context: GateContext, resource: Resource): Refusal {
   const challenge = bearerChallenge({
     resource_metadata: resource.metadataUrl,
     scope: context.challengeScopes(advertisedScopes(context.scopes)),
@@ -62,15 +93,6 @@ function checkResource({ resource }: Gate, verified: VerifiedToken): void {
   throw new OAuthError('invalid_token', 'The access token is not for this resource.')
 }
 
-/**
- * An app that calls on its own behalf has no scopes: an administrator gave it roles, and guards ask for those. Entra
- * issues tokens to any app of the tenant, so one without a role was given nothing.
- */
-function checkRoles({ user, claims }: VerifiedToken): void {
-  if (user || (claims.roles ?? []).length > 0) return
-  throw new OAuthError('access_denied', 'The app has no role here.')
-}
-
 /** Most tokens name what is required; only for the others does it matter what a scope implies. */
 function lacksRequired({ scopes }: GateContext, verified: VerifiedToken): boolean {
   if (!verified.user || scopes.required.every((scope) => verified.scopes.includes(scope))) {
@@ -79,9 +101,10 @@ function lacksRequired({ scopes }: GateContext, verified: VerifiedToken): boolea
   return scopes.missing(verified.scopes, scopes.required).length > 0
 }
 
-function refuseRequired(gate: Gate, verified: VerifiedToken): Promise<Refusal> {
+async function refuseRequired(gate: Gate, verified: VerifiedToken): Promise<Verdict> {
   const description = 'The access token lacks a scope that this server requires.'
-  return refuseScopes(gate, verified, gate.context.scopes.required, description)
+  const { required } = gate.context.scopes
+  return { refusal: await refuseScopes(gate, verified, required, description) }
 }
 
 /** 403 `insufficient_scope`, and a mark for the client's next refresh. */
@@ -121,9 +144,6 @@ function challengeFor({ context, resource }: Gate, error: OAuthError): string | 
 
 function authInfo(gate: Gate, token: string, verified: VerifiedToken): AuthInfo {
   const { resource, resourceUrl } = gate
-  const extra: AuthInfo['extra'] = verified.user
-    ? { tokenKind: verified.kind, user: verified.user }
-    : { tokenKind: verified.kind }
   return {
     token,
     clientId: verified.clientId,
@@ -131,14 +151,18 @@ function authInfo(gate: Gate, token: string, verified: VerifiedToken): AuthInfo 
     expiresAt: verified.expiresAt,
     resource: resourceUrl,
     resourceMetadataUrl: resource.metadataUrl,
-    extra: withInternals(extra, () => internals(gate, verified)),
+    extra: withInternals(shownExtra(verified), () => internals(gate, verified)),
   }
+}
+
+function shownExtra({ kind, user }: VerifiedToken): AuthInfo['extra'] {
+  return user ? { tokenKind: kind, user } : { tokenKind: kind }
 }
 
 function internals(gate: Gate, verified: VerifiedToken): AuthInternals {
   const { scopes, exchange, report } = gate.context
   return {
-    claims: verified.claims,
+    claims: () => verified.claims(),
     scopes,
     missingScopes: (needed) => scopes.missing(verified.scopes, needed),
     exchange: (request) => exchange(verified, request),

@@ -1,0 +1,90 @@
+/**
+ * The grants behind the tokens that a gate has verified: one copy for all tokens of a login. Each is looked at again
+ * in the store once a second while it is used, so that a revocation reaches every replica within that second.
+ */
+import { boundedMap } from '../async/bounded-map.js'
+import { singleFlight } from '../async/single-flight.js'
+import type { VaultRecord } from '../storage/vault.js'
+import type { Grants } from '../tokens/grants.js'
+import type { Grant } from '../tokens/records.js'
+
+/** A grant as it was last read. The same object comes again for as long as nobody has written the grant. */
+export type GrantRecord = VaultRecord<Grant>
+
+/** The grants that a gate knows. */
+export interface LiveGrants {
+  /** The grant, if it was looked at within the last second. */
+  recall(sid: string): GrantRecord | undefined
+  /** Looks at the grant in the store. Undefined when the grant is gone or was revoked. @throws OAuthError 503 */
+  read(sid: string): Promise<GrantRecord | undefined>
+}
+
+/** What it takes to keep grants. */
+export interface LiveGrantsOptions {
+  readonly grants: Grants
+  /** Bytes of all grants that are kept. */
+  readonly maxBytes: number
+  /** Milliseconds on a clock that only goes forward: a revocation must not wait for one that jumped back. */
+  readonly monotonic: () => number
+}
+
+interface Known {
+  readonly record: GrantRecord
+  /** When it was read last, on the monotonic clock. */
+  checkedAt: number
+  /** How many revocations this process had made by then. */
+  revocations: number
+}
+
+/** Milliseconds for which a grant is taken to be as it was last read. */
+const recheckAfter = 1000
+/** Milliseconds after which a grant that no token has asked for is dropped. */
+const keptUnused = 60_000
+
+/** Makes an empty collection. */
+export function liveGrants({ grants, maxBytes, monotonic }: LiveGrantsOptions): LiveGrants {
+  const isOver = ({ checkedAt }: Known) => monotonic() - checkedAt > keptUnused
+  const known = boundedMap<Known>({ maxBytes, sizeOf, isOver, monotonic })
+  const flights = singleFlight<GrantRecord | undefined>()
+
+  const recall = (sid: string) => {
+    const entry = known.get(sid)
+    const isFresh =
+      entry &&
+      monotonic() - entry.checkedAt < recheckAfter &&
+      entry.revocations === grants.revocations
+    return isFresh ? entry.record : undefined
+  }
+
+  const readStore = async (sid: string) => {
+    const seen = { checkedAt: monotonic(), revocations: grants.revocations }
+    const last = known.get(sid)
+    const found = last ? await grants.reread(sid, last.record) : await grants.read(sid)
+    if (last && found === last.record) return Object.assign(last, seen).record
+    known.delete(sid)
+    const record = found && withoutRefreshToken(found)
+    if (record) known.set(sid, { record, ...seen })
+    return record
+  }
+
+  return Object.freeze({
+    recall,
+    read(sid: string) {
+      return flights.run(sid, () => readStore(sid))
+    },
+  })
+}
+
+/** The gate has no use for Entra's refresh token. Who renews a login reads it from the store. */
+function withoutRefreshToken({ value, raw }: GrantRecord): GrantRecord {
+  const { refreshToken: _unused, ...upstream } = value.upstream
+  return { value: { ...value, upstream }, raw }
+}
+
+/** The box is about as long as what was in it. */
+function sizeOf({ record }: Known): number {
+  return 2 * record.raw.length + objects
+}
+
+/** Bytes that the objects around the texts of a grant take. */
+const objects = 1024
