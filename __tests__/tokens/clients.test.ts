@@ -72,12 +72,18 @@ describe('a client id', () => {
     expect(client && registry.secretOf(client)).toBe(earlier.secret)
   })
 
+  it('is opened once: the next look finds the same object', () => {
+    const { id } = registry.register(metadata)
+    expect(registry.find(id)).toBe(registry.find(id))
+  })
+
   it('is another one each time', () => {
     expect(registry.register(metadata).id).not.toBe(registry.register(metadata).id)
   })
 
   it('is unknown with any one character changed, left out or added', () => {
     const { id } = registry.register(metadata)
+    expect(registry.find(id)).toBeDefined()
     for (let at = 0; at < id.length; at += 1) {
       const [front, rest] = [id.slice(0, at), id.slice(at + 1)]
       const other = id[at] === 'A' ? 'B' : 'A'
