@@ -11,7 +11,6 @@ import { describeMachine, describeVersions } from './versions.js'
 await run(readOptions(Object.keys(parts)))
 
 async function run(options) {
-  const startedAt = performance.now()
   const introduction = introduce(options)
   for (const line of introduction) console.log(line)
   const results = []
@@ -26,11 +25,11 @@ async function run(options) {
   const folder = folderFor(options)
   writeResults(folder, introduction, [targets, ...results])
   progress(`wrote ${fileURLToPath(new URL('RESULTS.md', folder))}`)
-  progress(`took ${((performance.now() - startedAt) / 1000).toFixed(0)} s`)
 }
 
 function progress(text) {
-  process.stderr.write(`${text}\n`)
+  const seconds = (performance.now() / 1000).toFixed(0)
+  process.stderr.write(`${seconds.padStart(4)} s  ${text}\n`)
 }
 
 function introduce({ rounds, seconds, quick }) {

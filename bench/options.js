@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util'
 
 /** Many short rounds rather than few long ones: what disturbs a round then disturbs all of it. */
 const usual = { rounds: 15, seconds: 0.3, connections: 32 }
-const quick = { rounds: 3, seconds: 0.12, connections: 32 }
+const quick = { rounds: 2, seconds: 0.12, connections: 32 }
 
 /**
  * `only` names the parts to run; undefined for all of them.

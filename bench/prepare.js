@@ -1,15 +1,25 @@
 /** Makes `npm run bench` one command from a fresh clone: installs what is missing, builds the library. */
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, rmSync, symlinkSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 const bench = fileURLToPath(new URL('.', import.meta.url))
 const root = fileURLToPath(new URL('..', import.meta.url))
 
-// The root first: the library is linked into the bench, and its own dependencies are the root's.
 installIfMissing(root)
 installIfMissing(bench)
+linkLibrary()
 npm(root, 'run', 'build')
+
+/**
+ * The library finds its own dependencies in the root. As a `file:` dependency, `npm ci` would build it, and that before
+ * the root is installed.
+ */
+function linkLibrary() {
+  const link = new URL('node_modules/mcp-entra', import.meta.url)
+  rmSync(link, { force: true })
+  symlinkSync(root, link, 'junction')
+}
 
 function installIfMissing(folder) {
   if (existsSync(new URL('node_modules/.package-lock.json', `file://${folder}`))) return

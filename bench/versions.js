@@ -18,6 +18,7 @@ export function describeVersions() {
   const all = [
     ['Node', process.versions.node],
     ['OpenSSL', process.versions.openssl],
+    ['mcp-entra', readJson('../package.json').version],
     ...packages,
     ...stores,
     ['redis-server', redisVersion()],

@@ -5,10 +5,11 @@
 import { quantile, shuffled } from '../statistics.js'
 import { load } from './load.js'
 
-/** Requests to a cell before the first round, at least: code gets hot, keys are fetched, caches filled. */
-const warmUp = 5000
-/** Requests at the start of each visit that do not count: a server that waited for its turn starts slowly. */
-const runIn = 320
+/** Requests to a server before the first round: its code gets hot, keys are fetched, caches filled. */
+const warmUp = 12_000
+const quickWarmUp = 6000
+/** Requests at the start of each visit that do not count: other servers have had the processor's caches since. */
+const runIn = 128
 /** Cells between two visits to the bare route. */
 const stride = 4
 
@@ -17,11 +18,13 @@ const stride = 4
  * @param pace the bare cell
  * @returns samples by cell, one for each round; those of the bare cell are the averages of its visits
  */
-export async function measureRounds(cells, pace, { rounds, seconds, connections }, progress) {
+export async function measureRounds(cells, pace, options, progress) {
+  const { rounds, seconds, connections, quick } = options
   const samples = new Map([pace, ...cells].map(({ name }) => [name, []]))
   progress('warming up')
-  for (const cell of [pace, ...cells]) {
-    const atLeast = Math.max(warmUp * cell.share, 1.5 * cell.requests.length)
+  for (const cell of cells) {
+    const sharing = cells.filter(({ port }) => port === cell.port).length
+    const atLeast = Math.max((quick ? quickWarmUp : warmUp) / sharing, 1.2 * cell.requests.length)
     await sendRequests(cell, { connections, seconds: 0, atLeast })
   }
   for (let round = 1; round <= rounds; round++) {

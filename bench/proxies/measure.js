@@ -9,15 +9,17 @@ const inFlight = 16
 /** Logins for each line in lockstep. Few, since oidc-provider's store holds no more than a hundred logins. */
 const inTurn = 3
 /** Logins before the first round, for code to get hot. */
-const warmUp = 400
+const warmUp = 600
+const quickWarmUp = 250
 
 /** @returns samples by proxy, one for each round, and bytes of memory after the last */
-export function measureLogins({ rounds, seconds }, progress) {
+export function measureLogins({ rounds, seconds, quick }, progress) {
   return withProxies(progress, async (proxies) => {
     const samples = new Map(proxies.map(({ name }) => [name, []]))
     for (const proxy of proxies) {
       progress(`warming up ${proxy.name}`)
-      await visit(proxy, (lines) => runFreely(proxy, lines, { seconds: 0, atLeast: warmUp }))
+      const atLeast = quick ? quickWarmUp : warmUp
+      await visit(proxy, (lines) => runFreely(proxy, lines, { seconds: 0, atLeast }))
     }
     for (let round = 1; round <= rounds; round++) {
       progress(`logins, round ${round} of ${rounds}`)
