@@ -4,4 +4,5 @@ export const parts = {
   logins: () => import('./proxies/part.js'),
   'on-behalf-of': () => import('./on-behalf-of/part.js'),
   start: () => import('./start/part.js'),
+  growth: () => import('./growth/part.js'),
 }

@@ -11,9 +11,10 @@ const revocations = 20
 export async function countCommands(store) {
   const counts = {}
   await store.ask('setPass', store.used.length)
+  const whole = { ...store, share: 1 }
   for (const [name, prepare] of Object.entries(cells)) {
-    if (seen.includes(name)) await doAll(await prepare(store))
-    counts[name] = await countActions(store, await prepare(store))
+    if (seen.includes(name)) await doAll(await prepare(whole))
+    counts[name] = await countActions(store, await prepare(whole))
   }
   const ended = store.used.splice(-revocations)
   counts.revocation = await countActions(

@@ -48,7 +48,7 @@ function actionCosts({ redis, cpuMicroseconds: cpu }) {
   return {
     // Every call pays for a known token; what looking costs comes on top.
     call: known,
-    'token never seen': more('gate, token never seen'),
+    'token never seen': more('gate, login never seen'),
     'token looked at again': more('gate, token looked at again'),
     refresh: of('refresh'),
     login: both(of('login, up to the code'), of('login, redemption of the code')),

@@ -1,6 +1,6 @@
 /**
  * Ten million users and a hundred replicas: replays a day of traffic against the counted costs (`costs.json`, which a
- * whole run of `growth.js` writes), and prints what `docs/scale.md` quotes. `--write` puts it there.
+ * run of the part `growth` writes), and prints what `docs/scale.md` quotes. `--write` puts it there.
  *
  *   npm --prefix bench run simulate -- --users 1000000 --replicas 10
  */

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startChild } from '../child.js'
 import { httpClient } from '../http-client.js'
+import { pinServer } from '../pin.js'
 import { hasRedis, startRedis } from '../private-redis.js'
 import { register } from './login.js'
 
@@ -36,8 +37,9 @@ export async function openFilled(kind, count, shared) {
   const clientId = await register(server.send)
   const empty = await store.bytes(server)
   const { scope, tenantId } = shared.issuer
-  const sample = Math.min(count, mostUsed)
-  const used = await server.ask('fill', { count, sample, clientId, scope, tenantId })
+  const fill = (more, sample) =>
+    server.ask('fill', { count: more, sample, clientId, scope, tenantId })
+  const used = await fill(count, Math.min(count, mostUsed))
   const held = (await store.held?.(server)) ?? count
   const bytesPerGrant = ((await store.bytes(server)) - empty) / held
   if (!store.inProcess) {
@@ -45,11 +47,25 @@ export async function openFilled(kind, count, shared) {
     server.stop()
     server = await startServer(store.where, shared)
   }
+  // Only now: filling may have all cores.
+  pinServer(server.pid)
   const stop = async () => {
     server.stop()
     await store.close()
   }
-  return { ...server, kind, count, held, clientId, used, bytesPerGrant, cli: store.cli, stop }
+  return {
+    ...server,
+    kind,
+    count,
+    held,
+    clientId,
+    used,
+    /** Writes more logins. @returns them */
+    fill: (more) => fill(more, more),
+    bytesPerGrant,
+    cli: store.cli,
+    stop,
+  }
 }
 
 /** A server over an empty store in memory. */
@@ -62,6 +78,7 @@ async function startServer(store, shared) {
   const port = await child.ask('start', { ...shared, store })
   const client = httpClient()
   return {
+    pid: child.pid,
     ask: child.ask,
     send: (path, request) => client.send(`http://127.0.0.1:${port}${path}`, request),
     stop() {

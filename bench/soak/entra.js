@@ -11,8 +11,9 @@ const orderSize = 500
 /** What happens to one request in a hundred. */
 const troubles = [{ status: 503 }, { html: true }, { reset: true }, { retryAfter: 1 }]
 
-/** Token requests so far, by grant and status. */
+/** Token requests by grant and status, and the ones of the last order, which may be waiting for their answer. */
 const counts = new Map()
+let latest = []
 
 answerParent({ start, counts: () => [...counts].sort() })
 
@@ -38,7 +39,8 @@ async function start({ users, baseUrl }) {
 
 /** Every request waits 50 to 300 ms; one in a hundred to the token endpoint or the keys then fails. */
 function orderFaults(entra) {
-  countRequests(entra.requestsTo('token'))
+  countRequests(latest)
+  latest = entra.requestsTo('token')
   entra.clearRequests()
   entra.clearFaults()
   for (let i = 0; i < orderSize; i++) {
@@ -52,7 +54,6 @@ function orderFaults(entra) {
   }
 }
 
-/** One that is still open is counted without an answer. */
 function countRequests(requests) {
   for (const { grantType, status = 'no answer' } of requests) {
     const what = `${grantType}, ${status}`

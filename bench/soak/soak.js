@@ -15,6 +15,8 @@ import { network } from './network.js'
 import { printReport } from './report.js'
 import { makeTally } from './tally.js'
 
+/** Minutes after its end at which a soak that hangs is broken off. */
+const patience = 2
 /** Seconds for which our access tokens live, so that there is something to refresh. */
 const accessToken = 12
 /** Seconds for which Redis is away at each restart. */
@@ -39,6 +41,7 @@ function readOptions() {
 
 async function run({ minutes, users: count }) {
   if (!hasRedis) return console.log('soak: skipped, because there is no redis-server here')
+  breakOffAfter(minutes + patience)
   const users = Array.from({ length: count }, makeUser)
   const tally = makeTally()
   const world = await startWorld(users)
@@ -59,6 +62,14 @@ async function run({ minutes, users: count }) {
   } finally {
     await world.close()
   }
+}
+
+function breakOffAfter(minutes) {
+  const breakOff = () => {
+    console.error('soak: it hangs')
+    process.exit(1)
+  }
+  setTimeout(breakOff, minutes * 60_000).unref()
 }
 
 function makeUser(_, number) {
