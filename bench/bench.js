@@ -33,12 +33,12 @@ function progress(text) {
 }
 
 function introduce({ rounds, seconds, quick }) {
-  const kind = quick ? 'a quick look: numbers this short are for orientation' : 'the usual run'
   return [
     new Date().toISOString(),
     describeMachine(),
     describeVersions(),
-    `${rounds} rounds of ${seconds} s for each cell (${kind})`,
+    `${rounds} rounds of ${seconds} s for each cell`,
+    ...(quick ? ['a quick look: numbers this short are for orientation'] : []),
   ]
 }
 

@@ -13,20 +13,16 @@ const width = 860
  */
 export function drawBars({ title, names, series }) {
   const entries = Object.entries(series)
-  const height = 90 + names.length * rowHeight + (entries.length > 1 ? 30 : 0)
+  const stacked = entries.length > 1
+  const namesWidth = 20 + 6.5 * Math.max(...names.map((name) => name.length))
+  const height = 90 + names.length * rowHeight + (stacked ? 30 : 0)
   const chart = echarts.init(null, null, { renderer: 'svg', ssr: true, width, height })
   chart.setOption({
     animation: false,
     backgroundColor: '#fff',
     title: { text: title, left: 10, textStyle: { fontSize: 15 } },
-    legend: { show: entries.length > 1, bottom: 0 },
-    grid: {
-      left: 10,
-      right: 60,
-      top: 45,
-      bottom: entries.length > 1 ? 40 : 10,
-      containLabel: true,
-    },
+    legend: { show: stacked, bottom: 0 },
+    grid: { left: namesWidth, right: 60, top: 45, bottom: stacked ? 60 : 30 },
     xAxis: { type: 'value' },
     yAxis: { type: 'category', data: names, inverse: true, axisTick: { show: false } },
     series: entries.map(([name, values]) => ({
@@ -35,9 +31,9 @@ export function drawBars({ title, names, series }) {
       stack: 'all',
       data: values.map((value, row) => ({
         value: Number(value.toPrecision(3)),
-        ...(entries.length === 1 && { itemStyle: { color: colorOf(names[row]) } }),
+        ...(!stacked && { itemStyle: { color: colorOf(names[row]) } }),
       })),
-      label: { show: entries.length === 1, position: 'right' },
+      label: { show: !stacked, position: 'right' },
     })),
   })
   const svg = chart.renderToSVGString()
