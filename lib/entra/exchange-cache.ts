@@ -33,6 +33,7 @@ export interface ExchangeCache {
 
 /** What the cache is made with. */
 export interface ExchangeCacheOptions {
+  /** Results to keep, of 4 KiB on average. */
   readonly maxEntries: number
   readonly now: Clock
   /** Milliseconds on a clock that only goes forward. */
@@ -44,11 +45,21 @@ const shortestRefusal = 5_000
 /** Milliseconds for which the refusal of a throttled user is kept at most. */
 const longestRefusal = 60_000
 
+/** Bytes of a token and what is kept with it, on average. Longer tokens leave room for fewer. */
+const bytesPerToken = 4096
+
 /** Makes an empty cache. */
 export function exchangeCache(options: ExchangeCacheOptions): ExchangeCache {
   const { maxEntries, now, monotonic } = options
   const isOver = ({ until }: CachedToken | CachedRefusal) => until <= monotonic()
-  const entries = boundedMap<CachedToken | CachedRefusal>({ maxEntries, isOver, monotonic })
+  const maxBytes = maxEntries * bytesPerToken
+  const entries = boundedMap<CachedToken | CachedRefusal>({
+    maxEntries,
+    maxBytes,
+    sizeOf,
+    isOver,
+    monotonic,
+  })
 
   function keep(key: string, entry: CachedToken | CachedRefusal): void {
     if (entry.until > monotonic()) entries.set(key, entry)
@@ -84,6 +95,11 @@ export function exchangeCache(options: ExchangeCacheOptions): ExchangeCache {
       return entries.size
     },
   })
+}
+
+/** Tokens are ASCII, a byte for each character; an error holds its stack. */
+function sizeOf(entry: CachedToken | CachedRefusal): number {
+  return 'token' in entry ? entry.token.token.length : 2048
 }
 
 /** Milliseconds for which a refusal is kept. An outage is not kept, unless Entra said how long to wait. */

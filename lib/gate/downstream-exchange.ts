@@ -101,8 +101,9 @@ async function exchange(attempt: ExchangeAttempt): Promise<DownstreamAccessToken
   const { scopes, claims, tenantId = tid } = request
   const wanted = { oid, tid: tenantId, scopes, ...(claims !== undefined && { claims }) }
   const { assertion, assertionExpiresAt } = verified
+  const assertionHash = verified.assertionHash()
   try {
-    return await exchanges.token({ ...wanted, assertion, assertionExpiresAt })
+    return await exchanges.token({ ...wanted, assertion, assertionHash, assertionExpiresAt })
   } catch (error) {
     const expired = isExpired(error) || assertionExpiresAt * 1000 <= now()
     const fresh = expired ? await renewAssertion?.(verified) : undefined

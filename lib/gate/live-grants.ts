@@ -17,6 +17,19 @@ export interface LiveGrants {
   recall(sid: string): GrantRecord | undefined
   /** Looks at the grant in the store. Undefined when the grant is gone or was revoked. @throws OAuthError 503 */
   read(sid: string): Promise<GrantRecord | undefined>
+  /**
+   * Notes a token of a login.
+   *
+   * @returns the key of the one that was its newest before, which its client has replaced by refreshing
+   */
+  supersede(sid: string, token: IssuedToken): string | undefined
+}
+
+/** A token of ours, as the cache of tokens knows it. */
+export interface IssuedToken {
+  readonly key: string
+  /** Seconds since the epoch. */
+  readonly issuedAt: number
 }
 
 /** What it takes to keep grants. */
@@ -34,12 +47,13 @@ interface Known {
   checkedAt: number
   /** How many revocations this process had made by then. */
   revocations: number
+  newest?: IssuedToken | undefined
 }
 
 /** Milliseconds for which a grant is taken to be as it was last read. */
 const recheckAfter = 1000
-/** Milliseconds after which a grant that no token has asked for is dropped. */
-const keptUnused = 60_000
+/** Milliseconds after which a grant that no token has asked for is dropped: a quarter of an hour. */
+const keptUnused = 900_000
 
 /** Makes an empty collection. */
 export function liveGrants({ grants, maxBytes, monotonic }: LiveGrantsOptions): LiveGrants {
@@ -63,7 +77,7 @@ export function liveGrants({ grants, maxBytes, monotonic }: LiveGrantsOptions): 
     if (last && found === last.record) return Object.assign(last, seen).record
     known.delete(sid)
     const record = found && withoutRefreshToken(found)
-    if (record) known.set(sid, { record, ...seen })
+    if (record) known.set(sid, { record, ...seen, newest: last?.newest })
     return record
   }
 
@@ -71,6 +85,13 @@ export function liveGrants({ grants, maxBytes, monotonic }: LiveGrantsOptions): 
     recall,
     read(sid: string) {
       return flights.run(sid, () => readStore(sid))
+    },
+    supersede(sid: string, token: IssuedToken) {
+      const login = known.get(sid)
+      const last = login?.newest
+      if (!login || (last && last.issuedAt >= token.issuedAt)) return undefined
+      login.newest = token
+      return last?.key
     },
   })
 }

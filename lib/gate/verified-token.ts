@@ -1,5 +1,6 @@
 /** A verified token, whichever kind it is: one of ours with the grant behind it, or one of Entra's own. */
 import { type DecodedJwt, decodeJwt } from '../crypto/decode-jwt.js'
+import { sha256 } from '../crypto/hashing.js'
 import type { ScopeStrategy } from '../entra/scopes.js'
 import { type EntraClaims, isAppOnly } from '../entra/verify.js'
 import { userFromClaims } from '../login/user.js'
@@ -24,6 +25,8 @@ export interface VerifiedToken {
   claims(): EntraClaims
   /** Entra's access token: what is exchanged on behalf of the user. */
   readonly assertion: string
+  /** SHA-256 of the assertion. It is computed once for each token, when it is first exchanged. */
+  assertionHash(): string
   /** Seconds since the epoch. */
   readonly assertionExpiresAt: number
   /** The secret of the grant behind a token of ours. */
@@ -52,6 +55,7 @@ export function fromGrant(grant: Grant) {
     user: grant.user,
     claims: () => readClaims(accessToken),
     assertion: accessToken,
+    assertionHash: hashOnce(accessToken),
     // By Entra's clock, and not by ours as `expires_in` is.
     assertionExpiresAt: readClaims(accessToken).exp,
     grant,
@@ -74,7 +78,16 @@ export function entraToken(
     // Azure AD B2C leaves out these two: the verifier knows them from the issuer and the subject.
     claims: () => ({ ...readClaims(token), tid, oid }),
     assertion: token,
+    assertionHash: hashOnce(token),
     assertionExpiresAt: exp,
+  }
+}
+
+function hashOnce(text: string): () => string {
+  let known: string | undefined
+  return () => {
+    known ??= sha256(text)
+    return known
   }
 }
 

@@ -113,6 +113,9 @@ export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
       from.grants.isTokenRevoked(sid, jti),
     ])
     if (!record || isRevoked) throw revoked(scopesOf(claims))
+    // It stays good until it expires. It only leaves the cache, since its client has a newer one.
+    const superseded = from.live.supersede(sid, { key: endOf(token), issuedAt: claims.iat })
+    if (superseded !== undefined) entries.delete(superseded)
     const verified = proxyToken(claims, record.value)
     return remember({ token, verified, own: { sid, jti, record } })
   }

@@ -90,9 +90,12 @@ export interface EntraAuthOptions extends ClientOptions {
    * SDK v1) get the scopes they lack (default true).
    */
   readonly stepUpByLogin?: boolean
-  /** Verified tokens to remember (default 10,000). */
+  /**
+   * Verified tokens to remember (default 10,000). Each may take 4 KiB on average: longer ones leave room for fewer, so
+   * the default takes 40 MB at most. With the proxy, the logins behind them may take as much again.
+   */
   readonly maxVerifiedTokens?: number
-  /** Exchanged tokens to remember (default 50,000). */
+  /** Exchanged tokens to remember (default 50,000), of 4 KiB on average: 200 MB at most. */
   readonly maxDownstreamTokens?: number
   /**
    * Whether replicas use each other's exchanged tokens, through the storage, where they lie sealed under the
