@@ -153,6 +153,9 @@ describe('a token of ours', () => {
     gate.clock.advance(1)
     expect((await call()).status).toBe(200)
     expect((await call(second.access_token)).status).toBe(200)
+    // The newer one has taken its place in the cache, and nothing more.
+    expect((await call()).status).toBe(200)
+    expect((await call(second.access_token)).status).toBe(200)
   })
 
   it('ends when its time is over, from the cache and without it', async () => {
