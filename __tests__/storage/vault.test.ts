@@ -198,7 +198,7 @@ describe('a store that fails', () => {
   const throwing = () => {
     throw cause
   }
-  const record = { value: 1, raw: new Uint8Array() }
+  const record = { value: 1, version: '' }
 
   it.each([
     ['rejects', rejecting],

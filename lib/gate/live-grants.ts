@@ -97,15 +97,15 @@ export function liveGrants({ grants, maxBytes, monotonic }: LiveGrantsOptions): 
 }
 
 /** The gate has no use for Entra's refresh token. Who renews a login reads it from the store. */
-function withoutRefreshToken({ value, raw }: GrantRecord): GrantRecord {
+function withoutRefreshToken({ value, version }: GrantRecord): GrantRecord {
   const { refreshToken: _unused, ...upstream } = value.upstream
-  return { value: { ...value, upstream }, raw }
+  return { value: { ...value, upstream }, version }
 }
 
-/** The box is about as long as what was in it. */
+/** Entra's access token is most of it, a byte for each character. */
 function sizeOf({ record }: Known): number {
-  return 2 * record.raw.length + objects
+  return record.value.upstream.accessToken.length + objects
 }
 
-/** Bytes that the objects around the texts of a grant take. */
-const objects = 1024
+/** Bytes that the rest of a grant and the objects around it take. */
+const objects = 3072

@@ -8,10 +8,11 @@ import { open, seal } from '../crypto/sealing.js'
 import { unavailable } from '../oauth/errors.js'
 import type { Storage } from './storage.js'
 
-/** A record as it was read: its value, and its bytes, which show later whether it has changed. */
+/** A record as it was read. */
 export interface VaultRecord<T> {
   readonly value: T
-  readonly raw: Uint8Array
+  /** Another one for every time that it was written: the tag of its box, which authenticates all of it. */
+  readonly version: string
 }
 
 /**
@@ -20,7 +21,7 @@ export interface VaultRecord<T> {
  */
 export interface VaultShelf<T> {
   get(secret: string): Promise<VaultRecord<T> | undefined>
-  /** Like `get`, but when the bytes have not changed it returns `known` itself, without opening it again. */
+  /** Like `get`, but when the record has not been written again it returns `known` itself, without opening it again. */
   getAgain(secret: string, known: VaultRecord<T>): Promise<VaultRecord<T> | undefined>
   /** Whether there is a record, even one that this server has no key to read. */
   has(secret: string): Promise<boolean>
@@ -50,7 +51,7 @@ function shelf<T>(storage: Storage, ring: KeyRing, kind: string): VaultShelf<T> 
     seal(ring, { purpose, boundTo, secret }, Buffer.from(JSON.stringify(value)))
   const openRecord = (secret: string, boundTo: string, raw: Uint8Array | undefined) => {
     const plain = raw && open(ring, { purpose, boundTo, secret }, raw)
-    return plain && { value: JSON.parse(plain.toString('utf8')) as T, raw: raw as Uint8Array }
+    return plain && { value: JSON.parse(plain.toString('utf8')) as T, version: versionOf(raw) }
   }
   return Object.freeze({
     async get(secret: string) {
@@ -60,7 +61,7 @@ function shelf<T>(storage: Storage, ring: KeyRing, kind: string): VaultShelf<T> 
     async getAgain(secret: string, known: VaultRecord<T>) {
       const key = name(secret)
       const raw = await askStore(() => storage.get(key))
-      return raw && Buffer.compare(raw, known.raw) === 0 ? known : openRecord(secret, key, raw)
+      return raw && versionOf(raw) === known.version ? known : openRecord(secret, key, raw)
     },
     async has(secret: string) {
       return (await askStore(() => storage.get(name(secret)))) !== undefined
@@ -83,6 +84,11 @@ function shelf<T>(storage: Storage, ring: KeyRing, kind: string): VaultShelf<T> 
       return (await askStore(() => storage.take(name(secret)))) !== undefined
     },
   })
+}
+
+/** The last 16 bytes. Two boxes share them with a probability of 2^-128, so there is no need to keep all of one. */
+function versionOf(raw: Uint8Array): string {
+  return Buffer.from(raw.subarray(-16)).toString('latin1')
 }
 
 /** A store that rejects or throws is an outage, never taken for an answer. */
