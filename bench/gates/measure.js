@@ -8,6 +8,8 @@ import { load } from './load.js'
 /** Requests to a server before the first round: its code gets hot, keys are fetched, caches filled. */
 const warmUp = 12_000
 const quickWarmUp = 6000
+/** The least for each of its cells: the ways to refuse get hot one by one. */
+const cellWarmUp = 2000
 /** Requests at the start of each visit that do not count: other servers have had the processor's caches since. */
 const runIn = 128
 /** Cells between two visits to the bare route. */
@@ -24,7 +26,8 @@ export async function measureRounds(cells, pace, options, progress) {
   progress('warming up')
   for (const cell of cells) {
     const sharing = cells.filter(({ port }) => port === cell.port).length
-    const atLeast = Math.max((quick ? quickWarmUp : warmUp) / sharing, 1.2 * cell.requests.length)
+    const share = (quick ? quickWarmUp : warmUp) / sharing
+    const atLeast = Math.max(share, cellWarmUp, 1.2 * cell.requests.length)
     await sendRequests(cell, { connections, seconds: 0, atLeast })
   }
   for (let round = 1; round <= rounds; round++) {
