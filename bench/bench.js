@@ -4,7 +4,7 @@
  */
 import { fileURLToPath } from 'node:url'
 import { readOptions } from './options.js'
-import { parts } from './parts.js'
+import { long, parts } from './parts.js'
 import { printResult, writeResults } from './report.js'
 import { describeMachine, describeVersions } from './versions.js'
 
@@ -14,7 +14,7 @@ async function run(options) {
   const introduction = introduce(options)
   for (const line of introduction) console.log(line)
   const results = []
-  for (const name of options.only ?? Object.keys(parts)) {
+  for (const name of namesOf(options)) {
     const part = await parts[name]()
     const result = await part.run(options, progress)
     printResult(result)
@@ -25,6 +25,10 @@ async function run(options) {
   const folder = folderFor(options)
   writeResults(folder, introduction, [targets, ...results])
   progress(`wrote ${fileURLToPath(new URL('RESULTS.md', folder))}`)
+}
+
+function namesOf({ only, quick }) {
+  return only ?? Object.keys(parts).filter((name) => !(quick && long.has(name)))
 }
 
 function progress(text) {

@@ -6,3 +6,6 @@ export const parts = {
   start: () => import('./start/part.js'),
   growth: () => import('./growth/part.js'),
 }
+
+/** Parts that a quick look leaves out, unless it is told to run them: filling their stores takes too long. */
+export const long = new Set(['growth'])

@@ -100,10 +100,16 @@ async function exchange(attempt: ExchangeAttempt): Promise<DownstreamAccessToken
   const { oid, tid } = user
   const { scopes, claims, tenantId = tid } = request
   const wanted = { oid, tid: tenantId, scopes, ...(claims !== undefined && { claims }) }
-  const { assertion, assertionExpiresAt } = verified
-  const assertionHash = verified.assertionHash()
+  const { assertion } = verified
+  const facts = verified.assertionFacts()
+  const assertionExpiresAt = facts.expiresAt
   try {
-    return await exchanges.token({ ...wanted, assertion, assertionHash, assertionExpiresAt })
+    return await exchanges.token({
+      ...wanted,
+      assertion,
+      assertionHash: facts.hash,
+      assertionExpiresAt,
+    })
   } catch (error) {
     const expired = isExpired(error) || assertionExpiresAt * 1000 <= now()
     const fresh = expired ? await renewAssertion?.(verified) : undefined

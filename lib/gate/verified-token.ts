@@ -25,14 +25,20 @@ export interface VerifiedToken {
   claims(): EntraClaims
   /** Entra's access token: what is exchanged on behalf of the user. */
   readonly assertion: string
-  /** SHA-256 of the assertion. It is computed once for each token, when it is first exchanged. */
-  assertionHash(): string
-  /** Seconds since the epoch. */
-  readonly assertionExpiresAt: number
+  /** What an exchange needs to know of the assertion. Computed once for each token, when it is first exchanged. */
+  assertionFacts(): AssertionFacts
   /** The secret of the grant behind a token of ours. */
   readonly sid?: string
   /** That grant, as it was at most a second ago. */
   readonly grant?: Grant
+}
+
+/** What an exchange needs to know of an assertion. */
+export interface AssertionFacts {
+  /** SHA-256 of the token. */
+  readonly hash: string
+  /** Seconds since the epoch, by Entra's clock and not by ours as `expires_in` is. */
+  readonly expiresAt: number
 }
 
 /** One of ours. */
@@ -55,9 +61,7 @@ export function fromGrant(grant: Grant) {
     user: grant.user,
     claims: () => readClaims(accessToken),
     assertion: accessToken,
-    assertionHash: hashOnce(accessToken),
-    // By Entra's clock, and not by ours as `expires_in` is.
-    assertionExpiresAt: readClaims(accessToken).exp,
+    assertionFacts: factsOnce(accessToken),
     grant,
   }
 }
@@ -78,15 +82,14 @@ export function entraToken(
     // Azure AD B2C leaves out these two: the verifier knows them from the issuer and the subject.
     claims: () => ({ ...readClaims(token), tid, oid }),
     assertion: token,
-    assertionHash: hashOnce(token),
-    assertionExpiresAt: exp,
+    assertionFacts: factsOnce(token),
   }
 }
 
-function hashOnce(text: string): () => string {
-  let known: string | undefined
+function factsOnce(token: string): () => AssertionFacts {
+  let known: AssertionFacts | undefined
   return () => {
-    known ??= sha256(text)
+    known ??= { hash: sha256(token), expiresAt: readClaims(token).exp }
     return known
   }
 }

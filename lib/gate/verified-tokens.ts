@@ -202,12 +202,12 @@ async function checkCaller(
   throw new OAuthError('access_denied', 'The app has no role here.')
 }
 
-/** Tokens are ASCII, a byte for each character. A user's names come from the token as well. */
-function sizeOf({ token, own }: Entry): number {
-  return own ? token.length + objects : 2 * token.length + objects
+/** Tokens are ASCII, a byte for each character. */
+function sizeOf({ token }: Entry): number {
+  return token.length + objects
 }
 
-/** Bytes that the objects around the texts of a token take. */
+/** Bytes that its user and the objects around it take, as measured. */
 const objects = 1024
 
 /** @param scopes those of the token, whose signature is ours: a new login is to ask for as much */
