@@ -11,12 +11,12 @@ let version: number
 let live: LiveGrants
 
 /** Grants of which each read is recorded; a new `version` is a grant that somebody has written. */
-function recordedGrants(): Grants {
+function recordedGrants(tokenLength = 5000): Grants {
   const record = (sid: string) => ({
     value: {
       ...loginGrant,
       generation: version,
-      upstream: { ...loginGrant.upstream, accessToken: sid.padEnd(5000, '.') },
+      upstream: { ...loginGrant.upstream, accessToken: sid.padEnd(tokenLength, '.') },
     },
     version: `${sid} ${version}`,
   })
@@ -94,6 +94,14 @@ describe('the memory of grants', () => {
     // Each takes at least the 5,000 bytes of its access token.
     expect(kept.length).toBeGreaterThan(5)
     expect(kept.length).toBeLessThanOrEqual(20)
+  })
+
+  it("has room for as many logins as there are 4 KiB, with Entra's tokens as long as they are", async () => {
+    const maxBytes = 100 * 4096
+    live = liveGrants({ grants: recordedGrants(2000), maxBytes, monotonic: () => time })
+    const logins = Array.from({ length: 100 }, (_item, index) => `${index}`.padEnd(43, '.'))
+    for (const sid of logins) await live.read(sid)
+    expect(logins.filter(isKnown)).toEqual(logins)
   })
 
   it('lets go a grant that nobody has asked for in a quarter of an hour', async () => {
