@@ -1,8 +1,10 @@
 /** What the gate lets in, and how it tells everybody else what to do. */
 import { createHmac } from 'node:crypto'
+import { once } from 'node:events'
 import { get } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
-import type { Express } from 'express'
+import express, { type ErrorRequestHandler, type Express } from 'express'
 import { type EntraAuth, entraAuth, oauthRoutes, requireBearer } from 'mcp-entra'
 import { startEntra } from 'mcp-entra/testing'
 import { keyRing } from '../lib/crypto/key-ring.js'
@@ -656,6 +658,34 @@ describe('requireBearer and the operator', () => {
       },
     ])
   })
+})
+
+describe('a fault of ours', () => {
+  it.each([
+    ['at once', (fault: Error) => () => throwIt(fault)],
+    ['later', (fault: Error) => () => Promise.reject(fault)],
+  ])('that shows %s goes to next, and is no refusal', async (_when, failing) => {
+    const fault = new RangeError('not the fault of the client')
+    const context = { ...gate.auth.gate('test'), verify: failing(fault) }
+    const middleware = requireBearer({ ...gate.auth, gate: () => context })
+    const app = express()
+    app.use(middleware, (_req, res) => void res.end('let in'))
+    const heard: unknown[] = []
+    app.use(((error, _req, res, _next) => {
+      heard.push(error)
+      res.status(500).end()
+    }) as ErrorRequestHandler)
+    const server = app.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    expect((await ask(`http://127.0.0.1:${port}`, 'any token')).status).toBe(500)
+    expect(heard).toEqual([fault])
+    server.close()
+  })
+
+  function throwIt(fault: Error): never {
+    throw fault
+  }
 })
 
 describe('requireBearer at creation', () => {

@@ -7,7 +7,7 @@ import { sendRefusal } from './gate/refuse.js'
 import { makeGate, type Verdict, verifyBearer } from './gate/verify-bearer.js'
 import { exposeChallenge } from './http/cors.js'
 import type { Middleware, MiddlewareRequest, Next } from './http/middleware.js'
-import { isAnswered, runAsync } from './http/run-async.js'
+import { asError, isAnswered, runAsync } from './http/run-async.js'
 import type { Resource } from './oauth/resource.js'
 
 /** Options of {@link requireBearer}. */
@@ -35,7 +35,12 @@ export function requireBearer(auth: EntraAuth, options: RequireBearerOptions = {
   return function requireBearerMiddleware(req: AuthenticatedRequest, res, next) {
     if (isAnswered(res)) return
     exposeChallenge(res)
-    const verdict = verifyBearer(gate, req.headers.authorization)
+    let verdict: Verdict | Promise<Verdict>
+    try {
+      verdict = verifyBearer(gate, req.headers.authorization)
+    } catch (error) {
+      return next(asError(error))
+    }
     if (!(verdict instanceof Promise)) return carryOut(verdict, req, res, next)
     runAsync({ req, res, next, report: context.report }, async (goOn) => {
       const late = await verdict
