@@ -66,6 +66,34 @@ function failing(kind: EntraFailureKind, retryAfter?: number): () => never {
   }
 }
 
+describe('the next assertion of a login', () => {
+  const of = (login: string, assertion: string, more: Partial<OnBehalfOfInput> = {}) =>
+    exchange.token({ ...ada, login, assertion, ...more })
+
+  it('takes the place of the one before, and of nothing else', async () => {
+    await of('one', 'a1')
+    await of('one', 'a1', { scopes: ['https://other.example/x'] })
+    await of('two', 'b1')
+    await exchange.token(ada)
+    expect(exchange.size).toBe(4)
+    for (const assertion of ['a2', 'a3', 'a4']) await of('one', assertion)
+    expect(exchange.size).toBe(4)
+    const before = asked.length
+    await of('one', 'a4')
+    await of('one', 'a1', { scopes: ['https://other.example/x'] })
+    await of('two', 'b1')
+    await exchange.token(ada)
+    expect(asked.length).toBe(before)
+  })
+
+  it('takes the place of a token with claims as well', async () => {
+    await of('one', 'a1', { claims: '{}' })
+    expect(exchange.size).toBe(2)
+    await of('one', 'a2', { claims: '{}' })
+    expect(exchange.size).toBe(2)
+  })
+})
+
 describe('onBehalfOf', () => {
   it('exchanges a token at the tenant of the user and keeps the result', async () => {
     const first = await exchange.token(ada)

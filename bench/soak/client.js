@@ -75,17 +75,19 @@ export function makeClient(user, { network, baseUrl, tally, isOver }) {
 
   async function redeem(code, verifier) {
     const fields = { grant_type: 'authorization_code', code, code_verifier: verifier }
+    const askedAt = Date.now()
     const answer = await send(
       '/token',
       form({ ...fields, client_id: clientId, redirect_uri: redirectUri }),
     )
-    if (answer?.status === 200) return keep(JSON.parse(answer.body))
+    if (answer?.status === 200) return keep(JSON.parse(answer.body), askedAt)
     if (answer) tally.wrong(describe('code', answer))
     return false
   }
 
-  function keep({ access_token, refresh_token, expires_in, scope }) {
-    const expiresAt = Date.now() + expires_in * 1000
+  /** A token may be as old as the request for it: the answer may have been made for another one at the same time. */
+  function keep({ access_token, refresh_token, expires_in, scope }, askedAt) {
+    const expiresAt = askedAt + expires_in * 1000
     tokens = { access: access_token, refresh: refresh_token, scopes: scope.split(' '), expiresAt }
     return true
   }
@@ -95,6 +97,7 @@ export function makeClient(user, { network, baseUrl, tally, isOver }) {
     const fields = { grant_type: 'refresh_token', refresh_token: tokens.refresh }
     const request = form({ ...fields, client_id: clientId })
     const times = Math.random() < 0.2 ? 2 : 1
+    const askedAt = Date.now()
     const answers = await Promise.all(Array.from({ length: times }, () => send('/token', request)))
     const [answer, second] = answers
     if (!answer) return
@@ -103,7 +106,7 @@ export function makeClient(user, { network, baseUrl, tally, isOver }) {
     }
     if (answer.status === 200) {
       tally.count('refreshes')
-      return keep(JSON.parse(answer.body))
+      return keep(JSON.parse(answer.body), askedAt)
     }
     const { error } = JSON.parse(answer.body)
     if (error === 'interaction_required' && Date.now() - refusedAt < 60_000) {

@@ -26,6 +26,8 @@ export interface ExchangeCache {
   get(key: string): CachedToken | CachedRefusal | undefined
   /** @returns the token as it is handed out */
   keepToken(key: string, token: TimedToken): DownstreamToken
+  /** Notes what a place holds from now on, and drops what it held before under another key. */
+  supersede(place: string, key: string): void
   /** Keeps a refusal for as long as {@link refusalLife} says. */
   keepRefusal(key: string, failure: EntraError): void
   readonly size: number
@@ -61,6 +63,8 @@ export function exchangeCache(options: ExchangeCacheOptions): ExchangeCache {
     monotonic,
   })
 
+  const newest = boundedMap<string>({ maxEntries })
+
   function keep(key: string, entry: CachedToken | CachedRefusal): void {
     if (entry.until > monotonic()) entries.set(key, entry)
     else entries.delete(key)
@@ -86,6 +90,11 @@ export function exchangeCache(options: ExchangeCacheOptions): ExchangeCache {
         token,
       })
       return token
+    },
+    supersede(place: string, key: string) {
+      const before = newest.get(place)
+      if (before !== undefined && before !== key) entries.delete(before)
+      newest.set(place, key)
     },
     keepRefusal(key: string, failure: EntraError) {
       const life = refusalLife(failure)

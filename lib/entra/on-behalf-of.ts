@@ -22,6 +22,8 @@ export interface OnBehalfOfInput {
   readonly assertion: string
   /** Its SHA-256, where it is known already: with many users, hashing costs as much as all the rest of a call. */
   readonly assertionHash?: string | undefined
+  /** Names the login that the assertion is of, if there is one: its next assertion takes the place of this one. */
+  readonly login?: string | undefined
   readonly tid: string
   readonly oid: string
   /** Scopes of one downstream API. */
@@ -122,7 +124,13 @@ export function onBehalfOf(options: OnBehalfOfOptions): OnBehalfOf & { readonly 
     const found = shared && (await readShared(shared, key))
     const timed = found ?? (await exchangeAndShare(key, input, background))
     // The downstream API has said that the token without these claims is no longer good.
-    if (input.claims !== undefined) cache.keepToken(keyWithoutClaims(input), timed)
+    if (input.claims !== undefined) keep(withoutClaims(input), timed)
+    return keep(input, timed)
+  }
+
+  function keep(input: OnBehalfOfInput, timed: TimedToken): DownstreamToken {
+    const key = keyOf(input)
+    if (input.login !== undefined) cache.supersede(placeOf(input), key)
     return cache.keepToken(key, timed)
   }
 
@@ -147,7 +155,7 @@ export function onBehalfOf(options: OnBehalfOfOptions): OnBehalfOf & { readonly 
     const seconds = Math.floor((usableUntil(timed) - now()) / 1000)
     if (seconds < 1) return
     void to.write(key, timed, seconds)
-    if (input.claims !== undefined) void to.write(keyWithoutClaims(input), timed, seconds)
+    if (input.claims !== undefined) void to.write(keyOf(withoutClaims(input)), timed, seconds)
   }
 
   async function exchangeReported(
@@ -191,8 +199,13 @@ function keyOf(input: OnBehalfOfInput): string {
   return `${assertionHash}\n${tid}\n${oid}\n${scopes.join(' ')}\n${claims}`
 }
 
-function keyWithoutClaims(input: OnBehalfOfInput): string {
-  return keyOf({ ...input, claims: undefined })
+/** What a login has one token for at a time, whatever its assertion is. */
+function placeOf({ login, tid, scopes, claims = '' }: OnBehalfOfInput): string {
+  return `${login}\n${tid}\n${scopes.join(' ')}\n${claims}`
+}
+
+function withoutClaims(input: OnBehalfOfInput): OnBehalfOfInput {
+  return { ...input, claims: undefined }
 }
 
 function requestOf({ assertion, scopes, tid, claims }: OnBehalfOfInput) {

@@ -100,12 +100,13 @@ async function exchange(attempt: ExchangeAttempt): Promise<DownstreamAccessToken
   const { oid, tid } = user
   const { scopes, claims, tenantId = tid } = request
   const wanted = { oid, tid: tenantId, scopes, ...(claims !== undefined && { claims }) }
-  const { assertion } = verified
+  const { assertion, sid: login } = verified
   const facts = verified.assertionFacts()
   const assertionExpiresAt = facts.expiresAt
   try {
     return await exchanges.token({
       ...wanted,
+      login,
       assertion,
       assertionHash: facts.hash,
       assertionExpiresAt,
@@ -116,7 +117,12 @@ async function exchange(attempt: ExchangeAttempt): Promise<DownstreamAccessToken
     if (!fresh) throw error
     report('exchange', { endpoint: 'on-behalf-of', reason: 'assertion_renewed' })
     const { accessToken, expiresAt } = fresh
-    return exchanges.token({ ...wanted, assertion: accessToken, assertionExpiresAt: expiresAt })
+    return exchanges.token({
+      ...wanted,
+      login,
+      assertion: accessToken,
+      assertionExpiresAt: expiresAt,
+    })
   }
 }
 
