@@ -68,8 +68,7 @@ export function keyRing(keys: readonly string[]): KeyRing {
   return Object.freeze({
     current,
     all,
-    byId: (id: Uint8Array) =>
-      byId.get(Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString('hex')),
+    byId: (id: Uint8Array) => byId.get(Buffer.from(id).toString('hex')),
     bySigningKid: (kid: string) => byKid.get(kid),
   })
 }

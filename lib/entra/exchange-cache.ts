@@ -1,5 +1,5 @@
 /** Results of on-behalf-of exchanges: tokens, and for a short time refusals. */
-import { boundedMap } from '../async/bounded-map.js'
+import { boundedMap, textBytes } from '../async/bounded-map.js'
 import type { Clock } from '../async/clock.js'
 import { type DownstreamToken, type TimedToken, usableUntil } from './downstream-token.js'
 import type { EntraError } from './errors.js'
@@ -63,7 +63,7 @@ export function exchangeCache(options: ExchangeCacheOptions): ExchangeCache {
     monotonic,
   })
 
-  const newest = boundedMap<string>({ maxEntries })
+  const newest = boundedMap<string>({ maxEntries, maxBytes, sizeOf: textBytes })
 
   function keep(key: string, entry: CachedToken | CachedRefusal): void {
     if (entry.until > monotonic()) entries.set(key, entry)

@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import type { ConfidentialClientApplication, NetworkRequestOptions } from '@azure/msal-node'
-import { boundedMap } from '../async/bounded-map.js'
+import { boundedMap, jsonBytes } from '../async/bounded-map.js'
 import type { EntraAuthority } from './authority.js'
 import { EntraError } from './errors.js'
 import { loadMsal } from './msal.js'
@@ -50,8 +50,11 @@ interface Template {
   readonly body: Form
 }
 
-/** Kinds to remember: one for each grant, tenant and list of scopes. Claims of challenges may be unlike any other. */
-const mostKinds = 500
+/**
+ * Bytes of requests to remember: some hundred kinds, one for each grant, tenant and list of scopes. The claims of a
+ * challenge make another kind, and may be long.
+ */
+const rememberedBytes = 1024 * 1024
 
 /** Nothing that an operator or a stranger writes can look like a blank. */
 const marker = randomUUID()
@@ -60,7 +63,7 @@ const blanks = new RegExp(`(\\w+)\\.${marker}`)
 
 /** Makes the writer of an app registration. */
 export function requestWriter(authority: EntraAuthority, clientId: string): WriteRequest {
-  const templates = boundedMap<Template>({ maxEntries: mostKinds })
+  const templates = boundedMap<Template>({ maxBytes: rememberedBytes, sizeOf: jsonBytes })
 
   async function templateFor(grant: GrantRequest, proof: ProofKind, tenant: string) {
     const key = JSON.stringify([proof, tenant, ...grant.kind])
