@@ -1,10 +1,11 @@
 /** The consent form: carries the authorization request, sealed, from `/authorize` to `/consent`. */
 import { randomId, randomSecret } from '../crypto/hashing.js'
 import { openJson, sealJson } from '../crypto/sealing.js'
+import type { Browser } from '../http/browser.js'
 import { OAuthError } from '../oauth/errors.js'
 import { longestParam, type Params, required } from '../oauth/params.js'
 import type { AuthorizationRequest } from './authorization-request.js'
-import type { Browser, ProxyContext } from './context.js'
+import type { ProxyContext } from './context.js'
 
 type FormContext = Pick<ProxyContext, 'consentCookies' | 'ring' | 'lifetimes' | 'now'>
 

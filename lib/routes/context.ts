@@ -1,5 +1,5 @@
 /** What the endpoints share: made once by `entraAuth`, and never changed. */
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { Clock } from '../async/clock.js'
 import type { KeyRing } from '../crypto/key-ring.js'
 import type { EntraAuthority } from '../entra/authority.js'
@@ -8,6 +8,7 @@ import type { TokenEndpoint } from '../entra/token-endpoint.js'
 import type { EntraVerifier } from '../entra/verify.js'
 import type { CookieFamily } from '../http/cookies.js'
 import type { Report } from '../http/report.js'
+import type { AccountSlot } from '../login/browser-sessions.js'
 import type { LoginPolicy } from '../login/policy.js'
 import type { Resources } from '../oauth/resource.js'
 import type { AccessTokens } from '../tokens/access-token.js'
@@ -56,6 +57,7 @@ export interface ProxyContext {
   readonly codes: AuthorizationCodes
   readonly refreshTokens: RefreshTokens
   readonly accessTokens: AccessTokens
+  readonly account: AccountSlot
   readonly consentCookies: CookieFamily
   readonly loginCookies: CookieFamily
   readonly authority: EntraAuthority
@@ -71,10 +73,4 @@ export interface EndpointRequest {
   readonly query: URLSearchParams
   /** Milliseconds since the epoch. */
   readonly arrivedAt: number
-}
-
-/** One request of the user's browser, and our answer to it: cookies are read from one and set on the other. */
-export interface Browser {
-  readonly req: IncomingMessage
-  readonly res: ServerResponse
 }

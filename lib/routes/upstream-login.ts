@@ -2,12 +2,13 @@
 import { randomSecret, sha256 } from '../crypto/hashing.js'
 import { openJson, sealedLength, sealJson } from '../crypto/sealing.js'
 import { combineScopes } from '../entra/scopes.js'
+import type { Browser } from '../http/browser.js'
 import { type CarriedChallenges, carryChallenge } from '../login/carried-challenges.js'
 import { OAuthError } from '../oauth/errors.js'
 import { codeChallenge as challengeOf } from '../oauth/pkce.js'
 import { answersAtMost, type Challenge, type PendingChallenge } from '../tokens/challenges.js'
 import type { User } from '../tokens/records.js'
-import type { Browser, ProxyContext } from './context.js'
+import type { ProxyContext } from './context.js'
 
 /** What a client asked for, remembered while its user signs in at Entra. */
 export interface ClientRequest {

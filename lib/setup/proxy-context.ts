@@ -37,6 +37,7 @@ export function makeProxyContext(
     lifetimes,
     stepUpByLogin: settings.stepUpByLogin,
     policy: settings.policy,
+    account: settings.account,
     ...tokens,
     features: settings.clients.features,
     consentCookies: cookieFamily({ name: 'mcp-entra-consent', ...cookies }),

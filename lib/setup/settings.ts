@@ -4,6 +4,7 @@ import { monotonicNow } from '../async/monotonic-now.js'
 import { type KeyRing, keyRing } from '../crypto/key-ring.js'
 import { type EntraAuthority, entraAuthority } from '../entra/authority.js'
 import { type Report, reporter } from '../http/report.js'
+import { type AccountSlot, accountSlot } from '../login/browser-sessions.js'
 import type { LoginPolicy } from '../login/policy.js'
 import { knownCustomSchemes } from '../oauth/redirect-uri.js'
 import type { Resources } from '../oauth/resource.js'
@@ -36,6 +37,7 @@ export interface Settings {
   readonly customSchemes: readonly string[]
   readonly authority: EntraAuthority
   readonly policy: LoginPolicy
+  readonly account: AccountSlot
   readonly stepUpByLogin: boolean
   readonly lifetimes: Lifetimes
   readonly storage: Storage
@@ -64,6 +66,7 @@ export function readSettings(options: EntraAuthOptions): Settings {
     customSchemes,
     authority: readAuthority(options),
     policy: readPolicy(options),
+    account: accountSlot(),
     stepUpByLogin: options.stepUpByLogin ?? true,
     lifetimes: lifetimes(options.lifetimes),
     storage,
