@@ -8,7 +8,7 @@ const dark = '--bg:#0d1117;--fg:#e6edf3;--muted:#c4ccd5;--line:#7d8590;--border:
 /** @returns {Promise<[name: string, text: string][]>} */
 export async function flowDiagrams() {
   const source = await readFile(new URL('../flow.mmd', import.meta.url), 'utf8')
-  return [['flow.svg', forBoth(renderMermaidSVG(source, { font: 'system-ui' }))]]
+  return [['flow.svg', forBoth(renderMermaidSVG(source, { font: 'Segoe UI' }))]]
 }
 
 /** Colours by what the reader prefers, and no font from elsewhere. @throws Error when the library draws otherwise */
