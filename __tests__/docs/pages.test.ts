@@ -1,10 +1,9 @@
 /** The documentation as a whole: links lead somewhere, and nothing that can be set or imported is left out. */
+import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { posix } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from '@jest/globals'
-import type * as TypeScript from 'typescript-6'
 import { readPages } from '../support/markdown.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -104,32 +103,6 @@ interface Export {
 
 /** All exports of all subpaths, as the declarations have them that users get. */
 function readExports(): readonly Export[] {
-  const ts = createRequire(import.meta.url)('typescript-6') as typeof TypeScript
-  const { exports } = JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as {
-    exports: Record<string, string | { types: string }>
-  }
-  const entries = Object.entries(exports).flatMap(([subpath, entry]) =>
-    typeof entry === 'string' ? [] : [{ subpath, file: posix.join(root, entry.types) }],
-  )
-  const program = ts.createProgram(
-    entries.map(({ file }) => file),
-    { module: ts.ModuleKind.NodeNext, skipLibCheck: true, types: ['node'] },
-  )
-  const checker = program.getTypeChecker()
-  return entries.flatMap(({ subpath, file }) => {
-    const source = program.getSourceFile(file)
-    const symbol = source && checker.getSymbolAtLocation(source)
-    if (!symbol) throw new Error(`no exports in ${file}`)
-    return checker.getExportsOfModule(symbol).map((given) => {
-      const real = given.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(given) : given
-      const isInterface = Boolean(real.flags & ts.SymbolFlags.Interface)
-      const type = isInterface ? checker.getDeclaredTypeOfSymbol(real) : undefined
-      return {
-        subpath,
-        name: given.name,
-        isValue: Boolean(real.flags & ts.SymbolFlags.Value),
-        members: type?.getProperties().map(({ name }) => name) ?? [],
-      }
-    })
-  })
+  const json = execFileSync(process.execPath, [`${root}docs/make/exports.js`], { encoding: 'utf8' })
+  return JSON.parse(json) as Export[]
 }

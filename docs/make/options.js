@@ -1,12 +1,9 @@
 /** `docs/options.md`: every export of every subpath, from the comments in the code, by TypeDoc. */
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { register } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-
-// TypeDoc reads TypeScript up to 6; the project compiles with 7, which has no such interface.
-register('./typescript-6.js', import.meta.url)
+import { Application } from 'typedoc'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -48,7 +45,6 @@ async function readSubpaths() {
 
 /** Writes a Markdown file for each subpath. @returns their names, in order */
 async function generate(subpaths, out) {
-  const { Application } = await import('typedoc')
   const app = await Application.bootstrapWithPlugins({
     plugin: ['typedoc-plugin-markdown'],
     entryPoints: subpaths.map(({ file }) => root + file),
