@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { advertisedScopes } from './entra/scopes.js'
 import type { EntraAuth } from './entra-auth.js'
 import { allowAnyOrigin, answerPreflight } from './http/cors.js'
+import { factsOf } from './http/event-facts.js'
 import type { Middleware, Next } from './http/middleware.js'
 import { closeIfUnread, sendJson, sendOAuthError, sendPage, setRetryAfter } from './http/respond.js'
 import { asError, isAbandoned, isAnswered, runAsync } from './http/run-async.js'
@@ -139,21 +140,17 @@ function fail(
   next: Next,
 ): void {
   if (isAbandoned(req)) return
-  const endpoint = req.url?.split('?', 1)[0]
+  const endpoint = req.url?.split('?', 1)[0] ?? ''
   if (!(error instanceof OAuthError)) {
     // When the request has been answered, `next` does not hear of the error. Having been answered is not an error itself.
     if (isAnswered(res) && !isHeadersSent(error))
       context.report('failure', { endpoint, reason: 'server_error', cause: error })
     return next(asError(error))
   }
-  const name = error.status >= 500 ? 'failure' : 'refusal'
-  context.report(name, {
-    endpoint,
-    reason: error.code,
-    detail: error.description,
-    ...(error.status >= 500 && { cause: error.cause }),
-    origin: originOf(error),
-  })
+  const { code: reason, description: detail, status, cause } = error
+  const event = { endpoint, reason, detail, origin: originOf(error) }
+  if (status >= 500) context.report('failure', { ...event, cause }, factsOf(error))
+  else context.report('refusal', event, factsOf(error))
   if (isAnswered(res)) return
   closeIfUnread(req, res)
   if (!route.forPrograms) return sendProblem(res, error)

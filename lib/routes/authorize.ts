@@ -4,6 +4,7 @@ import { sha256 } from '../crypto/hashing.js'
 import type { Browser } from '../http/browser.js'
 import { redirect, sendPage } from '../http/respond.js'
 import { senderOf } from '../http/sender.js'
+import { documentHostOf } from '../oauth/client-id-url.js'
 import { OAuthError } from '../oauth/errors.js'
 import { type Params, singleParams } from '../oauth/params.js'
 import { readAuthorizationRequest } from './authorization-request.js'
@@ -40,7 +41,8 @@ function askForConsent(
 ): void {
   const { client } = requesting
   const request = readAuthorizationRequest(context, params, requesting)
-  checkLoginFits(context, { ...request, client: sha256(client.id) })
+  const host = documentHostOf(client.id)
+  checkLoginFits(context, { ...request, client: sha256(client.id), host })
   const fields = writeConsentForm(context, browser, request)
   const action = `${context.basePath}/consent`
   const html = consentPage(context, { client, request, action, fields })
@@ -55,7 +57,8 @@ function sendRefusal(
   state: string | undefined,
   error: OAuthError,
 ): void {
-  report('refusal', { endpoint: 'authorize', reason: error.code, detail: error.description })
+  const event = { endpoint: 'authorize', reason: error.code, detail: error.description }
+  report('refusal', event, { client: { id: client.id, redirectUri } })
   const answer = errorAnswer({ redirectUri, state }, error, baseUrl)
   if (mayRedirectUnasked(client, redirectUri)) return redirect(res, 302, answer)
   sendPage(res, error.status, returnPage(error, answer), contentSecurityPolicy)

@@ -1,6 +1,7 @@
 /** `GET /auth/callback`: Entra's answer becomes a grant and a code of ours, or an error for the client. */
 import type { ServerResponse } from 'node:http'
 import type { UpstreamTokens } from '../entra/token-endpoint.js'
+import type { EventFacts } from '../http/event-facts.js'
 import { redirect } from '../http/respond.js'
 import {
   findUnansweredChallenge,
@@ -15,7 +16,7 @@ import type { PendingChallenge } from '../tokens/challenges.js'
 import type { Grant } from '../tokens/records.js'
 import { codeAnswer, errorAnswer } from './client-answer.js'
 import type { EndpointRequest, ProxyContext } from './context.js'
-import { beginChallengedLogin, endLogin, type PendingLogin } from './upstream-login.js'
+import { beginChallengedLogin, endLogin, loginFacts, type PendingLogin } from './upstream-login.js'
 
 /** @see RFC 6749 section 4.1.2, RFC 9700 section 4.7 (binding to the browser) */
 export function callback(context: ProxyContext) {
@@ -25,18 +26,24 @@ export function callback(context: ProxyContext) {
   ): Promise<void> {
     const params = readEntraAnswer(query)
     const login = endLogin(context, { req, res }, required(params, 'state'))
+    const facts = loginFacts(login)
     try {
-      const tokens = await redeemCode(context, params, login)
+      const tokens = await redeemCode(context, params, login, facts)
       const grant = recordAnswers(login.carries, await admitUser(context, tokens, login))
+      const { user, scopes } = grant
+      const known = { ...facts, user, scopes, trace: tokens.trace }
       const { challenge, code } = await concludeLogin(context, login, grant)
       if (challenge) {
-        const onward = beginChallengedLogin(context, { req, res }, login, grant.user, challenge)
+        context.report('login', { outcome: 'challenged' }, known)
+        const onward = beginChallengedLogin(context, { req, res }, login, user, challenge)
         return redirect(res, 302, onward)
       }
-      context.report('login', { outcome: 'success', milliseconds: context.now() - arrivedAt })
+      const milliseconds = context.now() - arrivedAt
+      context.report('login', { outcome: 'success', milliseconds }, known)
       redirect(res, 302, codeAnswer(login, code, context.baseUrl))
     } catch (error) {
-      const refusal = concludeFailedLogin(context.report, error, params.error !== undefined)
+      const isReported = params.error !== undefined
+      const refusal = concludeFailedLogin(context.report, error, facts, isReported)
       if (isLoginRefusal(refusal)) await refuseChallenge(context, login.client, login.carries)
       redirect(res, 302, errorAnswer(login, refusal, context.baseUrl))
     }
@@ -56,9 +63,10 @@ function redeemCode(
   context: Pick<ProxyContext, 'tokenEndpoint' | 'scopes' | 'baseUrl' | 'callbackPath' | 'report'>,
   params: Params,
   login: PendingLogin,
+  facts: EventFacts,
 ): Promise<UpstreamTokens> {
   if (params.error !== undefined)
-    throw refuseByEntra(context.report, params.error, params.error_description)
+    throw refuseByEntra(context.report, params.error, params.error_description, facts)
   return context.tokenEndpoint.redeemCode({
     code: required(params, 'code'),
     redirectUri: context.baseUrl + context.callbackPath,

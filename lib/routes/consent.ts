@@ -5,6 +5,7 @@ import { oauthBodyLimit, readForm } from '../http/body.js'
 import type { Browser } from '../http/browser.js'
 import { redirect } from '../http/respond.js'
 import { senderOf } from '../http/sender.js'
+import { documentHostOf } from '../oauth/client-id-url.js'
 import { OAuthError } from '../oauth/errors.js'
 import { required } from '../oauth/params.js'
 import type { AuthorizationRequest } from './authorization-request.js'
@@ -45,8 +46,8 @@ function approve(
   browser: Browser,
   { clientId, hints, ...request }: AuthorizationRequest,
 ): void {
-  const client = sha256(clientId)
-  redirect(browser.res, 303, beginLogin(context, browser, { ...request, client }, { hints }))
+  const client = { client: sha256(clientId), host: documentHostOf(clientId) }
+  redirect(browser.res, 303, beginLogin(context, browser, { ...request, ...client }, { hints }))
 }
 
 function deny(
@@ -54,7 +55,9 @@ function deny(
   res: ServerResponse,
   request: AuthorizationRequest,
 ): void {
-  report('refusal', { endpoint: 'consent', reason: 'denied' })
+  const { clientId, redirectUri, scopes, resource } = request
+  const facts = { client: { id: clientId, redirectUri }, scopes, resource }
+  report('refusal', { endpoint: 'consent', reason: 'denied' }, facts)
   const denied = new OAuthError('access_denied', 'The user did not allow access.')
   redirect(res, 303, errorAnswer(request, denied, baseUrl))
 }

@@ -3,6 +3,7 @@ import { randomSecret, sha256 } from '../crypto/hashing.js'
 import { openJson, sealedLength, sealJson } from '../crypto/sealing.js'
 import { combineScopes } from '../entra/scopes.js'
 import type { Browser } from '../http/browser.js'
+import type { EventFacts } from '../http/event-facts.js'
 import { type CarriedChallenges, carryChallenge } from '../login/carried-challenges.js'
 import { OAuthError } from '../oauth/errors.js'
 import { codeChallenge as challengeOf } from '../oauth/pkce.js'
@@ -19,6 +20,8 @@ export interface ClientRequest {
   readonly resource: string
   /** SHA-256 of the client id. */
   readonly client: string
+  /** Host of the client's metadata document, if it has one: for the operator. */
+  readonly host?: string | undefined
 }
 
 /** A login under way, sealed in a cookie of its own and bound to its `state`. */
@@ -29,6 +32,11 @@ export interface PendingLogin extends ClientRequest {
   /** Milliseconds since the epoch. */
   readonly expiresAt: number
   readonly carries?: CarriedChallenges
+}
+
+/** What a login under way says about an event. */
+export function loginFacts({ client, host, redirectUri, scopes, resource }: PendingLogin) {
+  return { client: { hash: client, host, redirectUri }, scopes, resource } satisfies EventFacts
 }
 
 /** What goes to Entra beside the client's request. */
@@ -96,13 +104,12 @@ export function beginLogin(
  * @returns where to send the browser
  */
 export function beginChallengedLogin(
-  context: LoginContext & UpstreamContext & Pick<ProxyContext, 'report'>,
+  context: LoginContext & UpstreamContext,
   browser: Browser,
   login: PendingLogin,
   user: User,
   challenge: PendingChallenge,
 ): string {
-  context.report('login', { outcome: 'challenged' })
   return beginLogin(context, browser, login, {
     challenge,
     carries: carryChallenge(login.carries, user, challenge),
@@ -112,7 +119,7 @@ export function beginChallengedLogin(
 
 function pendingLogin(
   { now, lifetimes }: LoginContext,
-  { redirectUri, state, codeChallenge, scopes, resource, client }: ClientRequest,
+  { redirectUri, state, codeChallenge, scopes, resource, client, host }: ClientRequest,
   carries: PendingLogin['carries'],
 ): PendingLogin {
   return {
@@ -122,6 +129,7 @@ function pendingLogin(
     scopes,
     resource,
     client,
+    ...(host !== undefined && { host }),
     verifier: randomSecret(),
     nonce: randomSecret(),
     expiresAt: now() + lifetimes.login * 1000,

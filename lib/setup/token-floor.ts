@@ -4,20 +4,25 @@ import { vault } from '../storage/vault.js'
 import { accessTokens } from '../tokens/access-token.js'
 import { authorizationCodes } from '../tokens/authorization-code.js'
 import { challenges } from '../tokens/challenges.js'
-import { clients } from '../tokens/clients.js'
+import type { RegisteredClients } from '../tokens/clients.js'
 import { grants } from '../tokens/grants.js'
 import { refreshTokens } from '../tokens/refresh-token.js'
 import { stepUps } from '../tokens/step-ups.js'
 import type { Settings } from './settings.js'
 
+/** What of the settings there is only with `keys`. */
+interface KeyedSettings {
+  readonly ring: KeyRing
+  readonly registered: RegisteredClients
+}
+
 /** See the file's own comment. */
 export type TokenFloor = ReturnType<typeof makeTokenFloor>
 
-export function makeTokenFloor(settings: Settings, ring: KeyRing) {
+export function makeTokenFloor(settings: Settings, { ring, registered }: KeyedSettings) {
   const { storage, lifetimes, baseUrl, customSchemes, report, now, monotonic } = settings
   const records = vault(storage, ring)
   const allGrants = grants(records, lifetimes, now)
-  const registered = clients(ring, now)
   return {
     ring,
     vault: records,
