@@ -25,12 +25,14 @@ interface Issued {
 }
 
 async function codeOf({ codes }: Replica): Promise<Issued> {
+  const sid = randomSecret()
   const record: CodeRecord = {
+    sid,
     redirectUri: 'http://localhost:33418/cb',
     codeChallenge: 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM',
     grant: loginGrant,
   }
-  return { record, code: await codes.create(record), sid: randomSecret() }
+  return { record, code: await codes.create(record), sid }
 }
 
 describe('an authorization code', () => {

@@ -1,5 +1,6 @@
 /** `GET /auth/callback`: Entra's answer becomes a grant and a code of ours, or an error for the client. */
 import type { ServerResponse } from 'node:http'
+import { randomSecret } from '../crypto/hashing.js'
 import type { UpstreamTokens } from '../entra/token-endpoint.js'
 import type { EventFacts } from '../http/event-facts.js'
 import { redirect } from '../http/respond.js'
@@ -32,14 +33,14 @@ export function callback(context: ProxyContext) {
       const grant = recordAnswers(login.carries, await admitUser(context, tokens, login))
       const { user, scopes } = grant
       const known = { ...facts, user, scopes, trace: tokens.trace }
-      const { challenge, code } = await concludeLogin(context, login, grant)
+      const { challenge, code, sid } = await concludeLogin(context, login, grant)
       if (challenge) {
         context.report('login', { outcome: 'challenged' }, known)
         const onward = beginChallengedLogin(context, { req, res }, login, user, challenge)
         return redirect(res, 302, onward)
       }
       const milliseconds = context.now() - arrivedAt
-      context.report('login', { outcome: 'success', milliseconds }, known)
+      context.report('login', { outcome: 'success', milliseconds }, { ...known, sid })
       redirect(res, 302, codeAnswer(login, code, context.baseUrl))
     } catch (error) {
       const isReported = params.error !== undefined
@@ -77,8 +78,8 @@ function redeemCode(
 
 /** Where a sign-in goes next: to Entra once more with a challenge, or to the client with a code. */
 type Conclusion =
-  | { readonly challenge: PendingChallenge; readonly code?: never }
-  | { readonly challenge?: never; readonly code: string }
+  | { readonly challenge: PendingChallenge; readonly code?: never; readonly sid?: never }
+  | { readonly challenge?: never; readonly code: string; readonly sid: string }
 
 /**
  * Entra's code is spent, so a store that is away for a moment must not cost the user a sign-in that is all but
@@ -93,6 +94,7 @@ function concludeLogin(
     const challenge = await findUnansweredChallenge(context.challenges, login.carries, grant)
     if (challenge) return { challenge }
     const { redirectUri, codeChallenge } = login
-    return { code: await context.codes.create({ redirectUri, codeChallenge, grant }) }
+    const sid = randomSecret()
+    return { code: await context.codes.create({ sid, redirectUri, codeChallenge, grant }), sid }
   }, context)
 }

@@ -1,5 +1,5 @@
 /** `grant_type=authorization_code`: redeems one of our codes for tokens, once. */
-import { randomSecret, sha256 } from '../crypto/hashing.js'
+import { sha256 } from '../crypto/hashing.js'
 import { OAuthError } from '../oauth/errors.js'
 import { required } from '../oauth/params.js'
 import { verifierMatches } from '../oauth/pkce.js'
@@ -30,9 +30,8 @@ export async function authorizationCodeGrant(
   if (!(await context.codes.redeem(code))) {
     throw await refuseUnknownCode(context, request, code, verifier)
   }
-  const sid = randomSecret()
-  await beginGrant(context, { code, sid, record })
-  const { grant, redirectUri } = record
+  const { sid, grant, redirectUri } = record
+  await beginGrant(context, code, record)
   const facts = { ...grantFacts(sid, grant), client: { id: client.id, redirectUri } }
   return { answer: await issueTokens(context, client, sid, grant), facts }
 }
@@ -40,9 +39,9 @@ export async function authorizationCodeGrant(
 /** The code is spent now, and a store that is away for a moment must not cost the client its login. */
 async function beginGrant(
   context: Pick<ProxyContext, 'codes' | 'grants' | 'now'>,
-  { code, sid, record }: { code: string; sid: string; record: CodeRecord },
+  code: string,
+  { sid, grant, codeChallenge }: CodeRecord,
 ): Promise<void> {
-  const { grant, codeChallenge } = record
   const spent = { sid, client: grant.client, codeChallenge, redeemedAt: context.now() }
   const write = () =>
     Promise.all([context.grants.begin(sid, grant), context.codes.rememberRedeemed(code, spent)])

@@ -60,7 +60,9 @@ export function authorizationCodes(
       return code
     },
     async read(code: string) {
-      return (await codes.get(code))?.value
+      const record = (await codes.get(code))?.value
+      // A login that was under way with 0.1 has no secret yet: its user starts again.
+      return record?.sid === undefined ? undefined : record
     },
     redeem: (code: string) => codes.remove(code),
     rememberRedeemed: (code: string, record: SpentCode) =>
