@@ -93,7 +93,8 @@ async function exchangeNow(
   try {
     const tools = await namedTools(apis, req)
     const needed = Object.values(apis).filter((api) => isNeeded(api, tools))
-    await Promise.all(needed.map(({ scopes }) => caller.exchange({ scopes, tools })))
+    const exchange = exchangeFor(caller, tools)
+    await Promise.all(needed.map(({ scopes }) => exchange({ scopes })))
     return { tools }
   } catch (error) {
     if (error instanceof McpRequestError) return { refusal: refuseMcpRequest(caller, error) }
@@ -112,13 +113,20 @@ function withDownstream(
 ): AuthInfo {
   const caller = internalsOf(auth, 'oboToken')
   const downstream = { ...caller.downstream, ...byName }
-  const exchange: AuthInternals['exchange'] = (request) => caller.exchange({ tools, ...request })
+  const exchange = exchangeFor(caller, tools)
   const extra = withInternals({ ...(auth as AuthInfo).extra }, () => ({
     ...caller,
     downstream,
     exchange,
   }))
   return { ...(auth as AuthInfo), extra }
+}
+
+/** Exchanges for these tools; without any, for those that another `oboToken` in front may have named. */
+function exchangeFor({ exchange }: AuthInternals, tools: readonly string[]) {
+  if (tools.length === 0) return exchange
+  const forTools: AuthInternals['exchange'] = (request) => exchange({ tools, ...request })
+  return forTools
 }
 
 /** The tools that the request calls and an API names. The body is not read when no API names any. */
