@@ -11,6 +11,7 @@ import type { Report } from '../http/report.js'
 import type { AccountSlot } from '../login/browser-sessions.js'
 import type { LoginPolicy } from '../login/policy.js'
 import type { Resources } from '../oauth/resource.js'
+import type { Vault } from '../storage/vault.js'
 import type { AccessTokens } from '../tokens/access-token.js'
 import type { AuthorizationCodes } from '../tokens/authorization-code.js'
 import type { Challenges } from '../tokens/challenges.js'
@@ -48,6 +49,7 @@ export interface ProxyContext {
   readonly stepUpByLogin: boolean
   readonly policy: LoginPolicy
   readonly ring: KeyRing
+  readonly vault: Vault
   readonly clients: Clients
   readonly clientAssertions: ClientAssertions
   readonly features: ClientFeatures
