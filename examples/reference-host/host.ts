@@ -20,6 +20,7 @@ import {
   type Storage,
   scopeGuard,
 } from 'mcp-entra'
+import { adminApi } from './admin-api.js'
 import { type Notebook, notebook } from './notebook.js'
 import { notesServer } from './notes-server.js'
 import { ownOrigin } from './own-origin.js'
@@ -66,6 +67,7 @@ export function createHost(settings: Settings, options: HostOptions = {}): Expre
     mcpHandler(notes, settings.graphUrl),
   )
   app.use('/api/notes', notesApi(auth, notes))
+  app.use('/admin', adminApi(auth))
   app.use(answerErrors(logger))
   return app
 }
@@ -105,6 +107,7 @@ function hostAuth(settings: Settings, { storage, logger, offered = [] }: HostOpt
     }),
     keys,
     ...(refreshGrace !== undefined && { lifetimes: { refreshGrace } }),
+    connectedApps: true,
     ...(storage && { storage }),
     ...(logger && { logger }),
   })

@@ -64,7 +64,8 @@ export async function admitUser(
     scopes,
     requested,
     resource,
-    createdAt: now,
+    // Exact, because access that is given right after a cut-off is good.
+    createdAt: context.now() / 1000,
     renewedAt: now,
     generation: 0,
     upstream: upstreamGrant(tokens, now),

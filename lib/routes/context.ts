@@ -17,6 +17,8 @@ import type { AuthorizationCodes } from '../tokens/authorization-code.js'
 import type { Challenges } from '../tokens/challenges.js'
 import type { ClientAssertions } from '../tokens/client-assertions.js'
 import type { Clients } from '../tokens/clients.js'
+import type { ConnectedApps } from '../tokens/connected-apps.js'
+import type { CutOffs } from '../tokens/cut-offs.js'
 import type { Grants } from '../tokens/grants.js'
 import type { Lifetimes } from '../tokens/lifetimes.js'
 import type { RefreshTokens } from '../tokens/refresh-token.js'
@@ -54,6 +56,8 @@ export interface ProxyContext {
   readonly clientAssertions: ClientAssertions
   readonly features: ClientFeatures
   readonly grants: Grants
+  readonly cutOffs: CutOffs
+  readonly connectedApps: ConnectedApps
   readonly challenges: Challenges
   readonly stepUps: StepUps
   readonly codes: AuthorizationCodes
