@@ -5,7 +5,7 @@ import { concludeFailedLogin } from '../login/failed-login.js'
 import { identifyUser } from '../login/identify-user.js'
 import { OAuthError } from '../oauth/errors.js'
 import type { Params } from '../oauth/params.js'
-import type { ProxyContext } from './context.js'
+import type { EndpointRequest, ProxyContext } from './context.js'
 import { redeemAnswer } from './entra-answer.js'
 import { sendProblem } from './run-route.js'
 import { type PendingSignIn, signInScopes } from './upstream-login.js'
@@ -19,17 +19,19 @@ export const appsPath = '/auth/apps'
  */
 export async function finishSignIn(
   context: ProxyContext,
-  browser: Browser,
+  request: EndpointRequest,
+  res: Browser['res'],
   params: Params,
   login: PendingSignIn,
 ): Promise<void> {
+  const browser = { req: request.req, res }
   try {
     await signIn(context, browser, params, login)
   } catch (error) {
-    const isReported = params.error !== undefined
-    return sendProblem(browser.res, concludeFailedLogin(context.report, error, isReported))
+    const refusal = concludeFailedLogin(context.report, error, params.error !== undefined)
+    return sendProblem(context, request, res, refusal)
   }
-  redirect(browser.res, 303, context.basePath + appsPath)
+  redirect(res, 303, context.basePath + appsPath)
 }
 
 async function signIn(

@@ -22,13 +22,14 @@ import { beginChallengedLogin, endLogin, type PendingLogin } from './upstream-lo
 /** @see RFC 6749 section 4.1.2, RFC 9700 section 4.7 (binding to the browser) */
 export function callback(context: ProxyContext) {
   return async function callbackEndpoint(
-    { req, query, arrivedAt }: EndpointRequest,
+    request: EndpointRequest,
     res: ServerResponse,
   ): Promise<void> {
+    const { req, query, arrivedAt } = request
     const params = readEntraAnswer(query)
     const browser = { req, res }
     const login = endLogin(context, browser, required(params, 'state'))
-    if ('account' in login) return finishSignIn(context, browser, params, login)
+    if ('account' in login) return finishSignIn(context, request, res, params, login)
     try {
       const scopes = context.scopes.toUpstreamTokenExchange(login.scopes)
       const tokens = await redeemAnswer(context, params, login, scopes)

@@ -1,13 +1,13 @@
 /** Answers requests by a table of routes: methods, CORS, and one error boundary around all endpoints. */
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import { allowAnyOrigin, answerPreflight } from '../http/cors.js'
 import type { MiddlewareRequest, Next } from '../http/middleware.js'
 import { closeIfUnread, sendOAuthError, sendPage, setRetryAfter } from '../http/respond.js'
 import { asError, isAbandoned, isAnswered, runAsync } from '../http/run-async.js'
 import { FetchFailure } from '../http/safe-fetch.js'
 import { OAuthError } from '../oauth/errors.js'
+import { problemPage } from '../pages/problem-page.js'
 import type { EndpointRequest, ProxyContext } from './context.js'
-import { contentSecurityPolicy, problemPage } from './page.js'
 
 /** Answers one kind of request. What it throws is answered and reported by the boundary. */
 export type Endpoint = (request: EndpointRequest, res: ServerResponse) => void | Promise<void>
@@ -33,7 +33,7 @@ export function pageRoute(method: Route['method'], endpoint: Endpoint): Route {
   return { method, endpoint, forPrograms: false }
 }
 
-type RunContext = Pick<ProxyContext, 'report' | 'now'>
+type RunContext = Pick<ProxyContext, 'report' | 'looks' | 'now'>
 
 /** Answers a request whose path is in the table, and goes on with every other one. */
 export function runRoute(
@@ -54,7 +54,7 @@ export function runRoute(
     try {
       await answer(route, request, res)
     } catch (error) {
-      fail(context, route, req, res, error, goOn)
+      fail(context, route, request, res, error, goOn)
     }
   })
 }
@@ -74,11 +74,12 @@ async function answer(route: Route, request: EndpointRequest, res: ServerRespons
 function fail(
   context: RunContext,
   route: Route,
-  req: IncomingMessage,
+  request: EndpointRequest,
   res: ServerResponse,
   error: unknown,
   next: Next,
 ): void {
+  const { req } = request
   if (isAbandoned(req)) return
   const endpoint = req.url?.split('?', 1)[0]
   if (!(error instanceof OAuthError)) {
@@ -97,7 +98,7 @@ function fail(
   })
   if (isAnswered(res)) return
   closeIfUnread(req, res)
-  if (!route.forPrograms) return sendProblem(res, error)
+  if (!route.forPrograms) return sendProblem(context, request, res, error)
   if (error.code === 'invalid_client' && req.headers.authorization !== undefined) {
     res.setHeader('WWW-Authenticate', 'Basic realm="token endpoint"')
   }
@@ -115,8 +116,13 @@ function originOf({ cause }: OAuthError): 'stranger' | undefined {
 }
 
 /** Sends the page that says why a sign-in cannot go on. */
-export function sendProblem(res: ServerResponse, error: OAuthError): void {
+export function sendProblem(
+  { looks }: Pick<ProxyContext, 'looks'>,
+  { req, query }: Pick<EndpointRequest, 'req' | 'query'>,
+  res: ServerResponse,
+  error: OAuthError,
+): void {
+  const look = looks.forReader(req, query.get('ui_locales') ?? undefined)
   setRetryAfter(res, error)
-  const title = error.status >= 500 ? 'Something is not working' : 'This sign-in cannot go on'
-  sendPage(res, error.status, problemPage(title, error.description), contentSecurityPolicy)
+  sendPage(res, error.status, problemPage(look, error))
 }
