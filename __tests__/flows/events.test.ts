@@ -154,6 +154,7 @@ const seldom = [
   'failure.outcome',
   'failure.suberror',
   'revocation.detail',
+  'revocation.tenant',
 ]
 
 const docs = readFileSync(new URL('../../docs/events.md', import.meta.url), 'utf8')

@@ -69,8 +69,8 @@ interface EntraAnswer {
 
 /** A sign-in has come to an end, or goes to Entra once more. */
 export interface LoginEvent extends EventSubject {
-  /** The error is that of the client's answer. */
-  readonly outcome: 'success' | 'challenged' | OAuthErrorCode
+  /** `signed_in`: to the pages of the account, for no client. An error is that of the client's answer. */
+  readonly outcome: 'success' | 'challenged' | 'signed_in' | OAuthErrorCode
   readonly detail?: string
   readonly cause?: unknown
   readonly milliseconds?: number
@@ -95,7 +95,9 @@ export interface ExchangeEvent extends EventSubject, EntraAnswer {
 
 /** A login, or one access token, was ended before its time. */
 export interface RevocationEvent extends EventSubject {
-  readonly reason: 'client' | 'code_replayed' | 'refresh_token_reused' | 'login_policy'
+  readonly reason: 'client' | 'code_replayed' | 'refresh_token_reused' | 'login_policy' | 'operator'
+  /** The tenant whose users' access has ended: all of it. */
+  readonly tenant?: string
   /** What the client gave back: its access token alone, or its login with the refresh token. */
   readonly token?: 'access_token' | 'refresh_token'
   readonly detail?: string

@@ -7,12 +7,13 @@ import { senderOf } from '../http/sender.js'
 import { documentHostOf } from '../oauth/client-id-url.js'
 import { OAuthError } from '../oauth/errors.js'
 import { type Params, singleParams } from '../oauth/params.js'
+import { consentPage } from '../pages/consent-page.js'
+import type { Look } from '../pages/look.js'
+import { returnPage } from '../pages/problem-page.js'
 import { readAuthorizationRequest } from './authorization-request.js'
 import { errorAnswer, mayRedirectUnasked } from './client-answer.js'
 import { writeConsentForm } from './consent-form.js'
-import { consentPage } from './consent-page.js'
 import type { EndpointRequest, ProxyContext } from './context.js'
-import { contentSecurityPolicy, returnPage } from './page.js'
 import { identifyClient, type RequestingClient } from './requesting-client.js'
 import { checkLoginFits } from './upstream-login.js'
 
@@ -24,11 +25,12 @@ export function authorize(context: ProxyContext) {
   ): Promise<void> {
     const params = singleParams(query)
     const requesting = await identifyClient(context, params, senderOf(req))
+    const look = context.looks.forReader(req, params.ui_locales)
     try {
-      askForConsent(context, { req, res }, requesting, params)
+      askForConsent(context, { req, res }, look, requesting, params)
     } catch (error) {
       if (!(error instanceof OAuthError)) throw error
-      sendRefusal(context, res, requesting, params.state, error)
+      sendRefusal(context, res, look, requesting, params.state, error)
     }
   }
 }
@@ -36,6 +38,7 @@ export function authorize(context: ProxyContext) {
 function askForConsent(
   context: ProxyContext,
   browser: Browser,
+  look: Look,
   requesting: RequestingClient,
   params: Params,
 ): void {
@@ -44,15 +47,16 @@ function askForConsent(
   const host = documentHostOf(client.id)
   checkLoginFits(context, { ...request, client: sha256(client.id), host })
   const fields = writeConsentForm(context, browser, request)
-  const action = `${context.basePath}/consent`
-  const html = consentPage(context, { client, request, action, fields })
-  sendPage(browser.res, 200, html, contentSecurityPolicy)
+  const { serverName: server, scopes, basePath } = context
+  const action = `${basePath}/consent`
+  sendPage(browser.res, 200, consentPage(look, { server, scopes, client, request, action, fields }))
 }
 
 /** The client hears it by redirect; one that nobody vouches for gets a page with a link instead. */
 function sendRefusal(
   { report, baseUrl }: Pick<ProxyContext, 'report' | 'baseUrl'>,
   res: ServerResponse,
+  look: Look,
   { client, redirectUri }: RequestingClient,
   state: string | undefined,
   error: OAuthError,
@@ -61,5 +65,5 @@ function sendRefusal(
   report('refusal', event, { client: { id: client.id, redirectUri } })
   const answer = errorAnswer({ redirectUri, state }, error, baseUrl)
   if (mayRedirectUnasked(client, redirectUri)) return redirect(res, 302, answer)
-  sendPage(res, error.status, returnPage(error, answer), contentSecurityPolicy)
+  sendPage(res, error.status, returnPage(look, error, answer))
 }

@@ -27,25 +27,33 @@ export async function authorizationCodeGrant(
   const record = await context.codes.read(code)
   if (!record) throw await refuseUnknownCode(context, request, code, verifier)
   checkBinding(context, request, record, verifier)
+  if (await context.grants.isCutOff(record.grant)) throw invalidGrant('The access has been ended.')
   if (!(await context.codes.redeem(code))) {
     throw await refuseUnknownCode(context, request, code, verifier)
   }
   const { sid, grant, redirectUri } = record
-  await beginGrant(context, code, record)
+  await beginGrant(context, { code, record, client })
   const facts = { ...grantFacts(sid, grant), client: { id: client.id, redirectUri } }
   return { answer: await issueTokens(context, client, sid, grant), facts }
 }
 
+interface RedeemedCode {
+  readonly code: string
+  readonly record: CodeRecord
+  readonly client: TokenRequest['client']
+}
+
 /** The code is spent now, and a store that is away for a moment must not cost the client its login. */
 async function beginGrant(
-  context: Pick<ProxyContext, 'codes' | 'grants' | 'now'>,
-  code: string,
-  { sid, grant, codeChallenge }: CodeRecord,
+  context: Pick<ProxyContext, 'codes' | 'grants' | 'account' | 'connectedApps' | 'now'>,
+  { code, record, client }: RedeemedCode,
 ): Promise<void> {
+  const { sid, grant, codeChallenge } = record
   const spent = { sid, client: grant.client, codeChallenge, redeemedAt: context.now() }
   const write = () =>
     Promise.all([context.grants.begin(sid, grant), context.codes.rememberRedeemed(code, spent)])
   await keepTrying(write, context)
+  if (context.account.keepsApps) await context.connectedApps.record(sid, grant, client)
 }
 
 function issueTokens(
