@@ -11,7 +11,7 @@ const floors = [
   [''],
   ['setup'],
   ['gate', 'routes'],
-  ['login'],
+  ['login', 'pages'],
   ['entra', 'tokens'],
   ['http', 'storage'],
   ['oauth'],

@@ -1,5 +1,5 @@
 /** The OAuth proxy: its endpoints, their methods, CORS, and one error boundary around them. */
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import { advertisedScopes } from './entra/scopes.js'
 import type { EntraAuth } from './entra-auth.js'
 import { allowAnyOrigin, answerPreflight } from './http/cors.js'
@@ -9,13 +9,13 @@ import { asError, isAbandoned, isAnswered, runAsync } from './http/run-async.js'
 import { FetchFailure } from './http/safe-fetch.js'
 import { OAuthError } from './oauth/errors.js'
 import { protectedResourceMetadata, wellKnownPath } from './oauth/resource.js'
+import { problemPage } from './pages/problem-page.js'
 import { authorize } from './routes/authorize.js'
 import { callback } from './routes/callback.js'
 import { consent } from './routes/consent.js'
 import type { EndpointRequest, ProxyContext } from './routes/context.js'
 import { jwks } from './routes/jwks.js'
 import { authorizationServerMetadata } from './routes/metadata.js'
-import { contentSecurityPolicy, problemPage } from './routes/page.js'
 import { register } from './routes/register.js'
 import { revoke } from './routes/revoke.js'
 import { token } from './routes/token.js'
@@ -56,7 +56,7 @@ export function oauthRoutes(auth: EntraAuth): Middleware {
       try {
         await answer(route, request, res)
       } catch (error) {
-        fail(context, route, req, res, error, goOn)
+        fail(context, route, request, res, error, goOn)
       }
     })
   }
@@ -133,7 +133,7 @@ async function answer(route: Route, request: EndpointRequest, res: ServerRespons
 function fail(
   context: ProxyContext,
   route: Route,
-  req: IncomingMessage,
+  { req, query }: EndpointRequest,
   res: ServerResponse,
   error: unknown,
   next: Next,
@@ -156,7 +156,11 @@ function fail(
   })
   if (isAnswered(res)) return
   closeIfUnread(req, res)
-  if (!route.forPrograms) return sendProblem(res, error)
+  if (!route.forPrograms) {
+    const look = context.looks.forReader(req, query.get('ui_locales') ?? undefined)
+    setRetryAfter(res, error)
+    return sendPage(res, error.status, problemPage(look, error))
+  }
   if (error.code === 'invalid_client' && req.headers.authorization !== undefined) {
     res.setHeader('WWW-Authenticate', 'Basic realm="token endpoint"')
   }
@@ -171,10 +175,4 @@ function isHeadersSent(error: unknown): boolean {
 /** The sender of a client id decides where its document is fetched, and so whether that can succeed. */
 function originOf({ cause }: OAuthError): 'stranger' | undefined {
   return cause instanceof FetchFailure ? 'stranger' : undefined
-}
-
-function sendProblem(res: ServerResponse, error: OAuthError): void {
-  setRetryAfter(res, error)
-  const title = error.status >= 500 ? 'Something is not working' : 'This sign-in cannot go on'
-  sendPage(res, error.status, problemPage(title, error.description), contentSecurityPolicy)
 }

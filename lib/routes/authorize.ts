@@ -6,12 +6,13 @@ import { redirect, sendPage } from '../http/respond.js'
 import { senderOf } from '../http/sender.js'
 import { OAuthError } from '../oauth/errors.js'
 import { type Params, singleParams } from '../oauth/params.js'
+import { consentPage } from '../pages/consent-page.js'
+import type { Look } from '../pages/look.js'
+import { returnPage } from '../pages/problem-page.js'
 import { readAuthorizationRequest } from './authorization-request.js'
 import { errorAnswer, mayRedirectUnasked } from './client-answer.js'
 import { writeConsentForm } from './consent-form.js'
-import { consentPage } from './consent-page.js'
 import type { EndpointRequest, ProxyContext } from './context.js'
-import { contentSecurityPolicy, returnPage } from './page.js'
 import { identifyClient, type RequestingClient } from './requesting-client.js'
 import { checkLoginFits } from './upstream-login.js'
 
@@ -23,11 +24,12 @@ export function authorize(context: ProxyContext) {
   ): Promise<void> {
     const params = singleParams(query)
     const requesting = await identifyClient(context, params, senderOf(req))
+    const look = context.looks.forReader(req, params.ui_locales)
     try {
-      askForConsent(context, { req, res }, requesting, params)
+      askForConsent(context, { req, res }, look, requesting, params)
     } catch (error) {
       if (!(error instanceof OAuthError)) throw error
-      sendRefusal(context, res, requesting, params.state, error)
+      sendRefusal(context, res, look, requesting, params.state, error)
     }
   }
 }
@@ -35,6 +37,7 @@ export function authorize(context: ProxyContext) {
 function askForConsent(
   context: ProxyContext,
   browser: Browser,
+  look: Look,
   requesting: RequestingClient,
   params: Params,
 ): void {
@@ -42,15 +45,16 @@ function askForConsent(
   const request = readAuthorizationRequest(context, params, requesting)
   checkLoginFits(context, { ...request, client: sha256(client.id) })
   const fields = writeConsentForm(context, browser, request)
-  const action = `${context.basePath}/consent`
-  const html = consentPage(context, { client, request, action, fields })
-  sendPage(browser.res, 200, html, contentSecurityPolicy)
+  const { serverName: server, scopes, basePath } = context
+  const action = `${basePath}/consent`
+  sendPage(browser.res, 200, consentPage(look, { server, scopes, client, request, action, fields }))
 }
 
 /** The client hears it by redirect; one that nobody vouches for gets a page with a link instead. */
 function sendRefusal(
   { report, baseUrl }: Pick<ProxyContext, 'report' | 'baseUrl'>,
   res: ServerResponse,
+  look: Look,
   { client, redirectUri }: RequestingClient,
   state: string | undefined,
   error: OAuthError,
@@ -58,5 +62,5 @@ function sendRefusal(
   report('refusal', { endpoint: 'authorize', reason: error.code, detail: error.description })
   const answer = errorAnswer({ redirectUri, state }, error, baseUrl)
   if (mayRedirectUnasked(client, redirectUri)) return redirect(res, 302, answer)
-  sendPage(res, error.status, returnPage(error, answer), contentSecurityPolicy)
+  sendPage(res, error.status, returnPage(look, error, answer))
 }

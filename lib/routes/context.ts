@@ -11,6 +11,7 @@ import type { Report } from '../http/report.js'
 import type { AccountSlot } from '../login/browser-sessions.js'
 import type { LoginPolicy } from '../login/policy.js'
 import type { Resources } from '../oauth/resource.js'
+import type { Looks } from '../pages/look.js'
 import type { AccessTokens } from '../tokens/access-token.js'
 import type { AuthorizationCodes } from '../tokens/authorization-code.js'
 import type { Challenges } from '../tokens/challenges.js'
@@ -38,6 +39,9 @@ export interface ProxyContext {
   /** The path of `baseUrl`: empty at the root of the host. */
   readonly basePath: string
   readonly resourceName: string | undefined
+  /** What pages call this server. */
+  readonly serverName: string
+  readonly looks: Looks
   readonly clientId: string
   readonly callbackPath: string
   readonly resources: Resources

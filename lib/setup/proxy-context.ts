@@ -1,5 +1,6 @@
 /** What the endpoints of the proxy work with, out of the settings. */
 import { cookieFamily } from '../http/cookies.js'
+import { pageLooks } from '../pages/look.js'
 import type { ProxyContext } from '../routes/context.js'
 import { needed } from './needed.js'
 import type { Settings } from './settings.js'
@@ -28,6 +29,8 @@ export function makeProxyContext(
     baseUrl,
     basePath: settings.basePath,
     resourceName: options.resourceName,
+    serverName: options.resourceName ?? new URL(baseUrl).host,
+    looks: pageLooks(),
     clientId: options.clientId,
     callbackPath: settings.callbackPath,
     resources: settings.resources,
