@@ -11,6 +11,7 @@ export {
   type User,
   userOf,
 } from './auth-info.js'
+export { listGrants, revokeClient, revokeTenant, revokeUser } from './end-access.js'
 export type { Cloud } from './entra/clouds.js'
 export { clientAssertion } from './entra/credential-assertion.js'
 export { type ClientCertificateOptions, clientCertificate } from './entra/credential-certificate.js'
@@ -60,4 +61,5 @@ export type { EntraAuthOptions } from './setup/options.js'
 export type { BrandingOptions, PageOptions } from './setup/page-options.js'
 export { type MemoryStorage, type MemoryStorageOptions, memoryStorage } from './storage/memory.js'
 export type { Storage } from './storage/storage.js'
+export type { ConnectedApp, UserId } from './tokens/connected-apps.js'
 export type { Lifetimes } from './tokens/lifetimes.js'

@@ -6,7 +6,8 @@ import { loginGrant } from '../support/replica.js'
 
 let time: number
 let calls: string[]
-let revocations: number
+let news: string
+let newsAt: number
 let version: number
 let live: LiveGrants
 
@@ -30,8 +31,15 @@ function recordedGrants(tokenLength = 5000): Grants {
       if (version < 0) return undefined
       return known.value.generation === version ? known : record(sid)
     },
-    get revocations() {
-      return revocations
+    news: {
+      recall: () => (time - newsAt < 1000 ? news : undefined),
+      async read() {
+        if (time - newsAt >= 1000) {
+          calls.push('read the news')
+          newsAt = time
+        }
+        return news
+      },
     },
   } as unknown as Grants
 }
@@ -39,37 +47,64 @@ function recordedGrants(tokenLength = 5000): Grants {
 beforeEach(() => {
   time = 0
   calls = []
-  revocations = 0
+  news = 'none'
+  newsAt = 0
   version = 0
   live = liveGrants({ grants: recordedGrants(), maxBytes: 100_000, monotonic: () => time })
 })
 
 describe('a grant at the gate', () => {
-  it('is known for a second after it was read, and is then read again in one operation', async () => {
+  it('is known as long as there are no news, which are read once a second for all grants', async () => {
     expect(live.recall('a')).toBeUndefined()
     const record = await live.read('a')
+    await live.read('b')
     time = 999
     expect(live.recall('a')).toBe(record)
     time = 1000
     expect(live.recall('a')).toBeUndefined()
     expect(await live.read('a')).toBe(record)
     expect(live.recall('a')).toBe(record)
+    expect(live.recall('b')).toBeDefined()
+    expect(calls).toEqual(['read a', 'read b', 'read the news'])
+  })
+
+  it('is read again when there are news, in one operation', async () => {
+    const record = await live.read('a')
+    news = 'somebody was logged out'
+    expect(live.recall('a')).toBeUndefined()
+    expect(await live.read('a')).toBe(record)
+    expect(live.recall('a')).toBe(record)
     expect(calls).toEqual(['read a', 'reread a'])
   })
 
-  it('is not known any more when this process has revoked something', async () => {
-    await live.read('a')
-    revocations += 1
+  it('is read again after ten seconds, since another replica may have refreshed it', async () => {
+    const record = await live.read('a')
+    time = newsAt = 9_999
+    expect(live.recall('a')).toBe(record)
+    time = 10_000
+    expect(live.recall('a')).toBeUndefined()
+    version = 1
+    expect((await live.read('a'))?.value.generation).toBe(1)
+    expect(calls).toEqual(['read a', 'reread a'])
+  })
+
+  it('is read again once more when news come while it is read', async () => {
+    const reading = live.read('a')
+    await Promise.resolve()
+    news = 'somebody was logged out'
+    await reading
     expect(live.recall('a')).toBeUndefined()
   })
 
   it('is another object once somebody has written it, and none when it is gone', async () => {
     const first = await live.read('a')
     version = 1
+    news = 'one'
     const second = await live.read('a')
     expect(second).not.toBe(first)
     expect(second?.value.generation).toBe(1)
     version = -1
+    news = 'two'
     expect(await live.read('a')).toBeUndefined()
     expect(live.recall('a')).toBeUndefined()
   })
@@ -109,7 +144,7 @@ describe('the memory of grants', () => {
     time = 900_001
     await live.read('b')
     await live.read('a')
-    expect(calls).toEqual(['read a', 'read b', 'read a'])
+    expect(calls.filter((call) => call !== 'read the news')).toEqual(['read a', 'read b', 'read a'])
   })
 })
 
@@ -120,6 +155,7 @@ describe('tokens of one login', () => {
     await live.read('a')
     expect(live.supersede('a', token('one', 10))).toBeUndefined()
     version = 1
+    news = 'one'
     await live.read('a')
     expect(live.supersede('a', token('two', 20))).toBe('one')
     expect(live.supersede('a', token('one', 10))).toBeUndefined()

@@ -50,6 +50,9 @@ async function expectOutage(response: Response): Promise<void> {
 
 /** A token that is new here: its grant, and whether that or the token itself was revoked. Read at once. */
 const firstReads = ['get grant', 'get revoked', 'get revoked-token']
+/** What the gate asked the store about this token, whatever the news. */
+const askedOfToken = () => gate.store.calls.filter((made) => !made.endsWith(' news')).sort()
+const newsReads = () => gate.store.calls.filter((made) => made === 'get news').length
 
 describe('a token of ours', () => {
   it('names no person (RFC 9068 section 6: nothing a client could read)', () => {
@@ -60,18 +63,36 @@ describe('a token of ours', () => {
     )
   })
 
-  it('costs the store one read a second however busy it is', async () => {
+  it('costs the store nothing however busy it is: only the news are read, once a second for all tokens', async () => {
     gate.clock.stop()
+    gate.clock.advance(1)
     gate.store.calls.length = 0
     for (let round = 0; round < 50; round++) expect((await call()).status).toBe(200)
-    expect(gate.store.calls).toEqual(firstReads)
+    expect(askedOfToken()).toEqual(firstReads)
+    const atFirst = newsReads()
+    expect(atFirst).toBe(2)
     gate.clock.advance(0.999)
     expect(await statuses(30)).toEqual(new Set([200]))
-    expect(reads()).toBe(1)
+    expect(newsReads()).toBe(atFirst)
     gate.clock.advance(0.001)
     expect(await statuses(30)).toEqual(new Set([200]))
     expect(await statuses(30)).toEqual(new Set([200]))
-    expect(gate.store.calls).toEqual([...firstReads, 'get grant'])
+    expect(newsReads()).toBe(2 * atFirst)
+    expect(askedOfToken()).toEqual(firstReads)
+  })
+
+  it('has its grant looked at again after ten seconds, and after any revocation', async () => {
+    gate.clock.stop()
+    expect((await call()).status).toBe(200)
+    gate.store.calls.length = 0
+    gate.clock.advance(10)
+    expect(await statuses(30)).toEqual(new Set([200]))
+    expect(reads()).toBe(1)
+    const { refresh_token: token, clientId: client_id } = await login(gate.url)
+    expect((await postForm(`${gate.url}/revoke`, { token, client_id })).status).toBe(200)
+    gate.store.calls.length = 0
+    expect(await statuses(30)).toEqual(new Set([200]))
+    expect(reads()).toBe(1)
   })
 
   it('is read once for twenty requests that wait for the store at once', async () => {
@@ -99,11 +120,12 @@ describe('a token of ours', () => {
     }
     const all = Array.from({ length: 20 }, () => 200)
     expect(await twenty()).toEqual(all)
-    expect(gate.store.calls).toEqual(firstReads)
+    expect(askedOfToken()).toEqual(firstReads)
     // And once more when it has to be looked at again.
-    crowded.clock.advance(1)
+    crowded.clock.advance(10)
     expect(await twenty()).toEqual(all)
-    expect(gate.store.calls).toEqual(['get grant'])
+    expect(askedOfToken()).toEqual(['get grant'])
+    expect(newsReads()).toBe(2)
     await crowded.close()
   })
 

@@ -4,6 +4,7 @@ import { memoryStorage } from '../../lib/storage/memory.js'
 import type { Storage } from '../../lib/storage/storage.js'
 import { vault } from '../../lib/storage/vault.js'
 import { authorizationCodes } from '../../lib/tokens/authorization-code.js'
+import { cutOffs } from '../../lib/tokens/cut-offs.js'
 import { grants } from '../../lib/tokens/grants.js'
 import { type Lifetimes, lifetimes } from '../../lib/tokens/lifetimes.js'
 import type { Grant } from '../../lib/tokens/records.js'
@@ -47,19 +48,24 @@ export function world(): World {
   }
 }
 
-function processOver(storage: Storage, life: Lifetimes, now: () => number) {
-  const records = vault(storage, ring)
-  const all = grants(records, life, now)
+/** A process with these keys. */
+export function processOver(storage: Storage, life: Lifetimes, now: () => number, keys = ring) {
+  const records = vault(storage, keys)
+  const ended = cutOffs({ vault: records, lifetime: life.grant, now, monotonic: now })
+  const all = grants({ vault: records, cutOffs: ended, lifetimes: life, now, monotonic: now })
   return {
     grants: all,
+    cutOffs: ended,
     codes: authorizationCodes(records, all, life),
-    refreshTokens: refreshTokens(ring, records, all, life, now),
+    refreshTokens: refreshTokens(keys, records, all, life, now),
   }
 }
 
 /** A login whose code has been redeemed. */
 export async function login({ grants: all, refreshTokens: tokens }: Replica, grant = loginGrant) {
   const sid = randomSecret()
+  // The first to read the news of a new store writes some.
+  await all.news.read()
   await all.begin(sid, grant)
   return { sid, token: tokens.issue(sid, grant.generation) }
 }

@@ -1,10 +1,18 @@
 import { describe, expect, it } from '@jest/globals'
 import { type KeyRing, keyRing } from '../../lib/crypto/key-ring.js'
 import type { Storage } from '../../lib/storage/storage.js'
-import { vault } from '../../lib/storage/vault.js'
-import { grants as grantsIn } from '../../lib/tokens/grants.js'
 import { lifetimes } from '../../lib/tokens/lifetimes.js'
-import { around, fakeEntra, login, loginGrant, present, start, world } from '../support/replica.js'
+import {
+  around,
+  clientHash,
+  fakeEntra,
+  login,
+  loginGrant,
+  present,
+  processOver,
+  start,
+  world,
+} from '../support/replica.js'
 
 const sid = 'the secret of this login'
 
@@ -115,7 +123,7 @@ describe('a revocation by a server with other keys', () => {
   })
 
   function grantsUnder(ring: KeyRing, storage: Storage) {
-    return grantsIn(vault(storage, ring), lifetimes(), () => start)
+    return processOver(storage, lifetimes(), () => start, ring).grants
   }
 })
 
@@ -153,7 +161,7 @@ describe('a revoked access token', () => {
     const watched: Storage = {
       ...storage,
       add: (key, value, ttl) => {
-        locks.push(key)
+        if (key.startsWith('lock:')) locks.push(key)
         return storage.add(key, value, ttl)
       },
     }
@@ -188,18 +196,77 @@ describe('a revoked access token', () => {
   })
 })
 
-describe('the count of revocations', () => {
-  it('goes up when this process has revoked a grant or a token, and not before it is done', async () => {
+describe('the news of grants', () => {
+  it('are others after a grant or a token was revoked, or a user cut off: here at once, elsewhere in a second', async () => {
+    const { replica, clock } = world()
+    const [here, there] = [replica(), replica()]
+    const { sid } = await login(here)
+    const events = [
+      () => here.grants.revokeToken(sid, 'jti', start / 1000 + 100),
+      () => here.grants.revoke(sid),
+      () => here.cutOffs.record({ tid: loginGrant.user.tid, oid: loginGrant.user.oid }),
+    ]
+    for (const event of events) {
+      const before = await here.grants.news.read()
+      expect(await there.grants.news.read()).toBe(before)
+      await event()
+      expect(here.grants.news.recall()).toBeUndefined()
+      const after = await here.grants.news.read()
+      expect(after).not.toBe(before)
+      expect(there.grants.news.recall()).toBe(before)
+      clock.now += 1000
+      expect(there.grants.news.recall()).toBeUndefined()
+      expect(await there.grants.news.read()).toBe(after)
+    }
+  })
+
+  it('are the same while logins begin, are refreshed and end in time', async () => {
+    const { replica, clock } = world()
+    const one = replica()
+    const before = await one.grants.news.read()
+    const { sid } = await login(one)
+    await one.grants.keep(sid, loginGrant)
+    clock.now += 5000
+    expect(await one.grants.news.read()).toBe(before)
+  })
+})
+
+describe('a grant that was cut off', () => {
+  const { tid, oid } = loginGrant.user
+
+  it.each([
+    ['its user', { tid, oid }],
+    ['its client', { client: clientHash }],
+    ['its user and client', { tid, oid, client: clientHash }],
+    ['its tenant', { tid }],
+  ])(
+    'by %s is gone for everybody who reads it, and cannot be written back',
+    async (_by, cutOff) => {
+      const { replica } = world()
+      const [here, there] = [replica(), replica()]
+      const { sid, token } = await login(here)
+      const known = await there.grants.read(sid)
+      if (!known) throw new Error('no grant')
+      await here.cutOffs.record(cutOff)
+      expect(await here.grants.read(sid)).toBeUndefined()
+      expect(await here.grants.reread(sid, known)).toBeUndefined()
+      expect(await present(here, token, fakeEntra())).toEqual({ outcome: 'gone' })
+      await here.grants.keep(sid, known.value)
+      expect(await here.grants.read(sid)).toBeUndefined()
+    },
+  )
+
+  it.each([
+    ['another user', { tid, oid: 'oid-bob' }],
+    ['the same user id in another tenant', { tid: 'tid-fabrikam', oid }],
+    ['another client', { client: 'another hash' }],
+    ['the user through another client', { tid, oid, client: 'another hash' }],
+    ['another tenant', { tid: 'tid-fabrikam' }],
+  ])('is not one of %s', async (_other, cutOff) => {
     const { replica } = world()
-    const { grants } = replica()
-    const { sid } = await login(replica())
-    expect(grants.revocations).toBe(0)
-    await grants.revokeToken(sid, 'jti', start / 1000 + 100)
-    expect(grants.revocations).toBe(1)
-    const revoked = grants.revoke(sid)
-    expect(grants.revocations).toBe(1)
-    await revoked
-    expect(grants.revocations).toBe(2)
-    expect(replica().grants.revocations).toBe(0)
+    const one = replica()
+    const { sid } = await login(one)
+    await one.cutOffs.record(cutOff)
+    expect(await one.grants.read(sid)).toBeDefined()
   })
 })

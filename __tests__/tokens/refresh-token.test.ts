@@ -366,6 +366,8 @@ describe('a revocation', () => {
     const during = operations
     await step()
     await step()
+    // The third makes it news for gates.
+    await step()
     await revoked
     return { during, rotation, sid, entra, fresh: replica(), storage }
   }

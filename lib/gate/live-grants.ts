@@ -1,6 +1,7 @@
 /**
- * The grants behind the tokens that a gate has verified: one copy for all tokens of a login. Each is looked at again
- * in the store once a second while it is used, so that a revocation reaches every replica within that second.
+ * The grants behind the tokens that a gate has verified: one copy for all tokens of a login. Once a second a gate in
+ * use reads whether anything was revoked or cut off; only then, and every ten seconds, is a grant in use looked at
+ * again in the store. So a revocation reaches every replica within a second, and a busy token costs no store operation.
  */
 import { boundedMap } from '../async/bounded-map.js'
 import { singleFlight } from '../async/single-flight.js'
@@ -13,9 +14,9 @@ export type GrantRecord = VaultRecord<Grant>
 
 /** The grants that a gate knows. */
 export interface LiveGrants {
-  /** The grant, if it was looked at within the last second. */
+  /** The grant, if it is certain without asking the store that it is as it was. */
   recall(sid: string): GrantRecord | undefined
-  /** Looks at the grant in the store. Undefined when the grant is gone or was revoked. @throws OAuthError 503 */
+  /** The grant, looked at in the store if anything has ended since the last time. Undefined when the grant is gone or was revoked. @throws OAuthError 503 */
   read(sid: string): Promise<GrantRecord | undefined>
   /**
    * Notes a token of a login.
@@ -37,6 +38,8 @@ export interface LiveGrantsOptions {
   readonly grants: Grants
   /** Bytes of all grants that are kept. */
   readonly maxBytes: number
+  /** Hears that a login is in use: at most each time its grant is read. */
+  readonly onUse?: ((sid: string, grant: Grant) => void) | undefined
   /** Milliseconds on a clock that only goes forward: a revocation must not wait for one that jumped back. */
   readonly monotonic: () => number
 }
@@ -45,35 +48,39 @@ interface Known {
   readonly record: GrantRecord
   /** When it was read last, on the monotonic clock. */
   checkedAt: number
-  /** How many revocations this process had made by then. */
-  revocations: number
+  /** The news by then. */
+  news: string
   newest?: IssuedToken | undefined
 }
 
-/** Milliseconds for which a grant is taken to be as it was last read. */
-const recheckAfter = 1000
+/** Milliseconds after which a grant is read again without news: others may have refreshed it, or it was lost. */
+const recheckAfter = 10_000
 /** Milliseconds after which a grant that no token has asked for is dropped: a quarter of an hour. */
 const keptUnused = 900_000
 
 /** Makes an empty collection. */
-export function liveGrants({ grants, maxBytes, monotonic }: LiveGrantsOptions): LiveGrants {
+export function liveGrants(options: LiveGrantsOptions): LiveGrants {
+  const { grants, maxBytes, onUse, monotonic } = options
   const isOver = ({ checkedAt }: Known) => monotonic() - checkedAt > keptUnused
   const known = boundedMap<Known>({ maxBytes, sizeOf, isOver, monotonic })
   const flights = singleFlight<GrantRecord | undefined>()
 
+  const isFresh = (entry: Known, news: string | undefined) =>
+    entry.news === news && monotonic() - entry.checkedAt < recheckAfter
+
   const recall = (sid: string) => {
     const entry = known.get(sid)
-    const isFresh =
-      entry &&
-      monotonic() - entry.checkedAt < recheckAfter &&
-      entry.revocations === grants.revocations
-    return isFresh ? entry.record : undefined
+    return entry && isFresh(entry, grants.news.recall()) ? entry.record : undefined
   }
 
   const readStore = async (sid: string) => {
-    const seen = { checkedAt: monotonic(), revocations: grants.revocations }
+    // Before the grant: what ends while that is read is news the next time.
+    const news = grants.news.recall() ?? (await grants.news.read())
     const last = known.get(sid)
+    if (last && isFresh(last, news)) return last.record
+    const seen = { checkedAt: monotonic(), news }
     const found = last ? await grants.reread(sid, last.record) : await grants.read(sid)
+    if (found) onUse?.(sid, found.value)
     if (last && found === last.record) return Object.assign(last, seen).record
     known.delete(sid)
     const record = found && withoutRefreshToken(found)

@@ -12,7 +12,7 @@ import { isPolicyRefusal, type LoginPolicy, recheckPolicy } from '../login/polic
 import { OAuthError } from '../oauth/errors.js'
 import { type AccessTokenClaims, type AccessTokens, scopesOf } from '../tokens/access-token.js'
 import type { Grants } from '../tokens/grants.js'
-import type { User } from '../tokens/records.js'
+import type { Grant, User } from '../tokens/records.js'
 import { type GrantRecord, type LiveGrants, liveGrants } from './live-grants.js'
 import { entraToken, fromGrant, proxyToken, type VerifiedToken } from './verified-token.js'
 
@@ -23,7 +23,7 @@ export interface VerifiedTokensOptions {
   /** Asked about a user who brings a token of Entra's. Users of the proxy were asked about at login. */
   readonly policy: LoginPolicy
   /** Absent without `keys`. */
-  readonly proxy?: { readonly accessTokens: AccessTokens; readonly grants: Grants } | undefined
+  readonly proxy?: OwnTokens | undefined
   /** Tokens to remember, of 4 KiB on average. */
   readonly maxEntries: number
   readonly now: Clock
@@ -38,6 +38,14 @@ export interface VerifiedTokensOptions {
  *   without a role; 503 when the store, Entra's keys or the policy are out of reach
  */
 export type VerifyToken = (token: string) => VerifiedToken | Promise<VerifiedToken>
+
+/** What verifying tokens of ours needs. */
+export interface OwnTokens {
+  readonly accessTokens: AccessTokens
+  readonly grants: Grants
+  /** Hears now and then that a login is in use. */
+  readonly onUse?: (sid: string, grant: Grant) => void
+}
 
 interface Entry {
   /** The whole token: entries are found by its end, and it is the same token only when all of it is. */
@@ -176,11 +184,11 @@ export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
 }
 
 function withLiveGrants(
-  { accessTokens, grants }: NonNullable<VerifiedTokensOptions['proxy']>,
+  { accessTokens, grants, onUse }: OwnTokens,
   maxBytes: number,
   monotonic: Clock,
 ): ProxyTokens {
-  return { accessTokens, grants, live: liveGrants({ grants, maxBytes, monotonic }) }
+  return { accessTokens, grants, live: liveGrants({ grants, maxBytes, onUse, monotonic }) }
 }
 
 /** 256 bits of its signature: hashing them costs a tenth of hashing the token, and no two good tokens share them. */

@@ -28,16 +28,21 @@ export interface BrowserSessions {
 
 /** Where the middlewares of one `entraAuth` find the sessions, whichever of them was made first. */
 export interface AccountSlot {
+  /** Whether the apps of users are noted: for the account routes, or because the operator wants it. */
+  readonly keepsApps: boolean
   /** Undefined until an application mounts `accountRoutes`. */
   readonly sessions: BrowserSessions | undefined
   /** @throws TypeError the second time */
   mount(sessions: BrowserSessions): void
 }
 
-/** Makes an empty slot. */
-export function accountSlot(): AccountSlot {
+/** Makes an empty slot. @param alwaysKeepsApps whether apps are noted without account routes too */
+export function accountSlot(alwaysKeepsApps = false): AccountSlot {
   let mounted: BrowserSessions | undefined
   return Object.freeze({
+    get keepsApps() {
+      return alwaysKeepsApps || mounted !== undefined
+    },
     get sessions() {
       return mounted
     },

@@ -12,6 +12,7 @@ import { OAuthError, unavailable } from '../oauth/errors.js'
 import type { Grants } from '../tokens/grants.js'
 import type { Grant, UpstreamGrant } from '../tokens/records.js'
 import { checkPolicy, type LoginPolicy, recheckPolicy } from './policy.js'
+import { refuseTokens, unusableTokens } from './unusable-tokens.js'
 import { userFromClaims } from './user.js'
 
 /** What creating and renewing grants needs. */
@@ -63,7 +64,8 @@ export async function admitUser(
     scopes,
     requested,
     resource,
-    createdAt: now,
+    // Exact, because access that is given right after a cut-off is good.
+    createdAt: context.now() / 1000,
     renewedAt: now,
     generation: 0,
     upstream: upstreamGrant(tokens, now),
@@ -155,9 +157,7 @@ async function verifyTokens(
     }
     return { ...identity, ...access }
   } catch (error) {
-    if (!(error instanceof OAuthError) || error.code !== 'invalid_token') throw error
-    // `invalid_token` is for a bearer at a gate. The client of a login has sent no token.
-    throw new OAuthError('access_denied', error.description, { cause: error })
+    throw refuseTokens(error)
   }
 }
 
@@ -170,12 +170,6 @@ async function verifyAccessToken(
   const claims = await verifier.accessToken(jwt)
   if (isAppOnly(claims)) throw unusableTokens('the access token has no user')
   return claims
-}
-
-function unusableTokens(cause: string): OAuthError {
-  return new OAuthError('server_error', 'Microsoft Entra sent tokens this server cannot use.', {
-    cause,
-  })
 }
 
 /** The client keeps its login when Entra answers a refresh with tokens that cannot be used: it can try again. */

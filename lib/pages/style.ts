@@ -37,6 +37,10 @@ code { font-family: ui-monospace, monospace; font-size: .875rem; overflow-wrap: 
 .name { overflow-wrap: anywhere }
 .soft { color: var(--soft) }
 .warning { padding: .75rem 1rem; border-inline-start: .25rem solid var(--warn); background: var(--warn-ground); color: var(--warn) }
+.apps { padding: 0; list-style: none }
+.apps > li { margin: 1rem 0; padding: 1rem; border: 1px solid var(--line); border-radius: .5rem }
+.apps h2 { margin-top: 0 }
+form { margin-top: .75rem }
 .actions { display: grid; grid-template-columns: repeat(auto-fit, minmax(8rem, 1fr)); gap: .75rem; margin-top: 1.25rem }
 button { min-height: 2.75rem; padding: .5rem 1rem; border: 1px solid var(--accent); border-radius: .5rem; background: var(--accent); color: var(--paper); font: inherit; font-weight: 600; cursor: pointer }
 a { color: var(--accent); overflow-wrap: anywhere }

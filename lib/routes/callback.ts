@@ -1,38 +1,45 @@
 /** `GET /auth/callback`: Entra's answer becomes a grant and a code of ours, or an error for the client. */
 import type { ServerResponse } from 'node:http'
-import type { UpstreamTokens } from '../entra/token-endpoint.js'
+import type { Browser } from '../http/browser.js'
 import { redirect } from '../http/respond.js'
 import {
   findUnansweredChallenge,
   recordAnswers,
   refuseChallenge,
 } from '../login/carried-challenges.js'
-import { concludeFailedLogin, isLoginRefusal, refuseByEntra } from '../login/failed-login.js'
+import { concludeFailedLogin, isLoginRefusal } from '../login/failed-login.js'
 import { admitUser } from '../login/upstream-grant.js'
-import { type Params, required, singleParams } from '../oauth/params.js'
+import { required } from '../oauth/params.js'
 import { keepTrying } from '../storage/keep-trying.js'
 import type { PendingChallenge } from '../tokens/challenges.js'
-import type { Grant } from '../tokens/records.js'
+import type { Grant, User } from '../tokens/records.js'
+import { finishSignIn } from './account-sign-in.js'
 import { codeAnswer, errorAnswer } from './client-answer.js'
 import type { EndpointRequest, ProxyContext } from './context.js'
+import { readEntraAnswer, redeemAnswer } from './entra-answer.js'
 import { beginChallengedLogin, endLogin, type PendingLogin } from './upstream-login.js'
 
 /** @see RFC 6749 section 4.1.2, RFC 9700 section 4.7 (binding to the browser) */
 export function callback(context: ProxyContext) {
   return async function callbackEndpoint(
-    { req, query, arrivedAt }: EndpointRequest,
+    request: EndpointRequest,
     res: ServerResponse,
   ): Promise<void> {
+    const { req, query, arrivedAt } = request
     const params = readEntraAnswer(query)
-    const login = endLogin(context, { req, res }, required(params, 'state'))
+    const browser = { req, res }
+    const login = endLogin(context, browser, required(params, 'state'))
+    if ('account' in login) return finishSignIn(context, request, res, params, login)
     try {
-      const tokens = await redeemCode(context, params, login)
+      const scopes = context.scopes.toUpstreamTokenExchange(login.scopes)
+      const tokens = await redeemAnswer(context, params, login, scopes)
       const grant = recordAnswers(login.carries, await admitUser(context, tokens, login))
       const { challenge, code } = await concludeLogin(context, login, grant)
       if (challenge) {
-        const onward = beginChallengedLogin(context, { req, res }, login, grant.user, challenge)
+        const onward = beginChallengedLogin(context, browser, login, grant.user, challenge)
         return redirect(res, 302, onward)
       }
+      await beginSession(context, browser, grant.user)
       context.report('login', { outcome: 'success', milliseconds: context.now() - arrivedAt })
       redirect(res, 302, codeAnswer(login, code, context.baseUrl))
     } catch (error) {
@@ -43,28 +50,17 @@ export function callback(context: ProxyContext) {
   }
 }
 
-/** The parameters of Entra's answer that decide anything. */
-const decisive = ['state', 'code', 'error']
-
-/** Entra's `error_description` has line breaks. They must not keep the error itself from the client. */
-function readEntraAnswer(query: URLSearchParams): Params {
-  const params = singleParams([...query].filter(([name]) => decisive.includes(name)))
-  return { ...params, error_description: query.get('error_description') ?? undefined }
-}
-
-function redeemCode(
-  context: Pick<ProxyContext, 'tokenEndpoint' | 'scopes' | 'baseUrl' | 'callbackPath' | 'report'>,
-  params: Params,
-  login: PendingLogin,
-): Promise<UpstreamTokens> {
-  if (params.error !== undefined)
-    throw refuseByEntra(context.report, params.error, params.error_description)
-  return context.tokenEndpoint.redeemCode({
-    code: required(params, 'code'),
-    redirectUri: context.baseUrl + context.callbackPath,
-    codeVerifier: login.verifier,
-    scopes: context.scopes.toUpstreamTokenExchange(login.scopes),
-  })
+/** The user is back from Entra either way, and that no session could begin must not cost the client its login. */
+async function beginSession(
+  { account, report }: Pick<ProxyContext, 'account' | 'report'>,
+  browser: Browser,
+  user: User,
+): Promise<void> {
+  try {
+    await account.sessions?.begin(browser, user)
+  } catch (error) {
+    report('failure', { endpoint: 'callback', reason: 'session_not_begun', error })
+  }
 }
 
 /** Where a sign-in goes next: to Entra once more with a challenge, or to the client with a code. */

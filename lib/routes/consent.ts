@@ -1,9 +1,10 @@
 /** `POST /consent`: Approve sets the login cookie and sends the browser to Entra; Deny sends it back to the client. */
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import { sha256 } from '../crypto/hashing.js'
 import { oauthBodyLimit, readForm } from '../http/body.js'
 import type { Browser } from '../http/browser.js'
 import { redirect } from '../http/respond.js'
+import { checkSameOrigin } from '../http/same-origin.js'
 import { senderOf } from '../http/sender.js'
 import { OAuthError } from '../oauth/errors.js'
 import { required } from '../oauth/params.js'
@@ -21,7 +22,7 @@ export function consent(context: ProxyContext) {
     res: ServerResponse,
   ): Promise<void> {
     const params = await readForm(req, oauthBodyLimit)
-    checkSameOrigin(req)
+    checkSameOrigin(req, new URL(context.baseUrl).origin)
     const request = readConsentForm(context, req, params)
     const { clientId, redirectUri } = request
     await identifyClient(context, { client_id: clientId, redirect_uri: redirectUri }, senderOf(req))
@@ -29,14 +30,6 @@ export function consent(context: ProxyContext) {
     if (action === 'approve') return approve(context, { req, res }, request)
     if (action === 'deny') return deny(context, res, request)
     throw new OAuthError('invalid_request', "'action' must be 'approve' or 'deny'.")
-  }
-}
-
-/** A second defence beside the cookie: browsers say which site a form was sent from. */
-function checkSameOrigin(req: IncomingMessage): void {
-  const site = req.headers['sec-fetch-site']
-  if (site !== undefined && site !== 'same-origin' && site !== 'none') {
-    throw new OAuthError('access_denied', 'The form was sent from another site.')
   }
 }
 

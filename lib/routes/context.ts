@@ -12,11 +12,14 @@ import type { AccountSlot } from '../login/browser-sessions.js'
 import type { LoginPolicy } from '../login/policy.js'
 import type { Resources } from '../oauth/resource.js'
 import type { Looks } from '../pages/look.js'
+import type { Vault } from '../storage/vault.js'
 import type { AccessTokens } from '../tokens/access-token.js'
 import type { AuthorizationCodes } from '../tokens/authorization-code.js'
 import type { Challenges } from '../tokens/challenges.js'
 import type { ClientAssertions } from '../tokens/client-assertions.js'
 import type { Clients } from '../tokens/clients.js'
+import type { ConnectedApps } from '../tokens/connected-apps.js'
+import type { CutOffs } from '../tokens/cut-offs.js'
 import type { Grants } from '../tokens/grants.js'
 import type { Lifetimes } from '../tokens/lifetimes.js'
 import type { RefreshTokens } from '../tokens/refresh-token.js'
@@ -52,10 +55,13 @@ export interface ProxyContext {
   readonly stepUpByLogin: boolean
   readonly policy: LoginPolicy
   readonly ring: KeyRing
+  readonly vault: Vault
   readonly clients: Clients
   readonly clientAssertions: ClientAssertions
   readonly features: ClientFeatures
   readonly grants: Grants
+  readonly cutOffs: CutOffs
+  readonly connectedApps: ConnectedApps
   readonly challenges: Challenges
   readonly stepUps: StepUps
   readonly codes: AuthorizationCodes

@@ -26,24 +26,33 @@ export async function authorizationCodeGrant(
   const record = await context.codes.read(code)
   if (!record) throw await refuseUnknownCode(context, request, code, verifier)
   checkBinding(context, request, record, verifier)
+  if (await context.grants.isCutOff(record.grant)) throw invalidGrant('The access has been ended.')
   if (!(await context.codes.redeem(code))) {
     throw await refuseUnknownCode(context, request, code, verifier)
   }
   const sid = randomSecret()
-  await beginGrant(context, { code, sid, record })
+  await beginGrant(context, { code, sid, record, client })
   return issueTokens(context, client, sid, record.grant)
+}
+
+interface RedeemedCode {
+  readonly code: string
+  readonly sid: string
+  readonly record: CodeRecord
+  readonly client: TokenRequest['client']
 }
 
 /** The code is spent now, and a store that is away for a moment must not cost the client its login. */
 async function beginGrant(
-  context: Pick<ProxyContext, 'codes' | 'grants' | 'now'>,
-  { code, sid, record }: { code: string; sid: string; record: CodeRecord },
+  context: Pick<ProxyContext, 'codes' | 'grants' | 'account' | 'connectedApps' | 'now'>,
+  { code, sid, record, client }: RedeemedCode,
 ): Promise<void> {
   const { grant, codeChallenge } = record
   const spent = { sid, client: grant.client, codeChallenge, redeemedAt: context.now() }
   const write = () =>
     Promise.all([context.grants.begin(sid, grant), context.codes.rememberRedeemed(code, spent)])
   await keepTrying(write, context)
+  if (context.account.keepsApps) await context.connectedApps.record(sid, grant, client)
 }
 
 function issueTokens(

@@ -13,6 +13,9 @@ import type { ProxyContext } from './context.js'
 import { tokenAnswer } from './token-answer.js'
 import type { TokenRequest } from './token-request.js'
 
+/** Seconds. */
+const day = 86_400
+
 /**
  * @throws OAuthError `invalid_grant` when the login has ended; `interaction_required` when the client was just
  *   refused for scopes that its login lacks; 503 when Entra or the login policy is out of reach. After the
@@ -34,7 +37,19 @@ export async function refreshTokenGrant(
   const renewal = renewalFor(context, client.id, presented)
   const rotation = await context.refreshTokens.rotate(presented, record, renewal)
   const answer = readRotation(context, rotation)
+  if (
+    context.account.keepsApps &&
+    rotation.outcome === 'rotated' &&
+    isFromAnotherDay(grant, context.now())
+  ) {
+    await context.connectedApps.record(presented.sid, grant, client)
+  }
   return named.length === 0 ? answer : narrowAnswer(context, named, client.id, presented, answer)
+}
+
+/** Once a day is enough for the index of apps to live as long as the grant. */
+function isFromAnotherDay({ renewedAt }: Grant, now: number): boolean {
+  return Math.floor(renewedAt / day) !== Math.floor(now / 1000 / day)
 }
 
 /** The scopes that the client names. None of ours means that it asks for all that were granted. */

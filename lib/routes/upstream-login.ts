@@ -21,14 +21,23 @@ export interface ClientRequest {
   readonly client: string
 }
 
-/** A login under way, sealed in a cookie of its own and bound to its `state`. */
-export interface PendingLogin extends ClientRequest {
+/** A trip of the browser to Entra, sealed in a cookie of its own and bound to its `state`. */
+export interface PendingTrip {
   /** Our own PKCE verifier and nonce for Entra. */
   readonly verifier: string
   readonly nonce: string
   /** Milliseconds since the epoch. */
   readonly expiresAt: number
+}
+
+/** The login of a client under way. */
+export interface PendingLogin extends ClientRequest, PendingTrip {
   readonly carries?: CarriedChallenges
+}
+
+/** A sign-in under way that is for no client, but for the pages of the account. */
+export interface PendingSignIn extends PendingTrip {
+  readonly account: true
 }
 
 /** What goes to Entra beside the client's request. */
@@ -79,15 +88,48 @@ export function checkLoginFits(context: LoginContext, request: ClientRequest): v
  */
 export function beginLogin(
   context: LoginContext & UpstreamContext,
-  { req, res }: Browser,
+  browser: Browser,
   request: ClientRequest,
   extras: LoginExtras = {},
 ): string {
-  const state = randomSecret()
   const login = pendingLogin(context, request, extras.carries)
-  const sealed = sealJson(context.ring, loginSeal(state), login)
-  context.loginCookies.write(req, res, cookieId(state), sealed)
-  return upstreamUrl(context, login, state, extras)
+  const state = rememberTrip(context, browser, login)
+  const scopes = context.scopes.toUpstreamAuthorize(request.scopes)
+  return upstreamUrl(context, login, state, {
+    scope: combineScopes(scopes, extras.challenge?.scopes).join(' '),
+    ...extras.hints,
+    ...(extras.challenge && challengeParams(extras.challenge)),
+  })
+}
+
+/** OpenID Connect alone: the pages of the account need to know who the user is, and no API. */
+export const signInScopes: readonly string[] = ['openid', 'profile']
+
+/**
+ * Sets the login cookie for a sign-in to the pages of the account.
+ *
+ * @param hints further parameters for Entra
+ * @returns where to send the browser
+ */
+export function beginSignIn(
+  context: LoginContext & UpstreamContext,
+  browser: Browser,
+  hints: Readonly<Record<string, string>> = {},
+): string {
+  const login: PendingSignIn = { account: true, ...pendingTrip(context) }
+  const state = rememberTrip(context, browser, login)
+  return upstreamUrl(context, login, state, { scope: signInScopes.join(' '), ...hints })
+}
+
+/** @returns the `state` for Entra */
+function rememberTrip(
+  { ring, loginCookies }: LoginContext,
+  { req, res }: Browser,
+  trip: PendingTrip,
+): string {
+  const state = randomSecret()
+  loginCookies.write(req, res, cookieId(state), sealJson(ring, loginSeal(state), trip))
+  return state
 }
 
 /**
@@ -111,7 +153,7 @@ export function beginChallengedLogin(
 }
 
 function pendingLogin(
-  { now, lifetimes }: LoginContext,
+  context: LoginContext,
   { redirectUri, state, codeChallenge, scopes, resource, client }: ClientRequest,
   carries: PendingLogin['carries'],
 ): PendingLogin {
@@ -122,15 +164,21 @@ function pendingLogin(
     scopes,
     resource,
     client,
-    verifier: randomSecret(),
-    nonce: randomSecret(),
-    expiresAt: now() + lifetimes.login * 1000,
+    ...pendingTrip(context),
     ...(carries && { carries }),
   }
 }
 
+function pendingTrip({ now, lifetimes }: LoginContext): PendingTrip {
+  return {
+    verifier: randomSecret(),
+    nonce: randomSecret(),
+    expiresAt: now() + lifetimes.login * 1000,
+  }
+}
+
 /**
- * Reads the login that a callback belongs to, and clears its cookie.
+ * Reads the login or sign-in that a callback belongs to, and clears its cookie.
  *
  * @throws OAuthError `access_denied` when this browser has no login with that state
  * @see RFC 9700 section 4.7
@@ -139,10 +187,11 @@ export function endLogin(
   context: LoginContext,
   { req, res }: Browser,
   state: string,
-): PendingLogin {
+): PendingLogin | PendingSignIn {
   const cookie = context.loginCookies.read(req, cookieId(state))
   const login =
-    cookie && (openJson(context.ring, loginSeal(state), cookie) as PendingLogin | undefined)
+    cookie &&
+    (openJson(context.ring, loginSeal(state), cookie) as PendingLogin | PendingSignIn | undefined)
   if (!login || login.expiresAt <= context.now()) {
     throw new OAuthError(
       'access_denied',
@@ -155,9 +204,9 @@ export function endLogin(
 
 function upstreamUrl(
   context: UpstreamContext,
-  { scopes, verifier, nonce }: PendingLogin,
+  { verifier, nonce }: PendingTrip,
   state: string,
-  { hints = {}, challenge }: LoginExtras,
+  more: Readonly<Record<string, string>>,
 ): string {
   const url = new URL(context.authority.authorizationEndpoint())
   const params = {
@@ -165,13 +214,11 @@ function upstreamUrl(
     response_type: 'code',
     response_mode: 'query',
     redirect_uri: context.baseUrl + context.callbackPath,
-    scope: combineScopes(context.scopes.toUpstreamAuthorize(scopes), challenge?.scopes).join(' '),
     state,
     nonce,
     code_challenge: challengeOf(verifier),
     code_challenge_method: 'S256',
-    ...hints,
-    ...(challenge && challengeParams(challenge)),
+    ...more,
   }
   for (const [name, value] of Object.entries(params)) url.searchParams.set(name, value)
   return url.href

@@ -5,6 +5,7 @@ import type { DirectMode, GateContext } from '../gate/context.js'
 import { downstreamExchange } from '../gate/downstream-exchange.js'
 import { stepUpMarks } from '../gate/step-up-marks.js'
 import { verifiedTokens } from '../gate/verified-tokens.js'
+import type { Grant } from '../tokens/records.js'
 import { needed } from './needed.js'
 import type { Settings } from './settings.js'
 import type { TokenFloor } from './token-floor.js'
@@ -27,7 +28,7 @@ export function makeGateContext(
       verifier,
       scopes,
       policy,
-      proxy: tokens,
+      proxy: tokens && { ...tokens, onUse: useOf(settings, tokens) },
       maxEntries: maxVerifiedTokens,
       now,
       monotonic,
@@ -66,6 +67,13 @@ function challengeSpelling({ mode, options: { scopes } }: Settings) {
 /** Own scopes in the form Entra wants, without the OIDC ones. */
 function upstreamNames(scopes: ScopeStrategy, names: readonly string[]): readonly string[] {
   return scopes.toUpstreamTokenExchange(names).filter((name) => name.includes('/'))
+}
+
+/** Uses are noted where the apps of users are. */
+function useOf({ account }: Settings, { connectedApps }: TokenFloor) {
+  return (sid: string, grant: Grant): void => {
+    if (account.keepsApps) connectedApps.noteUse(sid, grant)
+  }
 }
 
 function makeRenewal(

@@ -103,6 +103,11 @@ export interface EntraAuthOptions extends ClientOptions, PageOptions {
    * caller's own token (default false: every process exchanges for itself). Needs `keys`.
    */
   readonly shareDownstreamTokens?: boolean
+  /**
+   * Whether to keep, for each user, the list of apps that hold their access, for `listGrants` (default: only where
+   * `accountRoutes` is mounted, which shows it).
+   */
+  readonly connectedApps?: boolean
   /** In pino's shape (default: warnings and errors on the console). */
   readonly logger?: Logger
   /** For tests. */

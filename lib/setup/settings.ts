@@ -69,7 +69,7 @@ export function readSettings(options: EntraAuthOptions): Settings {
     customSchemes,
     authority: readAuthority(options),
     policy: readPolicy(options),
-    account: accountSlot(),
+    account: accountSlot(options.connectedApps),
     stepUpByLogin: options.stepUpByLogin ?? true,
     lifetimes: lifetimes(options.lifetimes),
     storage,

@@ -5,6 +5,8 @@ import { accessTokens } from '../tokens/access-token.js'
 import { authorizationCodes } from '../tokens/authorization-code.js'
 import { challenges } from '../tokens/challenges.js'
 import { clients } from '../tokens/clients.js'
+import { connectedApps } from '../tokens/connected-apps.js'
+import { cutOffs } from '../tokens/cut-offs.js'
 import { grants } from '../tokens/grants.js'
 import { refreshTokens } from '../tokens/refresh-token.js'
 import { stepUps } from '../tokens/step-ups.js'
@@ -16,12 +18,24 @@ export type TokenFloor = ReturnType<typeof makeTokenFloor>
 export function makeTokenFloor(settings: Settings, ring: KeyRing) {
   const { storage, lifetimes, baseUrl, customSchemes, report, now, monotonic } = settings
   const records = vault(storage, ring)
-  const allGrants = grants(records, lifetimes, now)
+  const ended = cutOffs({ vault: records, lifetime: lifetimes.grant, now, monotonic })
+  const allGrants = grants({ vault: records, cutOffs: ended, lifetimes, now, monotonic })
   const registered = clients(ring, now)
+  const apps = connectedApps({
+    vault: records,
+    grants: allGrants,
+    cutOffs: ended,
+    lifetimes,
+    downstream: settings.options.scopes.additional,
+    now,
+    onFailure: (error) => report('failure', { reason: 'connected_app_not_recorded', error }),
+  })
   return {
     ring,
     vault: records,
     grants: allGrants,
+    cutOffs: ended,
+    connectedApps: apps,
     challenges: challenges(records),
     stepUps: stepUps(records, now),
     codes: authorizationCodes(records, allGrants, lifetimes),

@@ -32,23 +32,46 @@ export interface VaultShelf<T> {
   take(secret: string): Promise<T | undefined>
   /** Deletes: true for exactly one of any number of callers, also when this server has no key to read the record. */
   remove(secret: string): Promise<boolean>
+  /** The name of the record in the store. It tells nothing of the secret, so it may be kept where that must not be. */
+  nameOf(secret: string): string
+  /** {@link VaultShelf.has}, for one who knows only the name. */
+  hasNamed(name: string): Promise<boolean>
+  /** {@link VaultShelf.remove}, for one who knows only the name. */
+  removeNamed(name: string): Promise<boolean>
+}
+
+/**
+ * Notes: short texts that are no secret, such as times. Their names are hashed like those of records, and they are not
+ * sealed: they must count whatever keys this server has by then.
+ */
+export interface VaultNotes {
+  get(subject: string): Promise<string | undefined>
+  set(subject: string, text: string, ttlSeconds: number): Promise<void>
+  /** Writes only if there is none: true for exactly one of any number of callers. */
+  add(subject: string, text: string, ttlSeconds: number): Promise<boolean>
 }
 
 /** The store, seen through the key ring. */
 export interface Vault {
   shelf<T>(kind: string): VaultShelf<T>
+  notes(kind: string): VaultNotes
 }
 
 /** Never throws; its shelves reject with a 503 `OAuthError` when the store fails. */
 export function vault(storage: Storage, ring: KeyRing): Vault {
-  return Object.freeze({ shelf: <T>(kind: string) => shelf<T>(storage, ring, kind) })
+  return Object.freeze({
+    shelf: <T>(kind: string) => shelf<T>(storage, ring, kind),
+    notes: (kind: string) => notes(storage, kind),
+  })
 }
 
 function shelf<T>(storage: Storage, ring: KeyRing, kind: string): VaultShelf<T> {
   const purpose = `vault ${kind}`
-  const name = (secret: string) => `${kind}:${sha256(`${kind}\0${secret}`)}`
+  const name = (secret: string) => nameOf(kind, secret)
   const sealValue = (secret: string, boundTo: string, value: T) =>
     seal(ring, { purpose, boundTo, secret }, Buffer.from(JSON.stringify(value)))
+  const hasNamed = async (key: string) => (await askStore(() => storage.get(key))) !== undefined
+  const removeNamed = async (key: string) => (await askStore(() => storage.take(key))) !== undefined
   const openRecord = (secret: string, boundTo: string, raw: Uint8Array | undefined) => {
     const plain = raw && open(ring, { purpose, boundTo, secret }, raw)
     return plain && { value: JSON.parse(plain.toString('utf8')) as T, version: versionOf(raw) }
@@ -63,9 +86,7 @@ function shelf<T>(storage: Storage, ring: KeyRing, kind: string): VaultShelf<T> 
       const raw = await askStore(() => storage.get(key))
       return raw && versionOf(raw) === known.version ? known : openRecord(secret, key, raw)
     },
-    async has(secret: string) {
-      return (await askStore(() => storage.get(name(secret)))) !== undefined
-    },
+    has: (secret: string) => hasNamed(name(secret)),
     async set(secret: string, value: T, ttlSeconds: number) {
       const key = name(secret)
       const box = sealValue(secret, key, value)
@@ -80,10 +101,29 @@ function shelf<T>(storage: Storage, ring: KeyRing, kind: string): VaultShelf<T> 
       const key = name(secret)
       return openRecord(secret, key, await askStore(() => storage.take(key)))?.value
     },
-    async remove(secret: string) {
-      return (await askStore(() => storage.take(name(secret)))) !== undefined
-    },
+    remove: (secret: string) => removeNamed(name(secret)),
+    nameOf: name,
+    hasNamed,
+    removeNamed,
   })
+}
+
+function notes(storage: Storage, kind: string): VaultNotes {
+  const name = (subject: string) => nameOf(kind, subject)
+  return Object.freeze({
+    async get(subject: string) {
+      const raw = await askStore(() => storage.get(name(subject)))
+      return raw && Buffer.from(raw).toString('utf8')
+    },
+    set: (subject: string, text: string, ttlSeconds: number) =>
+      askStore(() => storage.set(name(subject), Buffer.from(text), wholeSeconds(ttlSeconds))),
+    add: (subject: string, text: string, ttlSeconds: number) =>
+      askStore(() => storage.add(name(subject), Buffer.from(text), wholeSeconds(ttlSeconds))),
+  })
+}
+
+function nameOf(kind: string, secret: string): string {
+  return `${kind}:${sha256(`${kind}\0${secret}`)}`
 }
 
 /** The last 16 bytes. Two boxes share them with a probability of 2^-128, so there is no need to keep all of one. */

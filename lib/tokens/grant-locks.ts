@@ -14,14 +14,14 @@ const lockIsOurs = 20_000
 const releaseTries = 5
 const releasePause = 1000
 /** Milliseconds to wait for another editor before answering 503. */
-const patience = 15_000
+const longestWait = 15_000
 
 /** Locks only keep two editors from asking Entra twice: nothing that must last depends on them. */
-export function grantLocks(vault: Vault): EditExclusively {
+export function grantLocks(vault: Vault, { patience = longestWait } = {}): EditExclusively {
   const locks = vault.shelf<string>('lock')
   return async function exclusively(sid, edit) {
     const owner = randomId()
-    await acquire(locks, sid, owner)
+    await acquire({ locks, sid, owner, patience })
     const since = performance.now()
     try {
       return await edit()
@@ -31,7 +31,14 @@ export function grantLocks(vault: Vault): EditExclusively {
   }
 }
 
-async function acquire(locks: VaultShelf<string>, sid: string, owner: string): Promise<void> {
+interface WantedLock {
+  readonly locks: VaultShelf<string>
+  readonly sid: string
+  readonly owner: string
+  readonly patience: number
+}
+
+async function acquire({ locks, sid, owner, patience }: WantedLock): Promise<void> {
   let pause = 10
   for (let waited = 0; !(await locks.add(sid, owner, lockSeconds)); waited += pause) {
     if (waited > patience) throw unavailable('The session is busy. Try again shortly.', 'lock held')

@@ -1,8 +1,10 @@
 /** Grants: one login each, opened by the `sid` that only its access and refresh tokens carry. */
 import type { Clock } from '../async/clock.js'
 import type { Vault, VaultRecord } from '../storage/vault.js'
+import { accessOf, type CutOffs } from './cut-offs.js'
 import { type EditExclusively, grantLocks } from './grant-locks.js'
 import type { Lifetimes } from './lifetimes.js'
+import { news as newsOf } from './news.js'
 import type { Grant } from './records.js'
 
 /** The grants in the store. */
@@ -11,7 +13,10 @@ export interface Grants {
   begin(sid: string, grant: Grant): Promise<void>
   /** The grant, unless there is none or it was revoked. */
   read(sid: string): Promise<VaultRecord<Grant> | undefined>
-  /** Like `read`, but costs one store operation and returns `known` itself while nobody has written the grant. */
+  /**
+   * Like `read`, but costs one store operation, or a few more once access has been cut off, and returns `known` itself
+   * while nobody has written the grant.
+   */
   reread(sid: string, known: VaultRecord<Grant>): Promise<VaultRecord<Grant> | undefined>
   /** Writes a grant for the rest of its life. False when it was revoked in the meantime: then it stays gone. */
   keep(sid: string, grant: Grant): Promise<boolean>
@@ -22,10 +27,36 @@ export interface Grants {
   revokeToken(sid: string, jti: string, exp: number): Promise<void>
   /** Whether this one access token was revoked. */
   isTokenRevoked(sid: string, jti: string): Promise<boolean>
-  /** Goes up with every revocation by this process, so that its own gates notice it at once. */
-  readonly revocations: number
+  /** Whether the access of this user or client has been cut off since. @throws OAuthError 503 */
+  isCutOff(grant: Grant): Promise<boolean>
+  /** The name of the grant in the store, which is no secret. */
+  nameOf(sid: string): string
+  /** Whether there is a grant of this name, revoked or not. */
+  hasNamed(name: string): Promise<boolean>
+  /** Deletes a grant that has been cut off: nobody needs Entra's tokens any more. */
+  removeNamed(name: string): Promise<boolean>
+  /** What changes whenever any grant or token ends before its time. */
+  readonly news: GrantNews
   /** Seconds the grant may still live. */
   remaining(grant: Grant): number
+}
+
+/** While the news are the same text, no grant or token has been revoked or cut off. */
+export interface GrantNews {
+  /** The news, if they were read within the last second. Those of this process itself count at once. */
+  recall(): string | undefined
+  /** The news, at most a second old. @throws OAuthError 503 */
+  read(): Promise<string>
+}
+
+/** What it takes to keep grants. */
+export interface GrantsOptions {
+  readonly vault: Vault
+  readonly cutOffs: CutOffs
+  readonly lifetimes: Lifetimes
+  readonly now: Clock
+  /** Milliseconds on a clock that only goes forward. */
+  readonly monotonic: Clock
 }
 
 /**
@@ -33,22 +64,30 @@ export interface Grants {
  * lives as long as the grant could, and everything that reads a grant also reads the mark. So an edit that was under
  * way may write the grant back, and the login still stays ended.
  */
-export function grants(vault: Vault, lifetimes: Lifetimes, now: Clock): Grants {
+export function grants(options: GrantsOptions): Grants {
+  const { vault, cutOffs, lifetimes, now, monotonic } = options
   const records = vault.shelf<Grant>('grant')
   const revokedGrants = vault.shelf<true>('revoked')
   const revokedTokens = vault.shelf<true>('revoked-token')
   const exclusively = grantLocks(vault)
-  let revocations = 0
+  const revocations = newsOf({
+    vault,
+    subject: 'revocations',
+    lifetime: lifetimes.grant,
+    now,
+    monotonic,
+  })
 
   const remaining = ({ renewedAt, createdAt }: Grant) =>
     Math.min(renewedAt + lifetimes.grant, createdAt + lifetimes.grantMaxAge) - now() / 1000
 
   // `has`, because a mark that this server has no key to read still counts: when in doubt, refuse.
   const isRevoked = (sid: string) => revokedGrants.has(sid)
+  const isCutOff = (grant: Grant) => cutOffs.isOver(accessOf(grant))
 
   const read = async (sid: string) => {
     const [record, revoked] = await Promise.all([records.get(sid), isRevoked(sid)])
-    return revoked ? undefined : record
+    return !record || revoked || (await isCutOff(record.value)) ? undefined : record
   }
 
   const keep = async (sid: string, grant: Grant) => {
@@ -63,15 +102,20 @@ export function grants(vault: Vault, lifetimes: Lifetimes, now: Clock): Grants {
     read,
     async reread(sid: string, known: VaultRecord<Grant>) {
       const record = await records.getAgain(sid, known)
-      return record && record !== known && (await isRevoked(sid)) ? undefined : record
+      if (!record || (record !== known && (await isRevoked(sid)))) return undefined
+      return (await isCutOff(record.value)) ? undefined : record
     },
     keep,
     exclusively,
+    isCutOff,
+    nameOf: records.nameOf,
+    hasNamed: records.hasNamed,
+    removeNamed: records.removeNamed,
     async revoke(sid: string) {
       // No edit under way can write the grant for longer than this.
       await revokedGrants.set(sid, true, lifetimes.grant)
       const existed = await records.remove(sid)
-      revocations += 1
+      await revocations.publish()
       return existed
     },
     async revokeToken(sid: string, jti: string, exp: number) {
@@ -83,13 +127,21 @@ export function grants(vault: Vault, lifetimes: Lifetimes, now: Clock): Grants {
         const grant = (await read(sid))?.value
         if (grant) await keep(sid, grant)
       })
-      revocations += 1
+      await revocations.publish()
     },
     isTokenRevoked: (sid: string, jti: string) => revokedTokens.has(tokenSecret(sid, jti)),
-    get revocations() {
-      return revocations
-    },
+    news: bothNews(revocations, cutOffs.news),
     remaining,
+  })
+}
+
+function bothNews(revocations: GrantNews, cutOffs: GrantNews): GrantNews {
+  return Object.freeze({
+    recall() {
+      const [revoked, cut] = [revocations.recall(), cutOffs.recall()]
+      return revoked === undefined || cut === undefined ? undefined : revoked + cut
+    },
+    read: async () => (await Promise.all([revocations.read(), cutOffs.read()])).join(''),
   })
 }
 

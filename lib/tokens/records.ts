@@ -36,7 +36,7 @@ export interface Grant {
   /** The MCP resource the tokens are for. */
   readonly resource: string
   readonly upstream: UpstreamGrant
-  /** Seconds since the epoch. */
+  /** Seconds since the epoch, with fractions. */
   readonly createdAt: number
   /** When its refresh token was last rotated; at first, when it was created. Seconds since the epoch. */
   readonly renewedAt: number

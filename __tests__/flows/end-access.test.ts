@@ -1,0 +1,184 @@
+/** Ending access from the application's own code, on two replicas, through the admin routes of the reference host. */
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { memoryStorage } from 'mcp-entra'
+import { startEntra } from 'mcp-entra/testing'
+import { type Entra, startHost, type TestHost } from '../support/host.js'
+import {
+  ada,
+  bob,
+  callMcp,
+  getNotes,
+  type LoginOptions,
+  login,
+  refresh,
+  register,
+} from '../support/oauth-client.js'
+
+let entra: Entra
+let hosts: TestHost[]
+let url: string
+let other: string
+beforeAll(async () => {
+  entra = await startEntra()
+  const storage = memoryStorage()
+  const first = await startHost(entra, { storage })
+  const second = await startHost(entra, { storage, settings: { baseUrl: first.url } })
+  hosts = [first, second]
+  url = first.url
+  other = second.url
+})
+afterAll(async () => {
+  await Promise.all(hosts.map((host) => host.close()))
+  await entra.close()
+})
+
+const tid = () => entra.tenant.id
+const bearer = (token: string) => ({ headers: { authorization: `Bearer ${token}` } })
+const administrator = (options: object = {}) =>
+  entra.mintAccessToken({ user: ada, claims: { roles: ['Mcp.Admin'] }, ...options })
+
+const end = async (path: string, token = administrator()) =>
+  fetch(`${url}/admin/${path}`, { method: 'DELETE', ...bearer(await token) })
+const apps = async (oid: string) => {
+  const response = await fetch(
+    `${url}/admin/users/${tid()}/${oid}/apps`,
+    bearer(await administrator()),
+  )
+  expect(response.status).toBe(200)
+  return ((await response.json()) as { apps: { id: string; name?: string; logins: number }[] }).apps
+}
+const second = () => new Promise((resolve) => setTimeout(resolve, 1000))
+
+/** A login that both replicas have seen at work. */
+async function busyLogin(options: LoginOptions = {}) {
+  const tokens = await login(url, options)
+  for (const host of [url, other])
+    expect((await getNotes(host, tokens.access_token)).status).toBe(200)
+  return tokens
+}
+
+type Login = Awaited<ReturnType<typeof busyLogin>>
+
+async function expectEnded(tokens: Login): Promise<void> {
+  for (const host of [url, other]) {
+    const refused = await getNotes(host, tokens.access_token)
+    expect(refused.status).toBe(401)
+    expect(refused.headers.get('www-authenticate')).toContain('error="invalid_token"')
+    expect(
+      (await callMcp(host, tokens.access_token, 'tools/call', { name: 'my_profile' })).status,
+    ).toBe(401)
+    const answer = await refresh(host, tokens)
+    expect([answer.status, ((await answer.json()) as { error: string }).error]).toEqual([
+      400,
+      'invalid_grant',
+    ])
+  }
+}
+
+async function expectGoesOn(tokens: Login): Promise<void> {
+  for (const host of [url, other])
+    expect((await getNotes(host, tokens.access_token)).status).toBe(200)
+}
+
+describe('ending the access of a user', () => {
+  it('ends every login of the user on every replica within a second, and none of another user', async () => {
+    const mine = [await busyLogin({ user: bob }), await busyLogin({ user: bob })]
+    const theirs = await busyLogin({ user: ada })
+    const before = await apps(bob)
+    expect(before.length).toBeGreaterThan(0)
+    expect((await end(`users/${tid()}/${bob}`)).status).toBe(204)
+    await second()
+    for (const tokens of mine) await expectEnded(tokens)
+    await expectGoesOn(theirs)
+    expect(await apps(bob)).toEqual([])
+  })
+
+  it('leaves alone what begins at once afterwards, and may be said again', async () => {
+    expect((await end(`users/${tid()}/${bob}`)).status).toBe(204)
+    const tokens = await busyLogin({ user: bob })
+    await second()
+    await expectGoesOn(tokens)
+    expect((await refresh(other, tokens)).status).toBe(200)
+    expect((await end(`users/${tid()}/${bob}`)).status).toBe(204)
+    expect((await end(`users/${tid()}/${bob}`)).status).toBe(204)
+    await second()
+    await expectEnded(tokens)
+  })
+
+  it('reads the ids in any case, as the portal shows them', async () => {
+    const tokens = await busyLogin({ user: bob })
+    expect((await end(`users/${tid().toUpperCase()}/${bob.toUpperCase()}`)).status).toBe(204)
+    await second()
+    await expectEnded(tokens)
+  })
+})
+
+describe('ending the access of a client', () => {
+  it('ends its logins for all users; the client stays registered', async () => {
+    const clientId = await register(url, { client_name: 'Lost laptop' })
+    const ended = [
+      await busyLogin({ clientId, user: ada }),
+      await busyLogin({ clientId, user: bob }),
+    ]
+    const goesOn = await busyLogin({ user: ada })
+    expect((await end(`clients/${encodeURIComponent(clientId)}`)).status).toBe(204)
+    await second()
+    for (const tokens of ended) await expectEnded(tokens)
+    await expectGoesOn(goesOn)
+    await expectGoesOn(await busyLogin({ clientId, user: ada }))
+  })
+})
+
+describe('ending the access of a tenant', () => {
+  it('ends the logins of all its users, and none of another tenant', async () => {
+    const tokens = await busyLogin()
+    const elsewhere = 'fab21ca0-0000-4000-8000-0000000fab21'
+    expect((await end(`tenants/${elsewhere}`)).status).toBe(204)
+    await second()
+    await expectGoesOn(tokens)
+    expect((await end(`tenants/${tid()}`)).status).toBe(204)
+    await second()
+    await expectEnded(tokens)
+  })
+})
+
+describe('the admin routes', () => {
+  it('take the role from a person and from an app, and from nobody else', async () => {
+    const app = entra.mintAccessToken({
+      user: null,
+      client: entra.apps[1]?.clientId ?? '',
+      claims: { roles: ['Mcp.Admin'] },
+    })
+    expect((await end(`users/${tid()}/${bob}`, app)).status).toBe(204)
+    const without = await entra.mintAccessToken({ user: ada })
+    for (const path of [`users/${tid()}/${bob}`, 'clients/x', `tenants/${tid()}`]) {
+      expect((await end(path, Promise.resolve(without))).status).toBe(403)
+      expect((await fetch(`${url}/admin/${path}`, { method: 'DELETE' })).status).toBe(401)
+    }
+    const list = `${url}/admin/users/${tid()}/${bob}/apps`
+    expect((await fetch(list, bearer(without))).status).toBe(403)
+  })
+
+  it('say what is wrong with an id', async () => {
+    const answer = await end('users/contoso.example/bob')
+    expect(answer.status).toBe(400)
+    expect(await answer.json()).toEqual({
+      error: 'invalid_request',
+      error_description: 'revokeUser: tid must be a GUID',
+    })
+    expect((await end('tenants/common')).status).toBe(400)
+  })
+
+  it('list the apps of a user: name, host, scopes, uses, logins', async () => {
+    const clientId = await register(url, { client_name: 'Two logins' })
+    await login(url, { clientId, user: bob })
+    await login(url, { clientId, user: bob })
+    const listed = (await apps(bob)).find(({ name }) => name === 'Two logins')
+    expect(listed).toMatchObject({
+      logins: 2,
+      verified: false,
+      scopes: ['notes.read'],
+      downstream: ['https://graph.microsoft.com/User.Read'],
+    })
+  })
+})
