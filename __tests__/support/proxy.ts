@@ -4,6 +4,7 @@ import { type Agent, type IncomingHttpHeaders, request } from 'node:http'
 import { afterAll, expect } from '@jest/globals'
 import express, { type Express } from 'express'
 import {
+  type EntraAuth,
   type EntraAuthOptions,
   entraAuth,
   memoryStorage,
@@ -41,6 +42,8 @@ export interface ProxyOptions extends Partial<EntraAuthOptions> {
   readonly before?: (app: Express) => void
   /** Sessions of browsers, as `accountRoutes` mounts them. */
   readonly sessions?: BrowserSessions
+  /** Mounts middleware beside `oauthRoutes`. */
+  readonly mount?: (app: Express, auth: EntraAuth) => void
 }
 
 /** Servers of this test file: closed when it ends, also after a failed test. */
@@ -60,8 +63,8 @@ export async function startProxy(entra: Entra, options: ProxyOptions = {}): Prom
   const { basePath = '' } = options
   let app: Express | undefined
   let baseUrl = ''
-  const build = ({ basePath: _path, before, sessions, ...more }: ProxyOptions) =>
-    buildApp(authOptions(entra, baseUrl, logs, more), before, sessions)
+  const build = ({ basePath: _path, before, sessions, mount, ...more }: ProxyOptions) =>
+    buildApp(authOptions(entra, baseUrl, logs, more), before, sessions, mount)
   const server = await listen((url) => {
     baseUrl = options.baseUrl ?? url + basePath
     entra.addRedirectUri(`${baseUrl}/auth/callback`)
@@ -84,6 +87,7 @@ function buildApp(
   options: EntraAuthOptions,
   before: ProxyOptions['before'],
   sessions: ProxyOptions['sessions'],
+  mount: ProxyOptions['mount'],
 ): Express {
   const auth = entraAuth(options)
   if (sessions) auth.proxy('a test').account.mount(sessions)
@@ -91,6 +95,7 @@ function buildApp(
   const app = express().disable('x-powered-by')
   before?.(app)
   app.use(oauthRoutes(auth))
+  mount?.(app, auth)
   const gate = requireBearer(auth)
   app.get(`${basePath}/api/notes`, gate, scopeGuard('notes.read'), (_req, res) => {
     res.json({ notes: [] })

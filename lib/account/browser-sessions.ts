@@ -82,6 +82,14 @@ export function browserSessions(options: BrowserSessionsOptions): AccountSession
     })
   }
 
+  async function beginIn(seen: SessionRequest, user: SignedInUser): Promise<void> {
+    // A new id, so that nobody who knew the one before is signed in now.
+    if (seen.session.user) await finished((done) => seen.session.regenerate(done))
+    const signedInAt = Math.floor(now() / 1000)
+    Object.assign(seen.session, { user: onlyShown(user), signedInAt, csrf: randomSecret() })
+    await finished((done) => seen.session.save(done))
+  }
+
   return Object.freeze({
     async read(browser: Browser) {
       const { user, signedInAt, csrf } = (await open(browser)).session
@@ -91,11 +99,13 @@ export function browserSessions(options: BrowserSessionsOptions): AccountSession
     },
     async begin(browser: Browser, user: SignedInUser) {
       const seen = await open(browser)
-      // A new id, so that nobody who knew the one before is signed in now.
-      if (seen.session.user) await finished((done) => seen.session.regenerate(done))
-      const signedInAt = Math.floor(now() / 1000)
-      Object.assign(seen.session, { user: onlyShown(user), signedInAt, csrf: randomSecret() })
-      await finished((done) => seen.session.save(done))
+      try {
+        await beginIn(seen, user)
+      } catch (error) {
+        // Or else it would be written once more with the answer, and the browser given its cookie.
+        Object.assign(seen, { session: undefined })
+        throw error
+      }
     },
     async end(browser: Browser) {
       const seen = await open(browser)

@@ -31,6 +31,10 @@ code { font-family: ui-monospace, monospace; font-size: .875rem; overflow-wrap: 
 .soft { color: var(--soft) }
 .warning { padding: .75rem 1rem; border-inline-start: .25rem solid var(--warn); background: var(--warn-ground); color: var(--warn) }
 mark { padding: 0 .375rem; border-radius: .25rem; background: var(--warn-ground); color: var(--warn); font-size: .875rem }
+.apps { padding: 0; list-style: none }
+.apps > li { margin: 1rem 0; padding: 1rem; border: 1px solid var(--line); border-radius: .5rem }
+.apps h2 { margin-top: 0 }
+form { margin-top: .75rem }
 .actions { display: flex; flex-wrap: wrap; gap: .75rem; margin-top: 1.25rem }
 button { flex: 1 1 8rem; min-height: 2.75rem; padding: .5rem 1rem; border: 1px solid var(--accent); border-radius: .5rem; background: transparent; color: var(--accent); font: inherit; font-weight: 600; cursor: pointer }
 button.primary { background: var(--accent); color: var(--paper) }
