@@ -47,7 +47,12 @@ beforeAll(async () => {
   documents = await startDocumentServer()
   sessions = testSessions()
   store = breakableStorage()
-  options = { clientMetadata: documents.options, sessions, storage: store.storage, now: clock.now }
+  options = {
+    clientMetadata: documents.options,
+    mount: sessions.mount,
+    storage: store.storage,
+    now: clock.now,
+  }
   proxy = await startProxy(entra, options)
 })
 beforeEach(() => {

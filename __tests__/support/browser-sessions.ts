@@ -4,9 +4,12 @@ import { parse } from 'cookie'
 import type { Browser } from '../../examples/demo/browser.js'
 import type { BrowserSessions, SignedInUser } from '../../lib/login/browser-sessions.js'
 import { unavailable } from '../../lib/oauth/errors.js'
+import type { ProxyOptions } from './proxy.js'
 
 /** Sessions that a test begins, ends and breaks. */
 export interface TestSessions extends BrowserSessions {
+  /** For a proxy: mounts them as `accountRoutes` does. */
+  readonly mount: NonNullable<ProxyOptions['mount']>
   /** How often a session was asked for. */
   readonly reads: number
   /** Signs a user in, in this browser. */
@@ -29,7 +32,8 @@ export function testSessions(): TestSessions {
     return `${cookieName}=${id}; Path=/; HttpOnly; SameSite=Lax`
   }
   const idOf = (req: IncomingMessage) => parse(req.headers.cookie ?? '')[cookieName] ?? ''
-  return {
+  const sessions: TestSessions = {
+    mount: (_app, auth) => auth.proxy('a test').account.mount(sessions),
     get reads() {
       return reads
     },
@@ -50,4 +54,5 @@ export function testSessions(): TestSessions {
       away = now
     },
   }
+  return sessions
 }

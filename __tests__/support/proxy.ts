@@ -15,7 +15,6 @@ import {
 } from 'mcp-entra'
 import { type EntraOptions, startEntra } from 'mcp-entra/testing'
 import { type Browser, formRequest, type Page, unescapeHtml } from '../../examples/demo/browser.js'
-import type { BrowserSessions } from '../../lib/login/browser-sessions.js'
 import { authOptions, type Logs } from './auth-options.js'
 import { type Entra, listen } from './host.js'
 import { ada, authorizeUrl, newBrowser, pkce, redirectUri, register } from './oauth-client.js'
@@ -40,8 +39,6 @@ export interface ProxyOptions extends Partial<EntraAuthOptions> {
   readonly basePath?: string
   /** Mounts middleware in front of `oauthRoutes`. */
   readonly before?: (app: Express) => void
-  /** Sessions of browsers, as `accountRoutes` mounts them. */
-  readonly sessions?: BrowserSessions
   /** Mounts middleware beside `oauthRoutes`. */
   readonly mount?: (app: Express, auth: EntraAuth) => void
 }
@@ -63,8 +60,8 @@ export async function startProxy(entra: Entra, options: ProxyOptions = {}): Prom
   const { basePath = '' } = options
   let app: Express | undefined
   let baseUrl = ''
-  const build = ({ basePath: _path, before, sessions, mount, ...more }: ProxyOptions) =>
-    buildApp(authOptions(entra, baseUrl, logs, more), before, sessions, mount)
+  const build = ({ basePath: _path, before, mount, ...more }: ProxyOptions) =>
+    buildApp(authOptions(entra, baseUrl, logs, more), before, mount)
   const server = await listen((url) => {
     baseUrl = options.baseUrl ?? url + basePath
     entra.addRedirectUri(`${baseUrl}/auth/callback`)
@@ -86,11 +83,9 @@ export async function startProxy(entra: Entra, options: ProxyOptions = {}): Prom
 function buildApp(
   options: EntraAuthOptions,
   before: ProxyOptions['before'],
-  sessions: ProxyOptions['sessions'],
   mount: ProxyOptions['mount'],
 ): Express {
   const auth = entraAuth(options)
-  if (sessions) auth.proxy('a test').account.mount(sessions)
   const basePath = new URL(options.baseUrl).pathname.replace(/\/$/, '')
   const app = express().disable('x-powered-by')
   before?.(app)
