@@ -71,6 +71,8 @@ interface EntraAnswer {
 export interface LoginEvent extends EventSubject {
   /** `signed_in`: to the pages of the account, for no client. An error is that of the client's answer. */
   readonly outcome: 'success' | 'challenged' | 'signed_in' | OAuthErrorCode
+  /** Whether the user was asked in this login, or what they had allowed before was enough. */
+  readonly consent?: 'given' | 'remembered'
   readonly detail?: string
   readonly cause?: unknown
   readonly milliseconds?: number

@@ -10,14 +10,16 @@ import {
 } from '../login/carried-challenges.js'
 import { concludeFailedLogin, isLoginRefusal } from '../login/failed-login.js'
 import { admitUser } from '../login/upstream-grant.js'
-import { required } from '../oauth/params.js'
+import { type Params, required } from '../oauth/params.js'
 import { keepTrying } from '../storage/keep-trying.js'
 import type { PendingChallenge } from '../tokens/challenges.js'
 import type { Grant, User } from '../tokens/records.js'
 import { finishSignIn } from './account-sign-in.js'
+import { askUnaskedUser, type UnaskedUser } from './ask-for-consent.js'
 import { codeAnswer, errorAnswer } from './client-answer.js'
 import type { EndpointRequest, ProxyContext } from './context.js'
 import { readEntraAnswer, redeemAnswer } from './entra-answer.js'
+import { isStillAllowed, rememberConsent } from './remembered-consent.js'
 import { beginChallengedLogin, endLogin, loginFacts, type PendingLogin } from './upstream-login.js'
 
 /** @see RFC 6749 section 4.1.2, RFC 9700 section 4.7 (binding to the browser) */
@@ -31,29 +33,48 @@ export function callback(context: ProxyContext) {
     const browser = { req, res }
     const login = endLogin(context, browser, required(params, 'state'))
     if ('account' in login) return finishSignIn(context, request, res, params, login)
-    const facts = loginFacts(login)
-    try {
-      const asked = context.scopes.toUpstreamTokenExchange(login.scopes)
-      const tokens = await redeemAnswer(context, params, login, { scopes: asked, facts })
-      const grant = recordAnswers(login.carries, await admitUser(context, tokens, login))
-      const { user, scopes } = grant
-      const known = { ...facts, user, scopes, trace: tokens.trace }
-      const { challenge, code, sid } = await concludeLogin(context, login, grant)
-      if (challenge) {
-        context.report('login', { outcome: 'challenged' }, known)
-        const onward = beginChallengedLogin(context, browser, login, user, challenge)
-        return redirect(res, 302, onward)
-      }
-      await beginSession(context, browser, user)
-      const milliseconds = context.now() - arrivedAt
-      context.report('login', { outcome: 'success', milliseconds }, { ...known, sid })
-      redirect(res, 302, codeAnswer(login, code, context.baseUrl))
-    } catch (error) {
-      const isReported = params.error !== undefined
-      const refusal = concludeFailedLogin(context.report, error, facts, isReported)
-      if (isLoginRefusal(refusal)) await refuseChallenge(context, login.client, login.carries)
-      redirect(res, 302, errorAnswer(login, refusal, context.baseUrl))
+    const { onward, unasked } = await finishLogin(context, browser, params, login, arrivedAt)
+    if (unasked) return askUnaskedUser(context, browser, login, unasked)
+    redirect(res, 302, onward)
+  }
+}
+
+/** Where the browser goes: to the client, to Entra once more, or nowhere before its user has been asked. */
+type Outcome =
+  | { readonly onward: string; readonly unasked?: never }
+  | { readonly onward?: never; readonly unasked: UnaskedUser }
+
+async function finishLogin(
+  context: ProxyContext,
+  browser: Browser,
+  params: Params,
+  login: PendingLogin,
+  arrivedAt: number,
+): Promise<Outcome> {
+  const facts = loginFacts(login)
+  try {
+    const asked = context.scopes.toUpstreamTokenExchange(login.scopes)
+    const tokens = await redeemAnswer(context, params, login, { scopes: asked, facts })
+    const grant = recordAnswers(login.carries, await admitUser(context, tokens, login))
+    const { user, scopes } = grant
+    const known = { ...facts, user, scopes, trace: tokens.trace }
+    const { unasked, challenge, begun } = await concludeLogin(context, login, grant)
+    if (unasked) return { unasked }
+    if (challenge) {
+      context.report('login', { outcome: 'challenged' }, known)
+      return { onward: beginChallengedLogin(context, browser, login, user, challenge) }
     }
+    await rememberConsent(context, login, user)
+    await beginSession(context, browser, user)
+    const consent = login.remembered ? 'remembered' : 'given'
+    const event = { outcome: 'success', consent, milliseconds: context.now() - arrivedAt } as const
+    context.report('login', event, { ...known, sid: begun.sid })
+    return { onward: codeAnswer(login, begun.code, context.baseUrl) }
+  } catch (error) {
+    const isReported = params.error !== undefined
+    const refusal = concludeFailedLogin(context.report, error, facts, isReported)
+    if (isLoginRefusal(refusal)) await refuseChallenge(context, login.client, login.carries)
+    return { onward: errorAnswer(login, refusal, context.baseUrl) }
   }
 }
 
@@ -70,25 +91,36 @@ async function beginSession(
   }
 }
 
-/** Where a sign-in goes next: to Entra once more with a challenge, or to the client with a code. */
+/** Where a sign-in goes next: to the page, to Entra once more with a challenge, or to the client with a code. */
 type Conclusion =
-  | { readonly challenge: PendingChallenge; readonly code?: never; readonly sid?: never }
-  | { readonly challenge?: never; readonly code: string; readonly sid: string }
+  | { readonly unasked: UnaskedUser; readonly challenge?: never; readonly begun?: never }
+  | { readonly unasked?: never; readonly challenge: PendingChallenge; readonly begun?: never }
+  | { readonly unasked?: never; readonly challenge?: never; readonly begun: BegunGrant }
+
+/** A code, and the secret of the grant that it begins. */
+interface BegunGrant {
+  readonly code: string
+  readonly sid: string
+}
 
 /**
  * Entra's code is spent, so a store that is away for a moment must not cost the user a sign-in that is all but
  * finished. Writing twice does no harm: each write has new secrets.
  */
 function concludeLogin(
-  context: Pick<ProxyContext, 'challenges' | 'codes' | 'now'>,
+  context: ProxyContext,
   login: PendingLogin,
   grant: Grant,
 ): Promise<Conclusion> {
+  const { remembered, redirectUri, codeChallenge } = login
   return keepTrying(async () => {
+    if (remembered && !(await isStillAllowed(context, login, remembered, grant.user))) {
+      return { unasked: { user: grant.user, clientId: remembered.clientId } }
+    }
     const challenge = await findUnansweredChallenge(context.challenges, login.carries, grant)
     if (challenge) return { challenge }
-    const { redirectUri, codeChallenge } = login
     const sid = randomSecret()
-    return { code: await context.codes.create({ sid, redirectUri, codeChallenge, grant }), sid }
+    const code = await context.codes.create({ sid, redirectUri, codeChallenge, grant })
+    return { begun: { code, sid } }
   }, context)
 }
