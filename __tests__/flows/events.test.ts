@@ -1,7 +1,15 @@
 /** Events: who, through what and on whose authority; nothing that is secret; and docs/events.md tells no lies. */
 import { readFileSync } from 'node:fs'
 import { beforeAll, describe, expect, it } from '@jest/globals'
-import { entraAuth, memoryStorage, type Storage } from 'mcp-entra'
+import {
+  entraAuth,
+  memoryStorage,
+  revokeClient,
+  revokeTenant,
+  revokeUser,
+  type Storage,
+} from 'mcp-entra'
+import { sha256 } from '../../lib/crypto/hashing.js'
 import { redisStorage } from '../../lib/storage/redis.js'
 import { grantId } from '../../lib/tokens/grant-id.js'
 import { authOptions } from '../support/auth-options.js'
@@ -232,6 +240,40 @@ describe('a grant', () => {
       Buffer.from(tokens.access_token.split('.')[1] ?? '', 'base64url').toString(),
     )
     expect(heard.token.map(({ grant }) => grant)).toEqual(Array(3).fill(grantId(sid)))
+  })
+})
+
+describe('access that the operator ends', () => {
+  const clientId = 'some-client'
+  const endAll = async (pseudonymousEvents: boolean) => {
+    const entra = await startTestEntra()
+    const options = { pseudonymousEvents }
+    const auth = entraAuth(authOptions(entra, 'https://mcp.contoso.com', [], options))
+    const tid = entra.tenant.id
+    heard.revocation.length = 0
+    await revokeUser(auth, { tid, oid: ada })
+    await revokeClient(auth, clientId)
+    await revokeTenant(auth, tid)
+    return { tid, events: [...heard.revocation] }
+  }
+  const client = { id: sha256(clientId) }
+
+  it('is told with the user, the client or the tenant', async () => {
+    const { tid, events } = await endAll(false)
+    expect(events).toEqual([
+      { reason: 'operator', user: { tid, oid: ada } },
+      { reason: 'operator', client },
+      { reason: 'operator', tenant: tid },
+    ])
+  })
+
+  it('is told by pseudonym where users have one', async () => {
+    const { tid, events } = await endAll(true)
+    expect(events).toEqual([
+      { reason: 'operator', user: { pseudonym: expect.stringMatching(/^[\w-]{43}$/) } },
+      { reason: 'operator', client },
+      { reason: 'operator', tenant: tid },
+    ])
   })
 })
 
