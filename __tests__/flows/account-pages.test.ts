@@ -160,14 +160,11 @@ function behaves(start: () => Promise<AccountWorld>): void {
     expect(await names(bobs.page)).toContain("Bob's app")
     expect(await names(bobs.page)).not.toContain("Ada's app")
     // Bob's form, whole, in Ada's browser.
-    const form = await bobs.page
-      .locator('form', { has: bobs.page.locator('[name=app]') })
-      .first()
-      .evaluate('(form) => form.outerHTML')
-    await adas.page.evaluate(
-      `document.querySelector('main').insertAdjacentHTML('beforeend', ${JSON.stringify(form)})`,
-    )
-    await adas.page.locator('form').last().getByRole('button').click()
+    const [form = ''] = /<form[^>]*revoke[\s\S]*?<\/form>/.exec(await bobs.page.content()) ?? []
+    expect(form).toContain('name="csrf"')
+    const insert = `document.querySelector('main').insertAdjacentHTML('afterbegin', ${JSON.stringify(form)})`
+    await adas.page.evaluate(insert)
+    await adas.page.locator('form').first().getByRole('button').click()
     await adas.page.waitForURL(`${world.url}/auth/apps/revoke`)
     expect(await heading(adas.page)).toBe('This sign-in cannot go on')
     await bobs.page.reload()
