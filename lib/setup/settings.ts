@@ -8,6 +8,8 @@ import { type AccountSlot, accountSlot } from '../login/browser-sessions.js'
 import type { LoginPolicy } from '../login/policy.js'
 import { knownCustomSchemes } from '../oauth/redirect-uri.js'
 import type { Resources } from '../oauth/resource.js'
+import type { Looks } from '../pages/look.js'
+import type { ConsentPolicy } from '../routes/context.js'
 import { memoryStorage } from '../storage/memory.js'
 import type { Storage } from '../storage/storage.js'
 import { type Lifetimes, lifetimes } from '../tokens/lifetimes.js'
@@ -19,11 +21,13 @@ import {
   type EntraAuthOptions,
   type Mode,
   readBaseUrl,
+  readConsentPolicy,
   readMode,
   readPath,
   readResources,
   readSchemes,
 } from './options.js'
+import { readPageOptions } from './page-options.js'
 
 /** What `entraAuth` works with. Options that need no reading stay in `options`. */
 export interface Settings {
@@ -37,12 +41,14 @@ export interface Settings {
   readonly customSchemes: readonly string[]
   readonly authority: EntraAuthority
   readonly policy: LoginPolicy
+  readonly consentPolicy: ConsentPolicy
   readonly account: AccountSlot
   readonly stepUpByLogin: boolean
   readonly lifetimes: Lifetimes
   readonly storage: Storage
   readonly ring: KeyRing | undefined
   readonly clients: ReturnType<typeof readClientOptions>
+  readonly looks: Looks
   readonly report: Report
   readonly now: Clock
   /** Milliseconds on a clock that only goes forward. */
@@ -66,12 +72,14 @@ export function readSettings(options: EntraAuthOptions): Settings {
     customSchemes,
     authority: readAuthority(options),
     policy: readPolicy(options),
+    consentPolicy: readConsentPolicy(options),
     account: accountSlot(options.connectedApps),
     stepUpByLogin: options.stepUpByLogin ?? true,
     lifetimes: lifetimes(options.lifetimes),
     storage,
     ring: options.keys && keyRing(options.keys),
     clients: readClientOptions(options, customSchemes),
+    looks: readPageOptions(options, base.baseUrl),
     report: reporter(options.logger, now),
     now,
     // A clock of a test's only goes forward, so it serves as both.
