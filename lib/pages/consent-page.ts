@@ -49,12 +49,12 @@ ${warning(say, request.redirectUri)}
 ${request.scopes.map((scope) => scopeItem(say, scopes, scope, newAccess?.scopes))}</ul>
 ${downstream(say, scopes, newAccess?.downstream)}
 <form method="post" action="${action}">
-${Object.entries(fields).map(hiddenField)}<div class="actions">
-<button class="primary" type="submit" name="action" value="approve">${say('approve')}</button>
+${Object.entries(fields).map(hiddenField)}<p>${say('nextStep')}</p>
+<div class="actions">
 <button type="submit" name="action" value="deny">${say('deny')}</button>
+<button type="submit" name="action" value="approve">${say('approve')}</button>
 </div>
-</form>
-<p class="soft">${say('nextStep')}</p>`,
+</form>`,
   )
 }
 

@@ -1,5 +1,6 @@
 /** How pages look to their readers: the languages they speak, and the operator's branding. */
 import type { IncomingMessage } from 'node:http'
+import type { Branding } from './branding.js'
 import { english } from './english.js'
 import { german } from './german.js'
 import { chooseLanguage } from './language.js'
@@ -11,6 +12,7 @@ export interface Look {
   /** The language of the page (BCP 47). */
   readonly language: string
   readonly say: Say
+  readonly branding: Branding
   readonly style: Style
 }
 
@@ -27,24 +29,30 @@ export interface Looks {
   forReader(req: IncomingMessage, uiLocales?: string): Look
 }
 
+/** Options of {@link pageLooks}, checked. */
+export interface LooksOptions {
+  readonly branding?: Branding
+  /** Complete tables, by language (BCP 47, in canonical form). */
+  readonly texts?: Readonly<Record<string, PageTexts>>
+}
+
 /** Makes the looks of a server. */
-export function pageLooks(): Looks {
-  const style = pageStyle()
-  const texts: Readonly<Record<string, PageTexts>> = { en: english, de: german }
-  const byLanguage = new Map(
-    Object.entries(texts).map(([language, table]): [string, Look] => [
-      language,
-      Object.freeze({ language, say: speaker(table), style }),
-    ]),
+export function pageLooks({ branding = {}, texts = {} }: LooksOptions = {}): Looks {
+  const style = pageStyle(branding.accent)
+  const tables = { en: english, de: german, ...texts }
+  const lookIn = (language: string, table: PageTexts): Look =>
+    Object.freeze({ language, say: speaker(table), branding, style })
+  const looks = new Map(
+    Object.entries(tables).map(([language, table]) => [language, lookIn(language, table)]),
   )
-  const languages = Object.freeze([...byLanguage.keys()])
-  const inEnglish = byLanguage.get('en') as Look
+  const languages = Object.freeze([...looks.keys()])
+  const inEnglish = lookIn('en', tables.en)
   return Object.freeze({
     languages,
     forReader(req: IncomingMessage, uiLocales?: string): Look {
       const acceptLanguage = req.headers['accept-language']
       const language = chooseLanguage(languages, { uiLocales, acceptLanguage })
-      return byLanguage.get(language ?? 'en') ?? inEnglish
+      return looks.get(language ?? 'en') ?? inEnglish
     },
   })
 }

@@ -1,14 +1,14 @@
-/** What our pages share: a frame around their content, no script, and nothing loaded from anywhere. */
+/** What our pages share: a frame around their content, no script, and nothing loaded but a logo. */
 import type { Page } from '../http/respond.js'
 import { type Content, type Html, html } from './html.js'
 import type { Look } from './look.js'
-import type { Style } from './style.js'
 
 /** Makes a page around its content. */
-export function page({ language, style }: Look, title: Content, content: Html): Page {
+export function page(look: Look, title: Content, content: Html): Page {
+  const { language, style } = look
   return {
     language,
-    contentSecurityPolicy: contentSecurityPolicy(style),
+    contentSecurityPolicy: contentSecurityPolicy(look),
     html: `<!doctype html>
 <html ${languageAttributes(language)}>
 <head>
@@ -20,12 +20,24 @@ export function page({ language, style }: Look, title: Content, content: Html): 
 </head>
 <body>
 <main>
-${content}
-</main>
+${header(look)}${content}
+${footer(look)}</main>
 </body>
 </html>
 `,
   }
+}
+
+/** Whose server this is. The name is beside the image, so the image says nothing of its own. */
+function header({ branding: { name, logo } }: Look): Html {
+  if (!name && !logo) return html``
+  const image = logo && html`<img src="${logo.src}" alt="">`
+  return html`<header>${image}${name && html`<span>${name}</span>`}</header>\n`
+}
+
+function footer({ branding: { supportUrl }, say }: Look): Html {
+  if (!supportUrl) return html``
+  return html`<footer><a href="${supportUrl}" rel="noreferrer noopener">${say('support')}</a></footer>\n`
 }
 
 /** A time as the reader writes it, in UTC and saying so. */
@@ -49,11 +61,12 @@ export function hiddenField([name, value]: readonly [string, string]): Html {
 }
 
 /**
- * Our pages load nothing and may not be framed. `form-action` is left out: Chrome applies it to the whole chain of
+ * Our pages load nothing but the operator's logo, where there is one, and may not be framed. `form-action` is left out: Chrome applies it to the whole chain of
  * redirects, so it would block clients with schemes of their own (`cursor:`, `claude:`).
  */
-function contentSecurityPolicy({ hash }: Style): string {
-  return `default-src 'none'; style-src '${hash}'; base-uri 'none'; frame-ancestors 'none'`
+function contentSecurityPolicy({ style: { hash }, branding: { logo } }: Look): string {
+  const images = logo ? `img-src ${logo.source}; ` : ''
+  return `default-src 'none'; style-src '${hash}'; ${images}base-uri 'none'; frame-ancestors 'none'`
 }
 
 /** Scripts that are written from right to left. */

@@ -12,12 +12,13 @@ import type { ConsentPolicy } from '../routes/context.js'
 import type { Storage } from '../storage/storage.js'
 import type { Lifetimes } from '../tokens/lifetimes.js'
 import type { ClientOptions } from './client-options.js'
+import type { PageOptions } from './page-options.js'
 
 /** Whose tokens clients bring: ours, or Entra's own. */
 export type Mode = 'proxy' | 'direct'
 
 /** Options of {@link entraAuth}. Times are in seconds. */
-export interface EntraAuthOptions extends ClientOptions {
+export interface EntraAuthOptions extends ClientOptions, PageOptions {
   /** Where this server is reached from outside: the issuer. https (http on loopback), no trailing slash. */
   readonly baseUrl: string
   /** The tenant: its GUID, one of its domains, or `organizations`, `common`, `consumers`. */
@@ -46,7 +47,7 @@ export interface EntraAuthOptions extends ClientOptions {
   readonly storage?: Storage
   /** Paths of the MCP endpoints (default `['/mcp']`). */
   readonly resources?: readonly string[]
-  /** What to call this server on the consent page and in metadata. */
+  /** What to call this server in the text of pages and in metadata (default there: its host). */
   readonly resourceName?: string
   /** For a multi-tenant `tenantId`: whose users may come in. `'any'` has to be said on purpose. */
   readonly allowedTenants?: readonly string[] | 'any'

@@ -1,6 +1,5 @@
 /** What the endpoints of the proxy work with, out of the settings. */
 import { cookieFamily } from '../http/cookies.js'
-import { pageLooks } from '../pages/look.js'
 import type { ProxyContext } from '../routes/context.js'
 import { needed } from './needed.js'
 import type { Settings } from './settings.js'
@@ -30,7 +29,7 @@ export function makeProxyContext(
     basePath: settings.basePath,
     resourceName: options.resourceName,
     serverName: options.resourceName ?? new URL(baseUrl).host,
-    looks: pageLooks(),
+    looks: settings.looks,
     clientId: options.clientId,
     callbackPath: settings.callbackPath,
     resources: settings.resources,

@@ -8,6 +8,7 @@ import { type AccountSlot, accountSlot } from '../login/browser-sessions.js'
 import type { LoginPolicy } from '../login/policy.js'
 import { knownCustomSchemes } from '../oauth/redirect-uri.js'
 import type { Resources } from '../oauth/resource.js'
+import type { Looks } from '../pages/look.js'
 import type { ConsentPolicy } from '../routes/context.js'
 import { memoryStorage } from '../storage/memory.js'
 import type { Storage } from '../storage/storage.js'
@@ -26,6 +27,7 @@ import {
   readResources,
   readSchemes,
 } from './options.js'
+import { readPageOptions } from './page-options.js'
 
 /** What `entraAuth` works with. Options that need no reading stay in `options`. */
 export interface Settings {
@@ -46,6 +48,7 @@ export interface Settings {
   readonly storage: Storage
   readonly ring: KeyRing | undefined
   readonly clients: ReturnType<typeof readClientOptions>
+  readonly looks: Looks
   readonly report: Report
   readonly now: Clock
   /** Milliseconds on a clock that only goes forward. */
@@ -76,6 +79,7 @@ export function readSettings(options: EntraAuthOptions): Settings {
     storage,
     ring: options.keys && keyRing(options.keys),
     clients: readClientOptions(options, customSchemes),
+    looks: readPageOptions(options, base.baseUrl),
     report: reporter(options.logger, now),
     now,
     // A clock of a test's only goes forward, so it serves as both.
