@@ -8,11 +8,11 @@ import { OAuthError } from '../oauth/errors.js'
 import { type Params, singleParams } from '../oauth/params.js'
 import { consentPage } from '../pages/consent-page.js'
 import type { Look } from '../pages/look.js'
-import { returnPage } from '../pages/problem-page.js'
 import { readAuthorizationRequest } from './authorization-request.js'
 import { errorAnswer, mayRedirectUnasked } from './client-answer.js'
 import { writeConsentForm } from './consent-form.js'
 import type { EndpointRequest, ProxyContext } from './context.js'
+import { sendRefusalPage } from './refusal-page.js'
 import { identifyClient, type RequestingClient } from './requesting-client.js'
 import { checkLoginFits } from './upstream-login.js'
 
@@ -46,21 +46,26 @@ function askForConsent(
   checkLoginFits(context, { ...request, client: sha256(client.id) })
   const fields = writeConsentForm(context, browser, request)
   const { serverName: server, scopes, basePath } = context
-  const action = `${basePath}/consent`
+  // The form may be unreadable when it comes back, and the page about that is for the same reader.
+  const wish = request.language === undefined ? '' : `?ui_locales=${request.language}`
+  const action = `${basePath}/consent${wish}`
   sendPage(browser.res, 200, consentPage(look, { server, scopes, client, request, action, fields }))
 }
 
 /** The client hears it by redirect; one that nobody vouches for gets a page with a link instead. */
 function sendRefusal(
-  { report, baseUrl }: Pick<ProxyContext, 'report' | 'baseUrl'>,
+  context: Pick<ProxyContext, 'report' | 'baseUrl'>,
   res: ServerResponse,
   look: Look,
   { client, redirectUri }: RequestingClient,
   state: string | undefined,
   error: OAuthError,
 ): void {
-  report('refusal', { endpoint: 'authorize', reason: error.code, detail: error.description })
-  const answer = errorAnswer({ redirectUri, state }, error, baseUrl)
-  if (mayRedirectUnasked(client, redirectUri)) return redirect(res, 302, answer)
-  sendPage(res, error.status, returnPage(look, error, answer))
+  const endpoint = 'authorize'
+  const answer = errorAnswer({ redirectUri, state }, error, context.baseUrl)
+  if (!mayRedirectUnasked(client, redirectUri)) {
+    return sendRefusalPage(context, res, look, { endpoint, error, target: answer })
+  }
+  context.report('refusal', { endpoint, reason: error.code, detail: error.description })
+  redirect(res, 302, answer)
 }

@@ -9,7 +9,8 @@ import {
 } from '../login/carried-challenges.js'
 import { concludeFailedLogin, isLoginRefusal } from '../login/failed-login.js'
 import { admitUser } from '../login/upstream-grant.js'
-import { required } from '../oauth/params.js'
+import { OAuthError } from '../oauth/errors.js'
+import { type Params, required } from '../oauth/params.js'
 import { keepTrying } from '../storage/keep-trying.js'
 import type { PendingChallenge } from '../tokens/challenges.js'
 import type { Grant, User } from '../tokens/records.js'
@@ -17,6 +18,7 @@ import { finishSignIn } from './account-sign-in.js'
 import { codeAnswer, errorAnswer } from './client-answer.js'
 import type { EndpointRequest, ProxyContext } from './context.js'
 import { readEntraAnswer, redeemAnswer } from './entra-answer.js'
+import { sendRefusalPage, siteOf } from './refusal-page.js'
 import { beginChallengedLogin, endLogin, type PendingLogin } from './upstream-login.js'
 
 /** @see RFC 6749 section 4.1.2, RFC 9700 section 4.7 (binding to the browser) */
@@ -43,10 +45,28 @@ export function callback(context: ProxyContext) {
       context.report('login', { outcome: 'success', milliseconds: context.now() - arrivedAt })
       redirect(res, 302, codeAnswer(login, code, context.baseUrl))
     } catch (error) {
-      const refusal = concludeFailedLogin(context.report, error, params.error !== undefined)
-      if (isLoginRefusal(refusal)) await refuseChallenge(context, login.client, login.carries)
-      redirect(res, 302, errorAnswer(login, refusal, context.baseUrl))
+      await concludeRefusal(context, browser, params, login, error)
     }
+  }
+}
+
+/** The client hears of it, unless it has been answered before: then the user does. */
+async function concludeRefusal(
+  context: ProxyContext,
+  { req, res }: Browser,
+  params: Params,
+  login: PendingLogin,
+  error: unknown,
+): Promise<void> {
+  try {
+    const refusal = concludeFailedLogin(context.report, error, params.error !== undefined)
+    if (isLoginRefusal(refusal)) await refuseChallenge(context, login.client, login.carries)
+    redirect(res, 302, errorAnswer(login, refusal, context.baseUrl))
+  } catch (shown) {
+    if (!(shown instanceof OAuthError)) throw shown
+    const look = context.looks.forReader(req, login.language)
+    const target = siteOf(login.redirectUri)
+    sendRefusalPage(context, res, look, { endpoint: 'callback', error: shown, target })
   }
 }
 

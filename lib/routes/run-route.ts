@@ -1,5 +1,6 @@
 /** Answers requests by a table of routes: methods, CORS, and one error boundary around all endpoints. */
 import type { ServerResponse } from 'node:http'
+import { randomReference } from '../crypto/reference.js'
 import { allowAnyOrigin, answerPreflight } from '../http/cors.js'
 import type { MiddlewareRequest, Next } from '../http/middleware.js'
 import { closeIfUnread, sendOAuthError, sendPage, setRetryAfter } from '../http/respond.js'
@@ -89,16 +90,18 @@ function fail(
     return next(asError(error))
   }
   const name = error.status >= 500 ? 'failure' : 'refusal'
+  const reference = route.forPrograms ? undefined : randomReference()
   context.report(name, {
     endpoint,
     reason: error.code,
     detail: error.description,
     ...(error.status >= 500 && { cause: error.cause }),
     origin: originOf(error),
+    reference,
   })
   if (isAnswered(res)) return
   closeIfUnread(req, res)
-  if (!route.forPrograms) return sendProblem(context, request, res, error)
+  if (reference !== undefined) return sendProblem(context, request, res, error, reference)
   if (error.code === 'invalid_client' && req.headers.authorization !== undefined) {
     res.setHeader('WWW-Authenticate', 'Basic realm="token endpoint"')
   }
@@ -115,14 +118,15 @@ function originOf({ cause }: OAuthError): 'stranger' | undefined {
   return cause instanceof FetchFailure ? 'stranger' : undefined
 }
 
-/** Sends the page that says why a sign-in cannot go on. */
+/** Sends the page that says why a sign-in cannot go on. @param reference what has been reported has it too */
 export function sendProblem(
   { looks }: Pick<ProxyContext, 'looks'>,
   { req, query }: Pick<EndpointRequest, 'req' | 'query'>,
   res: ServerResponse,
   error: OAuthError,
+  reference: string,
 ): void {
   const look = looks.forReader(req, query.get('ui_locales') ?? undefined)
   setRetryAfter(res, error)
-  sendPage(res, error.status, problemPage(look, error))
+  sendPage(res, error.status, problemPage(look, error, reference))
 }

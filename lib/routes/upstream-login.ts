@@ -19,6 +19,8 @@ export interface ClientRequest {
   readonly resource: string
   /** SHA-256 of the client id. */
   readonly client: string
+  /** The language of pages that the client asked for (BCP 47). Entra documents no parameter for it. */
+  readonly language?: string
 }
 
 /** A trip of the browser to Entra, sealed in a cookie of its own and bound to its `state`. */
@@ -154,7 +156,7 @@ export function beginChallengedLogin(
 
 function pendingLogin(
   context: LoginContext,
-  { redirectUri, state, codeChallenge, scopes, resource, client }: ClientRequest,
+  { redirectUri, state, codeChallenge, scopes, resource, client, language }: ClientRequest,
   carries: PendingLogin['carries'],
 ): PendingLogin {
   return {
@@ -164,6 +166,7 @@ function pendingLogin(
     scopes,
     resource,
     client,
+    ...(language !== undefined && { language }),
     ...pendingTrip(context),
     ...(carries && { carries }),
   }
@@ -196,6 +199,7 @@ export function endLogin(
     throw new OAuthError(
       'access_denied',
       'This sign-in was started in another browser, is finished, or has expired. Start again from the application.',
+      { situation: 'signInNotOpen' },
     )
   }
   context.loginCookies.clear(res, cookieId(state))
