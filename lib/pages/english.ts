@@ -100,7 +100,6 @@ export const english = {
   revokeOf: 'Revoke access of {client}',
   revokeAll: 'Revoke access of all apps',
   revokeAllHint: 'Every application has to ask you again.',
-  revoked: 'Access has ended.',
   signOut: 'Sign out',
   signedOutTitle: 'You are signed out',
   signedOut:

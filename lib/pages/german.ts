@@ -71,7 +71,6 @@ export const german: PageTexts = {
   revokeOf: 'Zugriff beenden: {client}',
   revokeAll: 'Zugriff aller Anwendungen beenden',
   revokeAllHint: 'Jede Anwendung muss Sie neu fragen.',
-  revoked: 'Der Zugriff ist beendet.',
   signOut: 'Abmelden',
   signedOutTitle: 'Sie sind abgemeldet',
   signedOut:
