@@ -51,6 +51,8 @@ export function settingsFor(entra: Entra, baseUrl: string): Settings {
     authorityHost: entra.url,
     keys: testKeys,
     refreshGrace: undefined,
+    consent: 'remember',
+    rememberUnverified: false,
     redisUrl: undefined,
     graphUrl: entra.graphUrl,
   }

@@ -89,6 +89,7 @@ const graphScopes = ['https://graph.microsoft.com/User.Read']
 
 function hostAuth(settings: Settings, { storage, logger, offered = [] }: HostOptions): EntraAuth {
   const { baseUrl, tenantId, clientId, authorityHost, keys, refreshGrace } = settings
+  const { consent, rememberUnverified } = settings
   return entraAuth({
     baseUrl,
     tenantId,
@@ -110,6 +111,8 @@ function hostAuth(settings: Settings, { storage, logger, offered = [] }: HostOpt
       },
     }),
     keys,
+    consent,
+    rememberUnverified,
     ...(refreshGrace !== undefined && { lifetimes: { refreshGrace } }),
     connectedApps: true,
     ...(storage && { storage }),

@@ -4,6 +4,7 @@ import type { Page } from '../http/respond.js'
 import { isLoopbackHost } from '../oauth/loopback.js'
 import { staysOnDevice } from '../oauth/redirect-uri.js'
 import type { Client } from '../tokens/clients.js'
+import { isNothingNew, type NewAccess } from '../tokens/consents.js'
 import { type Content, type Html, html } from './html.js'
 import type { Look } from './look.js'
 import { hiddenField, page } from './page.js'
@@ -21,6 +22,8 @@ export interface ConsentPage {
     /** Short names. */
     readonly scopes: readonly string[]
   }
+  /** What to mark as new, for a user who has allowed the client something before. */
+  readonly newAccess?: NewAccess | undefined
   /** Where the form is sent: a path. */
   readonly action: string
   /** Hidden fields. */
@@ -29,22 +32,22 @@ export interface ConsentPage {
 
 /** @see MCP Security Best Practices, "Confused Deputy Problem" (2025-11-25 and 2026-07-28) */
 export function consentPage(look: Look, consent: ConsentPage): Page {
-  const { server, scopes, client, request, action, fields } = consent
+  const { server, scopes, client, request, action, fields, newAccess } = consent
   const { say } = look
   return page(
     look,
     say('consentTitle', { server }),
     html`<h1>${say('consentQuestion', { client: clientName(say, client), server })}</h1>
 <p>${describeTrust(say, client)} ${say('continueIfYours')}</p>
-<dl>
+${approvedBefore(say, newAccess)}<dl>
 ${publisher(say, client)}<dt>${say('destination')}</dt>
-<dd><strong>${destination(say, request.redirectUri)}</strong><br><code>${request.redirectUri}</code></dd>
+<dd><strong>${destination(say, request.redirectUri)}</strong>${newMark(say, newAccess?.origin)}<br><code>${request.redirectUri}</code></dd>
 </dl>
 ${warning(say, request.redirectUri)}
 <h2>${say('permissions')}</h2>
 <ul>
-${request.scopes.map((scope) => scopeItem(say, scopes, scope))}</ul>
-${downstream(say, scopes)}
+${request.scopes.map((scope) => scopeItem(say, scopes, scope, newAccess?.scopes))}</ul>
+${downstream(say, scopes, newAccess?.downstream)}
 <form method="post" action="${action}">
 ${Object.entries(fields).map(hiddenField)}<p>${say('nextStep')}</p>
 <div class="actions">
@@ -94,14 +97,33 @@ function warning(say: Say, redirectUri: string): Html | undefined {
   return html`<p class="warning" role="note"><strong>${say('deviceWarning')}</strong> ${say('deviceWarningReason')}</p>`
 }
 
-function downstream(say: Say, scopes: ScopeStrategy): Html | undefined {
+function downstream(
+  say: Say,
+  scopes: ScopeStrategy,
+  added: readonly string[] | undefined,
+): Html | undefined {
   if (scopes.additional.length === 0) return undefined
-  const items = scopes.additional.map((scope) => scopeItem(say, scopes, scope))
+  const items = scopes.additional.map((scope) => scopeItem(say, scopes, scope, added))
   return html`<h2>${say('downstream')}</h2>\n<ul>\n${items}</ul>`
 }
 
-function scopeItem(say: Say, scopes: ScopeStrategy, scope: string): Html {
-  return html`<li>${scopeInWords(say, scopes, scope)}</li>\n`
+function scopeItem(
+  say: Say,
+  scopes: ScopeStrategy,
+  scope: string,
+  added: readonly string[] = [],
+): Html {
+  return html`<li>${scopeInWords(say, scopes, scope)}${newMark(say, added.includes(scope))}</li>\n`
+}
+
+/** For a user who has allowed the application before, and is asked for more. */
+function approvedBefore(say: Say, newAccess: NewAccess | undefined): Html | undefined {
+  if (!newAccess || isNothingNew(newAccess)) return undefined
+  return html`<p>${say('approvedBefore')}</p>\n`
+}
+
+function newMark(say: Say, isNew: boolean | undefined): Html | undefined {
+  return isNew ? html` <mark>${say('newMark')}</mark>` : undefined
 }
 
 /** What a scope means, and its name. */

@@ -37,6 +37,7 @@ code { font-family: ui-monospace, monospace; font-size: .875rem; overflow-wrap: 
 .name { overflow-wrap: anywhere }
 .soft { color: var(--soft) }
 .warning { padding: .75rem 1rem; border-inline-start: .25rem solid var(--warn); background: var(--warn-ground); color: var(--warn) }
+mark { padding: 0 .375rem; border-radius: .25rem; background: var(--warn-ground); color: var(--warn); font-size: .875rem }
 .apps { padding: 0; list-style: none }
 .apps > li { margin: 1rem 0; padding: 1rem; border: 1px solid var(--line); border-radius: .5rem }
 .apps h2 { margin-top: 0 }

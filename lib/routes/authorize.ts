@@ -1,20 +1,24 @@
-/** `GET /authorize`: checks the request and shows the consent page. Nothing is stored; Entra comes after Approve. */
+/**
+ * `GET /authorize`: checks the request and shows the consent page. Nothing is stored; Entra comes after Approve, or at
+ * once when the user has allowed all of it before.
+ */
 import type { ServerResponse } from 'node:http'
 import { sha256 } from '../crypto/hashing.js'
 import type { Browser } from '../http/browser.js'
-import { redirect, sendPage } from '../http/respond.js'
+import { redirect } from '../http/respond.js'
 import { senderOf } from '../http/sender.js'
+import type { SignedInUser } from '../login/browser-sessions.js'
 import { OAuthError } from '../oauth/errors.js'
 import { type Params, singleParams } from '../oauth/params.js'
-import { consentPage } from '../pages/consent-page.js'
 import type { Look } from '../pages/look.js'
-import { readAuthorizationRequest } from './authorization-request.js'
+import { askForConsent } from './ask-for-consent.js'
+import { type AuthorizationRequest, readAuthorizationRequest } from './authorization-request.js'
 import { errorAnswer, mayRedirectUnasked } from './client-answer.js'
-import { writeConsentForm } from './consent-form.js'
 import type { EndpointRequest, ProxyContext } from './context.js'
 import { sendRefusalPage } from './refusal-page.js'
+import { loginWithoutPage, recallConsent } from './remembered-consent.js'
 import { identifyClient, type RequestingClient } from './requesting-client.js'
-import { checkLoginFits } from './upstream-login.js'
+import { beginLogin, checkLoginFits } from './upstream-login.js'
 
 /** @see RFC 6749 section 4.1.1 */
 export function authorize(context: ProxyContext) {
@@ -26,7 +30,7 @@ export function authorize(context: ProxyContext) {
     const requesting = await identifyClient(context, params, senderOf(req))
     const look = context.looks.forReader(req, params.ui_locales)
     try {
-      askForConsent(context, { req, res }, look, requesting, params)
+      await continueOrAsk(context, { req, res }, look, requesting, params)
     } catch (error) {
       if (!(error instanceof OAuthError)) throw error
       sendRefusal(context, res, look, requesting, params.state, error)
@@ -34,22 +38,29 @@ export function authorize(context: ProxyContext) {
   }
 }
 
-function askForConsent(
+async function continueOrAsk(
   context: ProxyContext,
   browser: Browser,
   look: Look,
   requesting: RequestingClient,
   params: Params,
-): void {
-  const { client } = requesting
+): Promise<void> {
   const request = readAuthorizationRequest(context, params, requesting)
-  checkLoginFits(context, { ...request, client: sha256(client.id) })
-  const fields = writeConsentForm(context, browser, request)
-  const { serverName: server, scopes, basePath } = context
-  // The form may be unreadable when it comes back, and the page about that is for the same reader.
-  const wish = request.language === undefined ? '' : `?ui_locales=${request.language}`
-  const action = `${basePath}/consent${wish}`
-  sendPage(browser.res, 200, consentPage(look, { server, scopes, client, request, action, fields }))
+  checkLoginFits(context, { ...request, client: sha256(request.clientId) })
+  const recalled = await recallConsent(context, browser, requesting, request)
+  const login = recalled && loginWithoutPage(context, browser, request, recalled)
+  if (!login) return askForConsent(context, browser, look, requesting, request, recalled)
+  const hints = hintUser(request.hints, recalled.user)
+  redirect(browser.res, 302, beginLogin(context, browser, login, { hints }))
+}
+
+/** Spares the user the choice of an account, unless the client has chosen or wants the user to. */
+function hintUser(
+  hints: AuthorizationRequest['hints'],
+  { username }: SignedInUser,
+): AuthorizationRequest['hints'] {
+  if (username === undefined || hints.prompt === 'select_account') return hints
+  return { login_hint: username, ...hints }
 }
 
 /** The client hears it by redirect; one that nobody vouches for gets a page with a link instead. */

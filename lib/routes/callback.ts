@@ -15,10 +15,12 @@ import { keepTrying } from '../storage/keep-trying.js'
 import type { PendingChallenge } from '../tokens/challenges.js'
 import type { Grant, User } from '../tokens/records.js'
 import { finishSignIn } from './account-sign-in.js'
+import { askUnaskedUser, type UnaskedUser } from './ask-for-consent.js'
 import { codeAnswer, errorAnswer } from './client-answer.js'
 import type { EndpointRequest, ProxyContext } from './context.js'
 import { readEntraAnswer, redeemAnswer } from './entra-answer.js'
 import { sendRefusalPage, siteOf } from './refusal-page.js'
+import { isStillAllowed, rememberConsent } from './remembered-consent.js'
 import { beginChallengedLogin, endLogin, type PendingLogin } from './upstream-login.js'
 
 /** @see RFC 6749 section 4.1.2, RFC 9700 section 4.7 (binding to the browser) */
@@ -32,41 +34,71 @@ export function callback(context: ProxyContext) {
     const browser = { req, res }
     const login = endLogin(context, browser, required(params, 'state'))
     if ('account' in login) return finishSignIn(context, request, res, params, login)
-    try {
-      const scopes = context.scopes.toUpstreamTokenExchange(login.scopes)
-      const tokens = await redeemAnswer(context, params, login, scopes)
-      const grant = recordAnswers(login.carries, await admitUser(context, tokens, login))
-      const { challenge, code } = await concludeLogin(context, login, grant)
-      if (challenge) {
-        const onward = beginChallengedLogin(context, browser, login, grant.user, challenge)
-        return redirect(res, 302, onward)
-      }
-      await beginSession(context, browser, grant.user)
-      context.report('login', { outcome: 'success', milliseconds: context.now() - arrivedAt })
-      redirect(res, 302, codeAnswer(login, code, context.baseUrl))
-    } catch (error) {
-      await concludeRefusal(context, browser, params, login, error)
-    }
+    const outcome = await finishLogin(context, browser, params, login, arrivedAt)
+    if ('unasked' in outcome) return askUnaskedUser(context, browser, login, outcome.unasked)
+    if ('shown' in outcome) return showRefusal(context, browser, login, outcome.shown)
+    redirect(res, 302, outcome.onward)
   }
 }
 
-/** The client hears of it, unless it has been answered before: then the user does. */
-async function concludeRefusal(
-  context: ProxyContext,
+/**
+ * Where the browser goes: to the client, to Entra once more, or nowhere, before its user has been asked or because the
+ * client has been answered before.
+ */
+type Outcome =
+  | { readonly onward: string }
+  | { readonly unasked: UnaskedUser }
+  | { readonly shown: OAuthError }
+
+/** The user reads it in the language that the client asked for. */
+function showRefusal(
+  context: Pick<ProxyContext, 'report' | 'looks'>,
   { req, res }: Browser,
+  { redirectUri, language }: PendingLogin,
+  error: OAuthError,
+): void {
+  const look = context.looks.forReader(req, language)
+  sendRefusalPage(context, res, look, { endpoint: 'callback', error, target: siteOf(redirectUri) })
+}
+
+async function finishLogin(
+  context: ProxyContext,
+  browser: Browser,
+  params: Params,
+  login: PendingLogin,
+  arrivedAt: number,
+): Promise<Outcome> {
+  try {
+    const scopes = context.scopes.toUpstreamTokenExchange(login.scopes)
+    const tokens = await redeemAnswer(context, params, login, scopes)
+    const grant = recordAnswers(login.carries, await admitUser(context, tokens, login))
+    const { unasked, challenge, code } = await concludeLogin(context, login, grant)
+    if (unasked) return { unasked }
+    if (challenge) {
+      return { onward: beginChallengedLogin(context, browser, login, grant.user, challenge) }
+    }
+    await rememberConsent(context, login, grant.user)
+    await beginSession(context, browser, grant.user)
+    context.report('login', { outcome: 'success', milliseconds: context.now() - arrivedAt })
+    return { onward: codeAnswer(login, code, context.baseUrl) }
+  } catch (error) {
+    return concludeRefusal(context, params, login, error)
+  }
+}
+
+async function concludeRefusal(
+  context: Pick<ProxyContext, 'report' | 'challenges' | 'baseUrl'>,
   params: Params,
   login: PendingLogin,
   error: unknown,
-): Promise<void> {
+): Promise<Outcome> {
   try {
     const refusal = concludeFailedLogin(context.report, error, params.error !== undefined)
     if (isLoginRefusal(refusal)) await refuseChallenge(context, login.client, login.carries)
-    redirect(res, 302, errorAnswer(login, refusal, context.baseUrl))
+    return { onward: errorAnswer(login, refusal, context.baseUrl) }
   } catch (shown) {
-    if (!(shown instanceof OAuthError)) throw shown
-    const look = context.looks.forReader(req, login.language)
-    const target = siteOf(login.redirectUri)
-    sendRefusalPage(context, res, look, { endpoint: 'callback', error: shown, target })
+    if (shown instanceof OAuthError) return { shown }
+    throw shown
   }
 }
 
@@ -83,24 +115,28 @@ async function beginSession(
   }
 }
 
-/** Where a sign-in goes next: to Entra once more with a challenge, or to the client with a code. */
+/** Where a sign-in goes next: to the page, to Entra once more with a challenge, or to the client with a code. */
 type Conclusion =
-  | { readonly challenge: PendingChallenge; readonly code?: never }
-  | { readonly challenge?: never; readonly code: string }
+  | { readonly unasked: UnaskedUser; readonly challenge?: never; readonly code?: never }
+  | { readonly unasked?: never; readonly challenge: PendingChallenge; readonly code?: never }
+  | { readonly unasked?: never; readonly challenge?: never; readonly code: string }
 
 /**
  * Entra's code is spent, so a store that is away for a moment must not cost the user a sign-in that is all but
  * finished. Writing twice does no harm: each write has new secrets.
  */
 function concludeLogin(
-  context: Pick<ProxyContext, 'challenges' | 'codes' | 'now'>,
+  context: ProxyContext,
   login: PendingLogin,
   grant: Grant,
 ): Promise<Conclusion> {
+  const { remembered, redirectUri, codeChallenge } = login
   return keepTrying(async () => {
+    if (remembered && !(await isStillAllowed(context, login, remembered, grant.user))) {
+      return { unasked: { user: grant.user, clientId: remembered.clientId } }
+    }
     const challenge = await findUnansweredChallenge(context.challenges, login.carries, grant)
     if (challenge) return { challenge }
-    const { redirectUri, codeChallenge } = login
     return { code: await context.codes.create({ redirectUri, codeChallenge, grant }) }
   }, context)
 }

@@ -12,7 +12,8 @@ import type { AuthorizationRequest } from './authorization-request.js'
 import { errorAnswer } from './client-answer.js'
 import { readConsentForm } from './consent-form.js'
 import type { EndpointRequest, ProxyContext } from './context.js'
-import { identifyClient } from './requesting-client.js'
+import { forgetConsent, keepsConsent } from './remembered-consent.js'
+import { identifyClient, type RequestingClient } from './requesting-client.js'
 import { beginLogin } from './upstream-login.js'
 
 /** @see MCP Security Best Practices, "Confused Deputy Problem" */
@@ -23,12 +24,15 @@ export function consent(context: ProxyContext) {
   ): Promise<void> {
     const params = await readForm(req, oauthBodyLimit)
     checkSameOrigin(req, new URL(context.baseUrl).origin)
-    const request = readConsentForm(context, req, params)
-    const { clientId, redirectUri } = request
-    await identifyClient(context, { client_id: clientId, redirect_uri: redirectUri }, senderOf(req))
+    const { request, askedUser } = readConsentForm(context, req, params)
+    const named = { client_id: request.clientId, redirect_uri: request.redirectUri }
+    const requesting = await identifyClient(context, named, senderOf(req))
     const action = required(params, 'action')
-    if (action === 'approve') return approve(context, { req, res }, request)
-    if (action === 'deny') return deny(context, res, request)
+    if (action === 'approve') return approve(context, { req, res }, requesting, request)
+    if (action === 'deny') {
+      if (askedUser) await forgetConsent(context, askedUser, requesting.client)
+      return deny(context, res, request)
+    }
     throw new OAuthError('invalid_request', "'action' must be 'approve' or 'deny'.")
   }
 }
@@ -36,10 +40,15 @@ export function consent(context: ProxyContext) {
 function approve(
   context: ProxyContext,
   browser: Browser,
+  requesting: RequestingClient,
   { clientId, hints, ...request }: AuthorizationRequest,
 ): void {
-  const client = sha256(clientId)
-  redirect(browser.res, 303, beginLogin(context, browser, { ...request, client }, { hints }))
+  const login = {
+    ...request,
+    client: sha256(clientId),
+    ...(keepsConsent(context, requesting) && { approvedAt: context.now() / 1000 }),
+  }
+  redirect(browser.res, 303, beginLogin(context, browser, login, { hints }))
 }
 
 function deny(

@@ -19,6 +19,7 @@ import type { Challenges } from '../tokens/challenges.js'
 import type { ClientAssertions } from '../tokens/client-assertions.js'
 import type { Clients } from '../tokens/clients.js'
 import type { ConnectedApps } from '../tokens/connected-apps.js'
+import type { Consents } from '../tokens/consents.js'
 import type { CutOffs } from '../tokens/cut-offs.js'
 import type { Grants } from '../tokens/grants.js'
 import type { Lifetimes } from '../tokens/lifetimes.js'
@@ -33,6 +34,14 @@ export interface ClientFeatures {
   readonly documents: boolean
   /** `private_key_jwt` at `/token` and `/revoke`. */
   readonly assertions: boolean
+}
+
+/** Which consents are remembered, where browsers can be signed in. */
+export interface ConsentPolicy {
+  /** False: every login asks. */
+  readonly remember: boolean
+  /** Also those for clients for whose name nobody vouches. */
+  readonly unverified: boolean
 }
 
 /** Everything an endpoint may use; each function names the part it takes. */
@@ -54,6 +63,7 @@ export interface ProxyContext {
   readonly lifetimes: Lifetimes
   readonly stepUpByLogin: boolean
   readonly policy: LoginPolicy
+  readonly consentPolicy: ConsentPolicy
   readonly ring: KeyRing
   readonly vault: Vault
   readonly clients: Clients
@@ -65,6 +75,7 @@ export interface ProxyContext {
   readonly challenges: Challenges
   readonly stepUps: StepUps
   readonly codes: AuthorizationCodes
+  readonly consents: Consents
   readonly refreshTokens: RefreshTokens
   readonly accessTokens: AccessTokens
   readonly account: AccountSlot

@@ -7,6 +7,7 @@ import { type CarriedChallenges, carryChallenge } from '../login/carried-challen
 import { OAuthError } from '../oauth/errors.js'
 import { codeChallenge as challengeOf } from '../oauth/pkce.js'
 import { answersAtMost, type Challenge, type PendingChallenge } from '../tokens/challenges.js'
+import type { UserId } from '../tokens/connected-apps.js'
 import type { User } from '../tokens/records.js'
 import type { ProxyContext } from './context.js'
 
@@ -32,8 +33,23 @@ export interface PendingTrip {
   readonly expiresAt: number
 }
 
+/** How the user has allowed a request. At most one of the two is there. */
+export interface GivenConsent {
+  /** When the user approved the page, if that is to be remembered: seconds since the epoch. */
+  readonly approvedAt?: number
+  readonly remembered?: RememberedConsent
+}
+
+/** Whose remembered consent took the place of the page. Anybody else who comes back from Entra is asked first. */
+export interface RememberedConsent extends UserId {
+  readonly clientId: string
+}
+
+/** What goes along to Entra and back. */
+export type CarriedRequest = ClientRequest & GivenConsent
+
 /** The login of a client under way. */
-export interface PendingLogin extends ClientRequest, PendingTrip {
+export interface PendingLogin extends CarriedRequest, PendingTrip {
   readonly carries?: CarriedChallenges
 }
 
@@ -56,6 +72,9 @@ const longestCarries: CarriedChallenges = {
   oid: '0'.repeat(36),
 }
 
+/** A time with as many digits as one ever has. */
+const longestTime = 9_999_999_999.999
+
 const loginSeal = (state: string) => ({ purpose: 'pending login', boundTo: state })
 const cookieId = (state: string) => sha256(`login\0${state}`).slice(0, 16)
 
@@ -67,15 +86,19 @@ type UpstreamContext = Pick<
   'authority' | 'clientId' | 'baseUrl' | 'callbackPath' | 'scopes'
 >
 
+/** Whether the cookie has room for this request and for every challenge that may be added to it later. */
+export function loginFits(context: LoginContext, request: CarriedRequest): boolean {
+  const longest = pendingLogin(context, request, longestCarries)
+  return context.loginCookies.fits(cookieId(''), sealedLength(longest))
+}
+
 /**
- * Checks that the cookie has room for this request and for every challenge that may be added to it later. The client
- * has to hear it before the user approves.
+ * Checks that the login will fit once its user has approved it. The client has to hear it before that.
  *
  * @throws OAuthError `invalid_request`
  */
 export function checkLoginFits(context: LoginContext, request: ClientRequest): void {
-  const longest = pendingLogin(context, request, longestCarries)
-  if (context.loginCookies.fits(cookieId(''), sealedLength(longest))) return
+  if (loginFits(context, { ...request, approvedAt: longestTime })) return
   throw new OAuthError(
     'invalid_request',
     "The request is too long to be carried in a cookie: shorten 'state', 'redirect_uri' or 'scope'.",
@@ -91,7 +114,7 @@ export function checkLoginFits(context: LoginContext, request: ClientRequest): v
 export function beginLogin(
   context: LoginContext & UpstreamContext,
   browser: Browser,
-  request: ClientRequest,
+  request: CarriedRequest,
   extras: LoginExtras = {},
 ): string {
   const login = pendingLogin(context, request, extras.carries)
@@ -156,9 +179,11 @@ export function beginChallengedLogin(
 
 function pendingLogin(
   context: LoginContext,
-  { redirectUri, state, codeChallenge, scopes, resource, client, language }: ClientRequest,
+  request: CarriedRequest,
   carries: PendingLogin['carries'],
 ): PendingLogin {
+  const { redirectUri, state, codeChallenge, scopes, resource, client } = request
+  const { language, approvedAt, remembered } = request
   return {
     redirectUri,
     ...(state !== undefined && { state }),
@@ -169,6 +194,8 @@ function pendingLogin(
     ...(language !== undefined && { language }),
     ...pendingTrip(context),
     ...(carries && { carries }),
+    ...(approvedAt !== undefined && { approvedAt }),
+    ...(remembered && { remembered }),
   }
 }
 

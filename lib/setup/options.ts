@@ -8,6 +8,7 @@ import type { LoginPolicy } from '../login/policy.js'
 import { isLoopbackHost } from '../oauth/loopback.js'
 import type { Resource } from '../oauth/resource.js'
 import { wellKnownPath } from '../oauth/resource.js'
+import type { ConsentPolicy } from '../routes/context.js'
 import type { Storage } from '../storage/storage.js'
 import type { Lifetimes } from '../tokens/lifetimes.js'
 import type { ClientOptions } from './client-options.js'
@@ -79,6 +80,17 @@ export interface EntraAuthOptions extends ClientOptions, PageOptions {
   readonly requiredRoles?: readonly string[]
   /** Private-use URI schemes of clients to allow besides the known ones: `['myapp:']`. */
   readonly customSchemes?: readonly string[]
+  /**
+   * Whether users are asked again at a login that asks for nothing new (default `remember`: not for 90 days,
+   * `lifetimes.consent`). Only a browser that is signed in is known well enough, so without `accountRoutes` every login
+   * asks, and so do clients for whose name nobody vouches (see `rememberUnverified`). `always` asks at every login.
+   */
+  readonly consent?: 'always' | 'remember'
+  /**
+   * Whether to remember consents for clients of which only the name is known: those that registered themselves, and all
+   * that wait for the sign-in on the user's device, where any program can use their name (default false).
+   */
+  readonly rememberUnverified?: boolean
   /**
    * Which of the redirect URIs that clients bring are good enough here (default: all that the rules allow):
    * `({ hostname }) => hostname === 'claude.ai'`. Asked at registration and again at each login: it narrows
@@ -220,4 +232,20 @@ export function readMode({ mode, keys }: Pick<EntraAuthOptions, 'mode' | 'keys'>
   if (mode === undefined) return keys === undefined ? 'direct' : 'proxy'
   if (mode === 'proxy' || mode === 'direct') return mode
   throw new TypeError(`entraAuth: mode must be 'proxy' or 'direct': ${JSON.stringify(mode)}`)
+}
+
+/** @throws TypeError for anything else than the documented values */
+export function readConsentPolicy({
+  consent = 'remember',
+  rememberUnverified = false,
+}: Pick<EntraAuthOptions, 'consent' | 'rememberUnverified'>): ConsentPolicy {
+  if (consent !== 'remember' && consent !== 'always') {
+    throw new TypeError(
+      `entraAuth: consent must be 'remember' or 'always': ${JSON.stringify(consent)}`,
+    )
+  }
+  if (typeof rememberUnverified !== 'boolean') {
+    throw new TypeError('entraAuth: rememberUnverified must be true or false')
+  }
+  return { remember: consent === 'remember', unverified: rememberUnverified }
 }

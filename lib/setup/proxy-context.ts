@@ -39,6 +39,7 @@ export function makeProxyContext(
     lifetimes,
     stepUpByLogin: settings.stepUpByLogin,
     policy: settings.policy,
+    consentPolicy: settings.consentPolicy,
     account: settings.account,
     ...tokens,
     features: settings.clients.features,

@@ -9,6 +9,7 @@ import type { LoginPolicy } from '../login/policy.js'
 import { knownCustomSchemes } from '../oauth/redirect-uri.js'
 import type { Resources } from '../oauth/resource.js'
 import type { Looks } from '../pages/look.js'
+import type { ConsentPolicy } from '../routes/context.js'
 import { memoryStorage } from '../storage/memory.js'
 import type { Storage } from '../storage/storage.js'
 import { type Lifetimes, lifetimes } from '../tokens/lifetimes.js'
@@ -20,6 +21,7 @@ import {
   type EntraAuthOptions,
   type Mode,
   readBaseUrl,
+  readConsentPolicy,
   readMode,
   readPath,
   readResources,
@@ -39,6 +41,7 @@ export interface Settings {
   readonly customSchemes: readonly string[]
   readonly authority: EntraAuthority
   readonly policy: LoginPolicy
+  readonly consentPolicy: ConsentPolicy
   readonly account: AccountSlot
   readonly stepUpByLogin: boolean
   readonly lifetimes: Lifetimes
@@ -69,6 +72,7 @@ export function readSettings(options: EntraAuthOptions): Settings {
     customSchemes,
     authority: readAuthority(options),
     policy: readPolicy(options),
+    consentPolicy: readConsentPolicy(options),
     account: accountSlot(options.connectedApps),
     stepUpByLogin: options.stepUpByLogin ?? true,
     lifetimes: lifetimes(options.lifetimes),

@@ -6,6 +6,7 @@ import { authorizationCodes } from '../tokens/authorization-code.js'
 import { challenges } from '../tokens/challenges.js'
 import { clients } from '../tokens/clients.js'
 import { connectedApps } from '../tokens/connected-apps.js'
+import { consents } from '../tokens/consents.js'
 import { cutOffs } from '../tokens/cut-offs.js'
 import { grants } from '../tokens/grants.js'
 import { refreshTokens } from '../tokens/refresh-token.js'
@@ -18,7 +19,9 @@ export type TokenFloor = ReturnType<typeof makeTokenFloor>
 export function makeTokenFloor(settings: Settings, ring: KeyRing) {
   const { storage, lifetimes, baseUrl, customSchemes, report, now, monotonic } = settings
   const records = vault(storage, ring)
-  const ended = cutOffs({ vault: records, lifetime: lifetimes.grant, now, monotonic })
+  // A cut-off outlives all that it has ended.
+  const lifetime = Math.max(lifetimes.grant, lifetimes.consent)
+  const ended = cutOffs({ vault: records, lifetime, now, monotonic })
   const allGrants = grants({ vault: records, cutOffs: ended, lifetimes, now, monotonic })
   const registered = clients(ring, now)
   const apps = connectedApps({
@@ -39,6 +42,7 @@ export function makeTokenFloor(settings: Settings, ring: KeyRing) {
     challenges: challenges(records),
     stepUps: stepUps(records, now),
     codes: authorizationCodes(records, allGrants, lifetimes),
+    consents: consents({ vault: records, cutOffs: ended, lifetime: lifetimes.consent, now }),
     refreshTokens: refreshTokens(ring, records, allGrants, lifetimes, now),
     accessTokens: accessTokens(baseUrl, ring, lifetimes.accessToken, now),
     ...settings.clients.build({
