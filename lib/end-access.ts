@@ -48,8 +48,7 @@ export async function revokeClient(auth: EntraAuth, clientId: string): Promise<v
   if (typeof clientId !== 'string' || clientId === '') {
     throw new TypeError("revokeClient: clientId must be the client's id")
   }
-  const client = sha256(clientId)
-  await cutOffs.record({ client })
+  await cutOffs.record({ client: sha256(clientId) })
   report('revocation', { reason: 'operator' }, { client: { id: clientId } })
 }
 

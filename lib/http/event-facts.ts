@@ -16,6 +16,8 @@ export interface EventFacts {
   /** Only tools that the operator has named: a client may send anything as the name of another. */
   readonly tools?: readonly string[] | undefined
   readonly trace?: EntraTrace | undefined
+  /** What the page says that its user has read. */
+  readonly reference?: string | undefined
 }
 
 /** A client, as far as it is known: by its id, or by the hash of that. */
@@ -44,12 +46,13 @@ const known = new WeakMap<OAuthError, EventFacts>()
  */
 export function attribute(error: unknown, facts: EventFacts): unknown {
   if (!(error instanceof OAuthError)) return error
-  const { code, description, cause, status, retryAfter, scopes } = error
+  const { code, description, cause, status, retryAfter, scopes, situation } = error
   const copy = new OAuthError(code, description, {
     cause,
     status,
     scopes,
     ...(retryAfter !== undefined && { retryAfter }),
+    ...(situation && { situation }),
   })
   known.set(copy, { ...facts, ...factsOf(error) })
   return copy

@@ -39,6 +39,8 @@ export interface EventSubject {
   readonly correlationId?: string
   /** Names Entra's answer. */
   readonly traceId?: string
+  /** On the page that the user has read, too: ask them for it. */
+  readonly reference?: string
 }
 
 /** A user: by the two ids that never change, or with `pseudonymousEvents` by a name made of them. */
@@ -97,7 +99,13 @@ export interface ExchangeEvent extends EventSubject, EntraAnswer {
 
 /** A login, or one access token, was ended before its time. */
 export interface RevocationEvent extends EventSubject {
-  readonly reason: 'client' | 'code_replayed' | 'refresh_token_reused' | 'login_policy' | 'operator'
+  readonly reason:
+    | 'client'
+    | 'code_replayed'
+    | 'refresh_token_reused'
+    | 'login_policy'
+    | 'user'
+    | 'operator'
   /** The tenant whose users' access has ended: all of it. */
   readonly tenant?: string
   /** What the client gave back: its access token alone, or its login with the refresh token. */

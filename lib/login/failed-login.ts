@@ -84,7 +84,10 @@ function concludeUpstreamFailure(report: Report, cause: EntraError, facts: Event
   reportUpstream(report, 'callback', cause, facts, origin)
   if (isAlreadyRedeemed(cause)) {
     // The client gets the answer of the first redemption: an error by redirect could arrive before it.
-    throw new OAuthError('access_denied', 'This sign-in has been completed already.', { cause })
+    throw new OAuthError('access_denied', 'This sign-in has been completed already.', {
+      cause,
+      situation: 'signInCompleted',
+    })
   }
   return loginOutcome(cause)
 }

@@ -10,6 +10,7 @@ import {
 } from '../login/carried-challenges.js'
 import { concludeFailedLogin, isLoginRefusal } from '../login/failed-login.js'
 import { admitUser } from '../login/upstream-grant.js'
+import { OAuthError } from '../oauth/errors.js'
 import { type Params, required } from '../oauth/params.js'
 import { keepTrying } from '../storage/keep-trying.js'
 import type { PendingChallenge } from '../tokens/challenges.js'
@@ -19,6 +20,7 @@ import { askUnaskedUser, type UnaskedUser } from './ask-for-consent.js'
 import { codeAnswer, errorAnswer } from './client-answer.js'
 import type { EndpointRequest, ProxyContext } from './context.js'
 import { readEntraAnswer, redeemAnswer } from './entra-answer.js'
+import { sendRefusalPage, siteOf } from './refusal-page.js'
 import { isStillAllowed, rememberConsent } from './remembered-consent.js'
 import { beginChallengedLogin, endLogin, loginFacts, type PendingLogin } from './upstream-login.js'
 
@@ -33,16 +35,34 @@ export function callback(context: ProxyContext) {
     const browser = { req, res }
     const login = endLogin(context, browser, required(params, 'state'))
     if ('account' in login) return finishSignIn(context, request, res, params, login)
-    const { onward, unasked } = await finishLogin(context, browser, params, login, arrivedAt)
-    if (unasked) return askUnaskedUser(context, browser, login, unasked)
-    redirect(res, 302, onward)
+    const outcome = await finishLogin(context, browser, params, login, arrivedAt)
+    if ('unasked' in outcome) return askUnaskedUser(context, browser, login, outcome.unasked)
+    if ('shown' in outcome) return showRefusal(context, browser, login, outcome.shown)
+    redirect(res, 302, outcome.onward)
   }
 }
 
-/** Where the browser goes: to the client, to Entra once more, or nowhere before its user has been asked. */
+/**
+ * Where the browser goes: to the client, to Entra once more, or nowhere, before its user has been asked or because the
+ * client has been answered before.
+ */
 type Outcome =
-  | { readonly onward: string; readonly unasked?: never }
-  | { readonly onward?: never; readonly unasked: UnaskedUser }
+  | { readonly onward: string }
+  | { readonly unasked: UnaskedUser }
+  | { readonly shown: OAuthError }
+
+/** The user reads it in the language that the client asked for. */
+function showRefusal(
+  context: Pick<ProxyContext, 'report' | 'looks'>,
+  { req, res }: Browser,
+  login: PendingLogin,
+  error: OAuthError,
+): void {
+  const look = context.looks.forReader(req, login.language)
+  const target = siteOf(login.redirectUri)
+  const facts = loginFacts(login)
+  sendRefusalPage(context, res, look, { endpoint: 'callback', error, target, facts })
+}
 
 async function finishLogin(
   context: ProxyContext,
@@ -71,10 +91,24 @@ async function finishLogin(
     context.report('login', event, { ...known, sid: begun.sid })
     return { onward: codeAnswer(login, begun.code, context.baseUrl) }
   } catch (error) {
-    const isReported = params.error !== undefined
-    const refusal = concludeFailedLogin(context.report, error, facts, isReported)
+    return concludeRefusal(context, params, login, error)
+  }
+}
+
+async function concludeRefusal(
+  context: Pick<ProxyContext, 'report' | 'challenges' | 'baseUrl'>,
+  params: Params,
+  login: PendingLogin,
+  error: unknown,
+): Promise<Outcome> {
+  const isReported = params.error !== undefined
+  try {
+    const refusal = concludeFailedLogin(context.report, error, loginFacts(login), isReported)
     if (isLoginRefusal(refusal)) await refuseChallenge(context, login.client, login.carries)
     return { onward: errorAnswer(login, refusal, context.baseUrl) }
+  } catch (shown) {
+    if (shown instanceof OAuthError) return { shown }
+    throw shown
   }
 }
 

@@ -30,7 +30,7 @@ export async function identifyClient(
     throw new OAuthError(
       'invalid_client',
       'This application is not registered here. Remove the server from the application and add it again, so that it registers anew.',
-      { status: 400 },
+      { status: 400, situation: 'unknownClient' },
     )
   }
   try {

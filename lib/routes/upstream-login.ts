@@ -23,6 +23,8 @@ export interface ClientRequest {
   readonly client: string
   /** Host of the client's metadata document, if it has one: for the operator. */
   readonly host?: string | undefined
+  /** The language of pages that the client asked for (BCP 47). Entra documents no parameter for it. */
+  readonly language?: string
 }
 
 /** A trip of the browser to Entra, sealed in a cookie of its own and bound to its `state`. */
@@ -189,7 +191,7 @@ function pendingLogin(
   carries: PendingLogin['carries'],
 ): PendingLogin {
   const { redirectUri, state, codeChallenge, scopes, resource, client, host } = request
-  const { approvedAt, remembered } = request
+  const { language, approvedAt, remembered } = request
   return {
     redirectUri,
     ...(state !== undefined && { state }),
@@ -198,6 +200,7 @@ function pendingLogin(
     resource,
     client,
     ...(host !== undefined && { host }),
+    ...(language !== undefined && { language }),
     ...pendingTrip(context),
     ...(carries && { carries }),
     ...(approvedAt !== undefined && { approvedAt }),
@@ -232,6 +235,7 @@ export function endLogin(
     throw new OAuthError(
       'access_denied',
       'This sign-in was started in another browser, is finished, or has expired. Start again from the application.',
+      { situation: 'signInNotOpen' },
     )
   }
   context.loginCookies.clear(res, cookieId(state))

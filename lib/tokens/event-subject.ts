@@ -29,7 +29,7 @@ export function eventSubjects({ findClient, pseudonymKey }: EventSubjectsOptions
   const describeUser = ({ tid, oid }: NonNullable<EventFacts['user']>): EventUser =>
     pseudonymKey ? { pseudonym: pseudonymOf(pseudonymKey, `${tid}\n${oid}`) } : { tid, oid }
   return function describeFacts(facts: EventFacts) {
-    const { user, client, sid, scopes, resource, tools = [], trace = {} } = facts
+    const { user, client, sid, scopes, resource, tools = [], trace = {}, reference } = facts
     const [tool, ...otherTools] = tools
     return {
       user: user && describeUser(user),
@@ -40,6 +40,7 @@ export function eventSubjects({ findClient, pseudonymKey }: EventSubjectsOptions
       tool: otherTools.length > 0 ? tools : tool,
       correlationId: trace.correlationId,
       traceId: trace.traceId,
+      reference,
     }
   }
 }
