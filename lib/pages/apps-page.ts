@@ -66,7 +66,7 @@ function entry(look: Look, { scopes, actions, fields }: AppsPage, app: Connected
 ${destination(say, app)}<dt>${say('appPermissions')}</dt>
 ${scopeList(say, scopes, app.scopes)}
 ${downstream(say, scopes, app.downstream)}<dt>${say('firstUsed')}</dt>
-<dd>${time(look, app.firstUsedAt)}</dd>
+<dd>${time(look, startOfHour(app.firstUsedAt))}</dd>
 <dt>${say('lastUsed')}</dt>
 <dd>${time(look, app.lastUsedAt)}</dd>
 <dt>${say('activeLogins')}</dt>
@@ -77,6 +77,11 @@ ${form(actions.revoke, { ...fields, app: app.id }, button)}
 `
 }
 
+/** The first use is known to the second, and the last one to the hour: exact, it would look like the later one. */
+function startOfHour(seconds: number): number {
+  return seconds - (seconds % 3600)
+}
+
 /** How far the user can trust the app's name. */
 function describeTrust(say: Say, { verified, host }: ConnectedApp): Html {
   if (!verified) return say('notVerified')
@@ -84,10 +89,12 @@ function describeTrust(say: Say, { verified, host }: ConnectedApp): Html {
   return say('verifiedByHost', { host: html`<strong>${host}</strong>` })
 }
 
-/** Of an app that nobody vouches for: the host that its sign-ins went to. */
+/** Of an app that nobody vouches for: the host that its sign-ins go to. */
 function destination(say: Say, { verified, host }: ConnectedApp): Html | undefined {
-  if (verified || host === undefined) return undefined
-  return html`<dt>${say('destination')}</dt>\n<dd><strong>${host}</strong></dd>\n`
+  if (verified) return undefined
+  return html`<dt>${say('destination')}</dt>
+<dd>${host === undefined ? say('onADevice') : html`<strong>${host}</strong>`}</dd>
+`
 }
 
 function scopeList(say: Say, scopes: ScopeStrategy, names: readonly string[]): Html {
