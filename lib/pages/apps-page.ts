@@ -32,7 +32,7 @@ export function appsPage(look: Look, shown: AppsPage): Page {
     html`<h1>${say('appsTitle')}</h1>
 <p>${say('signedInAs', { user: html`<strong>${describeUser(user)}</strong>` })}</p>
 ${apps.length > 0 ? appList(look, shown) : html`<p>${say('noApps', { server })}</p>`}
-${form(actions.signOut, fields, html`<button type="submit">${say('signOut')}</button>`)}`,
+${form(actions.signOut, fields, html`<button class="quiet" type="submit">${say('signOut')}</button>`)}`,
   )
 }
 
@@ -45,7 +45,7 @@ function describeUser({ name, username }: AppsPage['user']): string {
 function appList(look: Look, shown: AppsPage): Html {
   const { server, apps, actions, fields } = shown
   const { say } = look
-  const button = html`<button type="submit">${say('revokeAll')}</button>`
+  const button = html`<button class="quiet" type="submit">${say('revokeAll')}</button>`
   return html`<p>${say('appsIntroduction', { server })}</p>
 <ul class="apps">
 ${apps.map((app) => entry(look, shown, app))}
@@ -58,7 +58,7 @@ function entry(look: Look, { scopes, actions, fields }: AppsPage, app: Connected
   const { say } = look
   const name: Content = visibleText(app.name ?? '') || say('namelessClient')
   const label = say('revokeOf', { client: name })
-  const button = html`<button type="submit" aria-label="${label}">${say('revoke')}</button>`
+  const button = html`<button class="quiet" type="submit" aria-label="${label}">${say('revoke')}</button>`
   return html`<li>
 <h2><bdi class="name">${name}</bdi></h2>
 <p>${describeTrust(say, app)}</p>
