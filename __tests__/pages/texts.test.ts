@@ -1,4 +1,6 @@
 /** What pages say, in every language. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from '@jest/globals'
 import { english } from '../../lib/pages/english.js'
 import { german } from '../../lib/pages/german.js'
@@ -6,6 +8,23 @@ import { html } from '../../lib/pages/html.js'
 import { type PageTexts, slotsOf, speaker, type TextKey } from '../../lib/pages/texts.js'
 
 const keys = Object.keys(english) as TextKey[]
+
+describe('the English texts', () => {
+  it('are all said on some page', () => {
+    const lib = fileURLToPath(new URL('../../lib/', import.meta.url))
+    const sources = readdirSync(lib, { recursive: true, encoding: 'utf8' })
+      .filter((path) => path.endsWith('.ts') && !/pages.(?:english|german)\.ts$/.test(path))
+      .map((path) => ({ path, text: readFileSync(lib + path, 'utf8') }))
+    const isSaid = (key: string) =>
+      sources.some(
+        ({ path, text }) =>
+          (path.startsWith('pages') && text.includes(`'${key}'`)) ||
+          text.includes(`situation: '${key}'`),
+      )
+    expect(keys.filter((key) => !isSaid(key))).toEqual([])
+    expect(isSaid('noSuchText')).toBe(false)
+  })
+})
 
 describe('the German texts', () => {
   it('are the same texts as the English ones, in the same order', () => {

@@ -33,5 +33,6 @@ export async function readAccountForm(
   throw new OAuthError(
     'access_denied',
     'This page has expired, or it was opened in another browser. Open your connected apps again.',
+    { situation: 'appsPageExpired' },
   )
 }

@@ -18,5 +18,7 @@ export function checkSameOrigin({ headers }: IncomingMessage, origin: string): v
       ? sender === 'null' || sender === origin
       : site === 'same-origin' || site === 'none'
   if (isOwn) return
-  throw new OAuthError('access_denied', 'The form was sent from another site.')
+  throw new OAuthError('access_denied', 'The form was sent from another site.', {
+    situation: 'fromAnotherSite',
+  })
 }

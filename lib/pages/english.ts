@@ -53,6 +53,7 @@ export const english = {
   badRequest: 'The application sent a request that this server cannot answer.',
   badScope: 'The application asked for access that this server does not have.',
   badResource: 'The application asked for access to another server.',
+  signInRefused: 'The sign-in was refused, by Microsoft or by this server.',
   tryLater: 'This server cannot answer right now. Try again in a few minutes.',
   pageExpired:
     'This page has expired, or it was opened in another browser. Start again from the application.',
@@ -62,12 +63,13 @@ export const english = {
   fromAnotherSite: 'The form was sent from another site.',
   unknownClient:
     'This application is not registered here. Remove the server from the application and add it again, so that it registers anew.',
+  appsPageExpired:
+    'This page has expired, or it was opened in another browser. Open your connected apps again.',
   /** Before a technical text, which is in English whatever the language of the page. */
-  technicalDetail: 'For the developer of the application:',
+  technicalDetail: 'In detail:',
   /** `{reference}`: a short id that the log of the server has, too. */
   reference: 'When you ask for help, give this reference: {reference}',
   uncheckedAddress: 'Nobody has checked the address of the application',
-  applicationAddress: 'The address of the application',
   returnToApplication: 'Return to the application',
   continueIfKnown: 'Continue only if you started this sign-in and know the address.',
 
@@ -100,7 +102,6 @@ export const english = {
   revokeOf: 'Revoke access of {client}',
   revokeAll: 'Revoke access of all apps',
   revokeAllHint: 'Every application has to ask you again.',
-  revoked: 'Access has ended.',
   signOut: 'Sign out',
   signedOutTitle: 'You are signed out',
   signedOut:

@@ -33,6 +33,7 @@ export const german: PageTexts = {
   badRequest: 'Die Anwendung hat eine Anfrage geschickt, die dieser Server nicht beantworten kann.',
   badScope: 'Die Anwendung hat um einen Zugriff gebeten, den es auf diesem Server nicht gibt.',
   badResource: 'Die Anwendung hat um Zugriff auf einen anderen Server gebeten.',
+  signInRefused: 'Die Anmeldung wurde abgelehnt, von Microsoft oder von diesem Server.',
   tryLater:
     'Dieser Server kann gerade nicht antworten. Versuchen Sie es in einigen Minuten noch einmal.',
   pageExpired:
@@ -43,10 +44,11 @@ export const german: PageTexts = {
   fromAnotherSite: 'Das Formular wurde von einer anderen Website geschickt.',
   unknownClient:
     'Diese Anwendung ist hier nicht registriert. Entfernen Sie den Server aus der Anwendung und fügen Sie ihn wieder hinzu, damit sie sich neu registriert.',
-  technicalDetail: 'Für den Entwickler der Anwendung (englisch):',
+  appsPageExpired:
+    'Diese Seite ist abgelaufen oder wurde in einem anderen Browser geöffnet. Öffnen Sie Ihre verbundenen Anwendungen noch einmal.',
+  technicalDetail: 'Im Einzelnen (englisch):',
   reference: 'Wenn Sie um Hilfe bitten, nennen Sie diese Referenz: {reference}',
   uncheckedAddress: 'Niemand hat die Adresse der Anwendung geprüft',
-  applicationAddress: 'Die Adresse der Anwendung',
   returnToApplication: 'Zurück zur Anwendung',
   continueIfKnown:
     'Fahren Sie nur fort, wenn Sie diese Anmeldung selbst begonnen haben und die Adresse kennen.',
@@ -70,7 +72,6 @@ export const german: PageTexts = {
   revokeOf: 'Zugriff beenden: {client}',
   revokeAll: 'Zugriff aller Anwendungen beenden',
   revokeAllHint: 'Jede Anwendung muss Sie neu fragen.',
-  revoked: 'Der Zugriff ist beendet.',
   signOut: 'Abmelden',
   signedOutTitle: 'Sie sind abgemeldet',
   signedOut:

@@ -20,11 +20,13 @@ export interface Look {
 export interface Looks {
   /** The languages there are (BCP 47), English first. */
   readonly languages: readonly string[]
+  /** The language that `ui_locales` names, if there is one here. @param uiLocales as the client sent it */
+  languageFor(uiLocales?: string): string | undefined
   /**
    * The look for one reader: in the first language of `ui_locales` that there is, else of `Accept-Language`, else in
    * English.
    *
-   * @param uiLocales as the client sent it
+   * @param uiLocales as the client sent it, or what {@link languageFor} found in it
    */
   forReader(req: IncomingMessage, uiLocales?: string): Look
 }
@@ -49,6 +51,7 @@ export function pageLooks({ branding = {}, texts = {} }: LooksOptions = {}): Loo
   const inEnglish = lookIn('en', tables.en)
   return Object.freeze({
     languages,
+    languageFor: (uiLocales?: string) => chooseLanguage(languages, { uiLocales }),
     forReader(req: IncomingMessage, uiLocales?: string): Look {
       const acceptLanguage = req.headers['accept-language']
       const language = chooseLanguage(languages, { uiLocales, acceptLanguage })

@@ -28,7 +28,9 @@ export function askForConsent(
 ): void {
   const { serverName: server, scopes, basePath } = context
   const fields = writeConsentForm(context, browser, request, recalled?.user)
-  const action = `${basePath}/consent`
+  // The form may be unreadable when it comes back, and the page about that is for the same reader.
+  const wish = request.language === undefined ? '' : `?ui_locales=${request.language}`
+  const action = `${basePath}/consent${wish}`
   const newAccess = recalled?.newAccess
   const asked = { server, scopes, client, request, action, fields, newAccess }
   sendPage(browser.res, 200, consentPage(look, asked))
@@ -51,11 +53,12 @@ export async function askUnaskedUser(
   login: ClientRequest,
   { user, clientId }: UnaskedUser,
 ): Promise<void> {
-  const { redirectUri, state, codeChallenge, scopes, resource } = login
+  const { redirectUri, state, codeChallenge, scopes, resource, language } = login
   const named = { client_id: clientId, redirect_uri: redirectUri }
   const requesting = await identifyClient(context, named, senderOf(browser.req))
   const recalled = await recallFor(context, user, login)
-  context.report('login', { outcome: 'consent_required' })
+  const client = { id: clientId, redirectUri }
+  context.report('login', { outcome: 'consent_required' }, { user, client, scopes, resource })
   const request = {
     clientId,
     redirectUri,
@@ -63,8 +66,9 @@ export async function askUnaskedUser(
     codeChallenge,
     scopes,
     resource,
+    ...(language !== undefined && { language }),
     hints: user.username === undefined ? {} : { login_hint: user.username },
   }
-  const look = context.looks.forReader(browser.req)
+  const look = context.looks.forReader(browser.req, language)
   askForConsent(context, browser, look, requesting, request, recalled)
 }

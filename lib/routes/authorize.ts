@@ -5,17 +5,18 @@
 import type { ServerResponse } from 'node:http'
 import { sha256 } from '../crypto/hashing.js'
 import type { Browser } from '../http/browser.js'
-import { redirect, sendPage } from '../http/respond.js'
+import { redirect } from '../http/respond.js'
 import { senderOf } from '../http/sender.js'
 import type { SignedInUser } from '../login/browser-sessions.js'
+import { documentHostOf } from '../oauth/client-id-url.js'
 import { OAuthError } from '../oauth/errors.js'
 import { type Params, singleParams } from '../oauth/params.js'
 import type { Look } from '../pages/look.js'
-import { returnPage } from '../pages/problem-page.js'
 import { askForConsent } from './ask-for-consent.js'
 import { type AuthorizationRequest, readAuthorizationRequest } from './authorization-request.js'
 import { errorAnswer, mayRedirectUnasked } from './client-answer.js'
 import type { EndpointRequest, ProxyContext } from './context.js'
+import { sendRefusalPage } from './refusal-page.js'
 import { loginWithoutPage, recallConsent } from './remembered-consent.js'
 import { identifyClient, type RequestingClient } from './requesting-client.js'
 import { beginLogin, checkLoginFits } from './upstream-login.js'
@@ -46,7 +47,12 @@ async function continueOrAsk(
   params: Params,
 ): Promise<void> {
   const request = readAuthorizationRequest(context, params, requesting)
-  checkLoginFits(context, { ...request, client: sha256(request.clientId) })
+  const { clientId } = request
+  checkLoginFits(context, {
+    ...request,
+    client: sha256(clientId),
+    host: documentHostOf(clientId),
+  })
   const recalled = await recallConsent(context, browser, requesting, request)
   const login = recalled && loginWithoutPage(context, browser, request, recalled)
   if (!login) return askForConsent(context, browser, look, requesting, request, recalled)
@@ -65,15 +71,19 @@ function hintUser(
 
 /** The client hears it by redirect; one that nobody vouches for gets a page with a link instead. */
 function sendRefusal(
-  { report, baseUrl }: Pick<ProxyContext, 'report' | 'baseUrl'>,
+  context: Pick<ProxyContext, 'report' | 'baseUrl'>,
   res: ServerResponse,
   look: Look,
   { client, redirectUri }: RequestingClient,
   state: string | undefined,
   error: OAuthError,
 ): void {
-  report('refusal', { endpoint: 'authorize', reason: error.code, detail: error.description })
-  const answer = errorAnswer({ redirectUri, state }, error, baseUrl)
-  if (mayRedirectUnasked(client, redirectUri)) return redirect(res, 302, answer)
-  sendPage(res, error.status, returnPage(look, error, answer))
+  const endpoint = 'authorize'
+  const facts = { client: { id: client.id, redirectUri } }
+  const answer = errorAnswer({ redirectUri, state }, error, context.baseUrl)
+  if (!mayRedirectUnasked(client, redirectUri)) {
+    return sendRefusalPage(context, res, look, { endpoint, error, target: answer, facts })
+  }
+  context.report('refusal', { endpoint, reason: error.code, detail: error.description }, facts)
+  redirect(res, 302, answer)
 }

@@ -1,5 +1,6 @@
 /** `GET /auth/callback`: Entra's answer becomes a grant and a code of ours, or an error for the client. */
 import type { ServerResponse } from 'node:http'
+import { randomSecret } from '../crypto/hashing.js'
 import type { Browser } from '../http/browser.js'
 import { redirect } from '../http/respond.js'
 import {
@@ -9,6 +10,7 @@ import {
 } from '../login/carried-challenges.js'
 import { concludeFailedLogin, isLoginRefusal } from '../login/failed-login.js'
 import { admitUser } from '../login/upstream-grant.js'
+import { OAuthError } from '../oauth/errors.js'
 import { type Params, required } from '../oauth/params.js'
 import { keepTrying } from '../storage/keep-trying.js'
 import type { PendingChallenge } from '../tokens/challenges.js'
@@ -18,8 +20,9 @@ import { askUnaskedUser, type UnaskedUser } from './ask-for-consent.js'
 import { codeAnswer, errorAnswer } from './client-answer.js'
 import type { EndpointRequest, ProxyContext } from './context.js'
 import { readEntraAnswer, redeemAnswer } from './entra-answer.js'
+import { sendRefusalPage, siteOf } from './refusal-page.js'
 import { isStillAllowed, rememberConsent } from './remembered-consent.js'
-import { beginChallengedLogin, endLogin, type PendingLogin } from './upstream-login.js'
+import { beginChallengedLogin, endLogin, loginFacts, type PendingLogin } from './upstream-login.js'
 
 /** @see RFC 6749 section 4.1.2, RFC 9700 section 4.7 (binding to the browser) */
 export function callback(context: ProxyContext) {
@@ -32,16 +35,34 @@ export function callback(context: ProxyContext) {
     const browser = { req, res }
     const login = endLogin(context, browser, required(params, 'state'))
     if ('account' in login) return finishSignIn(context, request, res, params, login)
-    const { onward, unasked } = await finishLogin(context, browser, params, login, arrivedAt)
-    if (unasked) return askUnaskedUser(context, browser, login, unasked)
-    redirect(res, 302, onward)
+    const outcome = await finishLogin(context, browser, params, login, arrivedAt)
+    if ('unasked' in outcome) return askUnaskedUser(context, browser, login, outcome.unasked)
+    if ('shown' in outcome) return showRefusal(context, browser, login, outcome.shown)
+    redirect(res, 302, outcome.onward)
   }
 }
 
-/** Where the browser goes: to the client, to Entra once more, or nowhere before its user has been asked. */
+/**
+ * Where the browser goes: to the client, to Entra once more, or nowhere, before its user has been asked or because the
+ * client has been answered before.
+ */
 type Outcome =
-  | { readonly onward: string; readonly unasked?: never }
-  | { readonly onward?: never; readonly unasked: UnaskedUser }
+  | { readonly onward: string }
+  | { readonly unasked: UnaskedUser }
+  | { readonly shown: OAuthError }
+
+/** The user reads it in the language that the client asked for. */
+function showRefusal(
+  context: Pick<ProxyContext, 'report' | 'looks'>,
+  { req, res }: Browser,
+  login: PendingLogin,
+  error: OAuthError,
+): void {
+  const look = context.looks.forReader(req, login.language)
+  const target = siteOf(login.redirectUri)
+  const facts = loginFacts(login)
+  sendRefusalPage(context, res, look, { endpoint: 'callback', error, target, facts })
+}
 
 async function finishLogin(
   context: ProxyContext,
@@ -50,23 +71,44 @@ async function finishLogin(
   login: PendingLogin,
   arrivedAt: number,
 ): Promise<Outcome> {
+  const facts = loginFacts(login)
   try {
-    const scopes = context.scopes.toUpstreamTokenExchange(login.scopes)
-    const tokens = await redeemAnswer(context, params, login, scopes)
+    const asked = context.scopes.toUpstreamTokenExchange(login.scopes)
+    const tokens = await redeemAnswer(context, params, login, { scopes: asked, facts })
     const grant = recordAnswers(login.carries, await admitUser(context, tokens, login))
-    const { unasked, challenge, code } = await concludeLogin(context, login, grant)
+    const { user, scopes } = grant
+    const known = { ...facts, user, scopes, trace: tokens.trace }
+    const { unasked, challenge, begun } = await concludeLogin(context, login, grant)
     if (unasked) return { unasked }
     if (challenge) {
-      return { onward: beginChallengedLogin(context, browser, login, grant.user, challenge) }
+      context.report('login', { outcome: 'challenged' }, known)
+      return { onward: beginChallengedLogin(context, browser, login, user, challenge) }
     }
-    await rememberConsent(context, login, grant.user)
-    await beginSession(context, browser, grant.user)
-    context.report('login', { outcome: 'success', milliseconds: context.now() - arrivedAt })
-    return { onward: codeAnswer(login, code, context.baseUrl) }
+    await rememberConsent(context, login, user)
+    await beginSession(context, browser, user)
+    const consent = login.remembered ? 'remembered' : 'given'
+    const event = { outcome: 'success', consent, milliseconds: context.now() - arrivedAt } as const
+    context.report('login', event, { ...known, sid: begun.sid })
+    return { onward: codeAnswer(login, begun.code, context.baseUrl) }
   } catch (error) {
-    const refusal = concludeFailedLogin(context.report, error, params.error !== undefined)
+    return concludeRefusal(context, params, login, error)
+  }
+}
+
+async function concludeRefusal(
+  context: Pick<ProxyContext, 'report' | 'challenges' | 'baseUrl'>,
+  params: Params,
+  login: PendingLogin,
+  error: unknown,
+): Promise<Outcome> {
+  const isReported = params.error !== undefined
+  try {
+    const refusal = concludeFailedLogin(context.report, error, loginFacts(login), isReported)
     if (isLoginRefusal(refusal)) await refuseChallenge(context, login.client, login.carries)
     return { onward: errorAnswer(login, refusal, context.baseUrl) }
+  } catch (shown) {
+    if (shown instanceof OAuthError) return { shown }
+    throw shown
   }
 }
 
@@ -79,15 +121,21 @@ async function beginSession(
   try {
     await account.sessions?.begin(browser, user)
   } catch (error) {
-    report('failure', { endpoint: 'callback', reason: 'session_not_begun', error })
+    report('failure', { endpoint: 'callback', reason: 'session_not_begun', error }, { user })
   }
 }
 
 /** Where a sign-in goes next: to the page, to Entra once more with a challenge, or to the client with a code. */
 type Conclusion =
-  | { readonly unasked: UnaskedUser; readonly challenge?: never; readonly code?: never }
-  | { readonly unasked?: never; readonly challenge: PendingChallenge; readonly code?: never }
-  | { readonly unasked?: never; readonly challenge?: never; readonly code: string }
+  | { readonly unasked: UnaskedUser; readonly challenge?: never; readonly begun?: never }
+  | { readonly unasked?: never; readonly challenge: PendingChallenge; readonly begun?: never }
+  | { readonly unasked?: never; readonly challenge?: never; readonly begun: BegunGrant }
+
+/** A code, and the secret of the grant that it begins. */
+interface BegunGrant {
+  readonly code: string
+  readonly sid: string
+}
 
 /**
  * Entra's code is spent, so a store that is away for a moment must not cost the user a sign-in that is all but
@@ -105,6 +153,8 @@ function concludeLogin(
     }
     const challenge = await findUnansweredChallenge(context.challenges, login.carries, grant)
     if (challenge) return { challenge }
-    return { code: await context.codes.create({ redirectUri, codeChallenge, grant }) }
+    const sid = randomSecret()
+    const code = await context.codes.create({ sid, redirectUri, codeChallenge, grant })
+    return { begun: { code, sid } }
   }, context)
 }

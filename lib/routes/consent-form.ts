@@ -71,6 +71,7 @@ export function readConsentForm(
     throw new OAuthError(
       'access_denied',
       'This page has expired, or it was opened in another browser. Start again from the application.',
+      { situation: 'pageExpired' },
     )
   }
   return form

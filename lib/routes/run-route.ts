@@ -1,6 +1,8 @@
 /** Answers requests by a table of routes: methods, CORS, and one error boundary around all endpoints. */
 import type { ServerResponse } from 'node:http'
+import { randomReference } from '../crypto/reference.js'
 import { allowAnyOrigin, answerPreflight } from '../http/cors.js'
+import { factsOf } from '../http/event-facts.js'
 import type { MiddlewareRequest, Next } from '../http/middleware.js'
 import { closeIfUnread, sendOAuthError, sendPage, setRetryAfter } from '../http/respond.js'
 import { asError, isAbandoned, isAnswered, runAsync } from '../http/run-async.js'
@@ -81,24 +83,22 @@ function fail(
 ): void {
   const { req } = request
   if (isAbandoned(req)) return
-  const endpoint = req.url?.split('?', 1)[0]
+  const endpoint = req.url?.split('?', 1)[0] ?? ''
   if (!(error instanceof OAuthError)) {
     // When the request has been answered, `next` does not hear of the error. Having been answered is not an error itself.
     if (isAnswered(res) && !isHeadersSent(error))
       context.report('failure', { endpoint, reason: 'server_error', cause: error })
     return next(asError(error))
   }
-  const name = error.status >= 500 ? 'failure' : 'refusal'
-  context.report(name, {
-    endpoint,
-    reason: error.code,
-    detail: error.description,
-    ...(error.status >= 500 && { cause: error.cause }),
-    origin: originOf(error),
-  })
+  const reference = route.forPrograms ? undefined : randomReference()
+  const facts = { ...factsOf(error), reference }
+  const { code: reason, description: detail, status, cause } = error
+  const event = { endpoint, reason, detail, origin: originOf(error) }
+  if (status >= 500) context.report('failure', { ...event, cause }, facts)
+  else context.report('refusal', event, facts)
   if (isAnswered(res)) return
   closeIfUnread(req, res)
-  if (!route.forPrograms) return sendProblem(context, request, res, error)
+  if (reference !== undefined) return sendProblem(context, request, res, error, reference)
   if (error.code === 'invalid_client' && req.headers.authorization !== undefined) {
     res.setHeader('WWW-Authenticate', 'Basic realm="token endpoint"')
   }
@@ -115,14 +115,15 @@ function originOf({ cause }: OAuthError): 'stranger' | undefined {
   return cause instanceof FetchFailure ? 'stranger' : undefined
 }
 
-/** Sends the page that says why a sign-in cannot go on. */
+/** Sends the page that says why a sign-in cannot go on. @param reference what has been reported has it too */
 export function sendProblem(
   { looks }: Pick<ProxyContext, 'looks'>,
   { req, query }: Pick<EndpointRequest, 'req' | 'query'>,
   res: ServerResponse,
   error: OAuthError,
+  reference: string,
 ): void {
   const look = looks.forReader(req, query.get('ui_locales') ?? undefined)
   setRetryAfter(res, error)
-  sendPage(res, error.status, problemPage(look, error))
+  sendPage(res, error.status, problemPage(look, error, reference))
 }
