@@ -18,7 +18,9 @@ export function accountsInMemory(): Promise<AccountWorld> {
 }
 
 /** Two hosts whose storage and sessions are in one Redis; every request goes to the next of them. */
-export async function accountsInRedis(prefix: string): Promise<AccountWorld> {
+export async function accountsInRedis(
+  prefix: string,
+): Promise<AccountWorld & { readonly redisUrl: string }> {
   const redis = await redisForTests()
   const storages = [1, 2].map(() => redisStorage({ url: redis.url }, { prefix, deadline: 5 }))
   const sessions = [1, 2].map(() => redisSessions(redis.url))
@@ -36,6 +38,7 @@ export async function accountsInRedis(prefix: string): Promise<AccountWorld> {
   return {
     entra: world.entra,
     url: world.url,
+    redisUrl: redis.url,
     async close() {
       await world.close()
       for (const { close } of sessions) close()

@@ -32,7 +32,7 @@ export function appsPage(look: Look, shown: AppsPage): Page {
     html`<h1>${say('appsTitle')}</h1>
 <p>${say('signedInAs', { user: html`<strong>${describeUser(user)}</strong>` })}</p>
 ${apps.length > 0 ? appList(look, shown) : html`<p>${say('noApps', { server })}</p>`}
-${form(actions.signOut, fields, html`<button type="submit">${say('signOut')}</button>`)}`,
+${form(actions.signOut, fields, html`<button class="quiet" type="submit">${say('signOut')}</button>`)}`,
   )
 }
 
@@ -45,7 +45,7 @@ function describeUser({ name, username }: AppsPage['user']): string {
 function appList(look: Look, shown: AppsPage): Html {
   const { server, apps, actions, fields } = shown
   const { say } = look
-  const button = html`<button type="submit">${say('revokeAll')}</button>`
+  const button = html`<button class="quiet" type="submit">${say('revokeAll')}</button>`
   return html`<p>${say('appsIntroduction', { server })}</p>
 <ul class="apps">
 ${apps.map((app) => entry(look, shown, app))}
@@ -58,7 +58,7 @@ function entry(look: Look, { scopes, actions, fields }: AppsPage, app: Connected
   const { say } = look
   const name: Content = visibleText(app.name ?? '') || say('namelessClient')
   const label = say('revokeOf', { client: name })
-  const button = html`<button type="submit" aria-label="${label}">${say('revoke')}</button>`
+  const button = html`<button class="quiet" type="submit" aria-label="${label}">${say('revoke')}</button>`
   return html`<li>
 <h2><bdi class="name">${name}</bdi></h2>
 <p>${describeTrust(say, app)}</p>
@@ -66,7 +66,7 @@ function entry(look: Look, { scopes, actions, fields }: AppsPage, app: Connected
 ${destination(say, app)}<dt>${say('appPermissions')}</dt>
 ${scopeList(say, scopes, app.scopes)}
 ${downstream(say, scopes, app.downstream)}<dt>${say('firstUsed')}</dt>
-<dd>${time(look, app.firstUsedAt)}</dd>
+<dd>${time(look, startOfHour(app.firstUsedAt))}</dd>
 <dt>${say('lastUsed')}</dt>
 <dd>${time(look, app.lastUsedAt)}</dd>
 <dt>${say('activeLogins')}</dt>
@@ -77,6 +77,11 @@ ${form(actions.revoke, { ...fields, app: app.id }, button)}
 `
 }
 
+/** The first use is known to the second, and the last one to the hour: exact, it would look like the later one. */
+function startOfHour(seconds: number): number {
+  return seconds - (seconds % 3600)
+}
+
 /** How far the user can trust the app's name. */
 function describeTrust(say: Say, { verified, host }: ConnectedApp): Html {
   if (!verified) return say('notVerified')
@@ -84,10 +89,12 @@ function describeTrust(say: Say, { verified, host }: ConnectedApp): Html {
   return say('verifiedByHost', { host: html`<strong>${host}</strong>` })
 }
 
-/** Of an app that nobody vouches for: the host that its sign-ins went to. */
+/** Of an app that nobody vouches for: the host that its sign-ins go to. */
 function destination(say: Say, { verified, host }: ConnectedApp): Html | undefined {
-  if (verified || host === undefined) return undefined
-  return html`<dt>${say('destination')}</dt>\n<dd><strong>${host}</strong></dd>\n`
+  if (verified) return undefined
+  return html`<dt>${say('destination')}</dt>
+<dd>${host === undefined ? say('onADevice') : html`<strong>${host}</strong>`}</dd>
+`
 }
 
 function scopeList(say: Say, scopes: ScopeStrategy, names: readonly string[]): Html {

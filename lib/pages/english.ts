@@ -90,6 +90,8 @@ export const english = {
   /** `{host}`: the host whose document names the application. */
   verifiedByHost: 'Verified: published at {host}',
   notVerified: 'Not verified: the application chose this name itself',
+  /** Of an app without a host: its sign-ins stay on a device. */
+  onADevice: 'An application on your device',
   firstUsed: 'First used',
   lastUsed: 'Last used',
   activeLogins: 'Active sign-ins',

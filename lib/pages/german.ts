@@ -62,6 +62,7 @@ export const german: PageTexts = {
   verifiedByOperator: 'Dem Betreiber dieses Servers bekannt',
   verifiedByHost: 'Geprüft: veröffentlicht unter {host}',
   notVerified: 'Nicht geprüft: diesen Namen hat die Anwendung selbst gewählt',
+  onADevice: 'Eine Anwendung auf Ihrem Gerät',
   firstUsed: 'Zuerst benutzt',
   lastUsed: 'Zuletzt benutzt',
   activeLogins: 'Aktive Anmeldungen',

@@ -44,6 +44,7 @@ mark { padding: 0 .375rem; border-radius: .25rem; background: var(--warn-ground)
 form { margin-top: .75rem }
 .actions { display: grid; grid-template-columns: repeat(auto-fit, minmax(8rem, 1fr)); gap: .75rem; margin-top: 1.25rem }
 button { min-height: 2.75rem; padding: .5rem 1rem; border: 1px solid var(--accent); border-radius: .5rem; background: var(--accent); color: var(--paper); font: inherit; font-weight: 600; cursor: pointer }
+button.quiet { background: transparent; color: var(--accent) }
 a { color: var(--accent); overflow-wrap: anywhere }
 a:focus-visible, button:focus-visible { outline: .1875rem solid var(--ink); outline-offset: .125rem }
 `
