@@ -39,6 +39,18 @@ export { type EntraScopesOptions, entraScopes, type ScopeStrategy } from './entr
 export type { EntraClaims } from './entra/verify.js'
 export { type EntraAuth, entraAuth } from './entra-auth.js'
 export type { AuthInfo, AuthInfoLike } from './gate/caller.js'
+export type {
+  EventClient,
+  EventSubject,
+  EventUser,
+  ExchangeEvent,
+  FailureEvent,
+  LoginEvent,
+  McpEntraEvents,
+  RefusalEvent,
+  RevocationEvent,
+  TokenEvent,
+} from './http/events.js'
 export type { Middleware, MiddlewareRequest } from './http/middleware.js'
 export type { Logger } from './http/report.js'
 export { OAuthError, type OAuthErrorCode } from './oauth/errors.js'

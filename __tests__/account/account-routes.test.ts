@@ -100,14 +100,8 @@ describe('without a session', () => {
     expect(proxy.logs).toContainEqual(expect.objectContaining({ outcome: 'signed_in' }))
   })
 
-  it('asks Entra which account it is to be, when the page after signing out sends the user', async () => {
-    const answer = await newBrowser().fetchOnce(`${proxy.url}/auth/apps?prompt=select_account`)
-    const { searchParams } = new URL(answer.headers.get('location') ?? '')
-    expect(searchParams.get('prompt')).toBe('select_account')
-  })
-
-  it.each(['none', 'consent', 'select_account%20none', ''])(
-    'passes no other prompt on (%s)',
+  it.each(['none', 'consent', 'select_account', ''])(
+    'passes nothing of the request on (prompt=%s)',
     async (prompt) => {
       const answer = await newBrowser().fetchOnce(
         `${proxy.url}/auth/apps?prompt=${prompt}&login_hint=eve&domain_hint=evil.example`,
@@ -429,12 +423,16 @@ describe('signing out', () => {
     const answer = await browser.fetchOnce(...signOutForm(page))
     expect([answer.status, answer.headers.get('location')]).toEqual([303, '/auth/signed-out'])
     expect(answer.headers.getSetCookie()).toEqual([
-      'mcp-entra-session=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax',
+      'mcp-entra-session=signed-out; Path=/; HttpOnly; SameSite=Lax',
     ])
     const after = await browser.fetchOnce(`${proxy.url}/auth/signed-out`)
     expect(after.status).toBe(200)
-    expect(after.html).toContain('<a href="/auth/apps?prompt=select_account">')
-    expect((await browser.fetchOnce(`${proxy.url}/auth/apps`)).status).toBe(302)
+    expect(after.html).toContain('<a href="/auth/apps">')
+    // Entra knows the user still, and would not ask.
+    const away = await browser.fetchOnce(`${proxy.url}/auth/apps`)
+    expect(away.status).toBe(302)
+    const asked = new URL(away.headers.get('location') ?? '')
+    expect(asked.searchParams.get('prompt')).toBe('select_account')
     const thief = await newBrowser().fetchOnce(`${proxy.url}/auth/apps`, {
       headers: { cookie: stolen },
     })
@@ -449,6 +447,14 @@ describe('signing out', () => {
       expect([late.status, late.headers.get('location')]).toEqual([403, null])
     }
     expect(apps.byUser.get(ada)).toHaveLength(1)
+  })
+
+  it('is over with the next sign-in: after that Entra need not ask', async () => {
+    const { browser, page } = await openApps(proxy.url, ada)
+    await browser.fetchOnce(...signOutForm(page))
+    const { callback } = await signInAtAccount(proxy.url, bob, browser)
+    expect(texts(await browser.open(callback))).toContain('Bob')
+    expect(await sessionCookie(browser, proxy.url)).not.toBe('signed-out')
   })
 })
 
@@ -488,7 +494,7 @@ describe('mounting', () => {
     expect(new URL(signOutForm(page)[0]).pathname).toBe('/mcp-host/auth/signout')
     const out = await browser.open(...signOutForm(page))
     expect(out.url).toBe(`${below.url}/auth/signed-out`)
-    expect(out.html).toContain('<a href="/mcp-host/auth/apps?prompt=select_account">')
+    expect(out.html).toContain('<a href="/mcp-host/auth/apps">')
   })
 
   it.each([

@@ -1,7 +1,7 @@
 /** Pages in the language of their reader: by the client's `ui_locales`, then by the browser's own wish. */
 import { beforeAll, describe, expect, it } from '@jest/globals'
+import type { RefusalEvent } from 'mcp-entra'
 import { formRequest, type Page } from '../../examples/demo/browser.js'
-import type { ReportedEvent } from '../../lib/http/report.js'
 import type { Entra } from '../support/host.js'
 import { authorizeUrl, newBrowser, pkce, register } from '../support/oauth-client.js'
 import {
@@ -169,7 +169,7 @@ describe('a sign-in that has been completed before', () => {
 })
 
 describe('the reference on the page about an error', () => {
-  const refusals = hear('mcp-entra:refusal') as ReportedEvent[]
+  const refusals = hear('mcp-entra:refusal') as RefusalEvent[]
 
   async function problems(): Promise<Page[]> {
     const browser = newBrowser()

@@ -205,6 +205,33 @@ describe('access that was ended', () => {
     await goThrough(seat)
   })
 
+  it('stays ended where a consent lives longer than a login', async () => {
+    let made: EntraAuth | undefined
+    const brief = await startAccountProxy(entra, {
+      clientMetadata: documents.options,
+      lifetimes: { grant: 60 },
+      storage: memoryStorage({ now: clock.now }),
+      now: clock.now,
+      baseUrl: first.url,
+      mount: (_app, own) => {
+        made = own
+      },
+    })
+    const seat = takeSeat()
+    const { answer } = await authorize(seat, { login_hint: ada }, brief)
+    const [url, init] = formRequest(answer, 'approve')
+    const approved = await seat.browser.fetchOnce(url.replace(first.url, brief.address), init)
+    const back = await seat.browser.fetchOnce(locationOf(approved))
+    await seat.browser.fetchOnce(locationOf(back).replace(first.url, brief.address))
+    expect(isAtEntra(await authorize(seat, {}, brief))).toBe(true)
+    clock.advance(oneSecond)
+    await revokeClient(made as EntraAuth, seat.clientId)
+    clock.advance(oneSecond)
+    expect(isPage(await authorize(seat, {}, brief))).toBe(true)
+    clock.advance(120)
+    expect(isPage(await authorize(seat, {}, brief))).toBe(true)
+  })
+
   it('between Approve and the return from Entra: the login works, and its consent is not remembered', async () => {
     const seat = takeSeat()
     const { answer } = await authorize(seat, { login_hint: ada })

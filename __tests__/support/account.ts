@@ -31,7 +31,7 @@ export function fakeApps(): FakeApps {
         user.oid,
         apps.filter((app) => app.id !== id),
       )
-      return apps.some((app) => app.id === id)
+      return apps.some((app) => app.id === id) ? { hash: id } : undefined
     },
     async revokeAll(user) {
       of(user)

@@ -59,7 +59,7 @@ export function settingsFor(entra: Entra, baseUrl: string): Settings {
 }
 
 /** How a test's host differs from the reference host. */
-export interface TestHostOptions extends Pick<HostOptions, 'storage' | 'offered'> {
+export interface TestHostOptions extends Pick<HostOptions, 'storage' | 'sessionStore' | 'offered'> {
   readonly settings?: Partial<Settings>
   /** Default: any free port. A host that comes back after a restart takes the port it had. */
   readonly port?: number

@@ -114,7 +114,6 @@ function hostAuth(settings: Settings, { storage, logger, offered = [] }: HostOpt
     consent,
     rememberUnverified,
     ...(refreshGrace !== undefined && { lifetimes: { refreshGrace } }),
-    connectedApps: true,
     ...(storage && { storage }),
     ...(logger && { logger }),
   })

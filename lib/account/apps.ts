@@ -1,5 +1,5 @@
 /** `GET /auth/apps`: the apps that hold the user's access. Who is not signed in goes through Entra first. */
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { redirect, sendPage } from '../http/respond.js'
 import { type AppsPage, appsPage } from '../pages/apps-page.js'
 import type { EndpointRequest } from '../routes/context.js'
@@ -10,13 +10,10 @@ import type { AccountSession } from './browser-sessions.js'
 
 /** The page, or the way to Entra. */
 export function showApps(context: AccountContext) {
-  return async function appsEndpoint(
-    { req, query }: EndpointRequest,
-    res: ServerResponse,
-  ): Promise<void> {
+  return async function appsEndpoint({ req }: EndpointRequest, res: ServerResponse): Promise<void> {
     const browser = { req, res }
     const session = await context.sessions.read(browser)
-    if (!session) return redirect(res, 302, beginSignIn(context, browser, readHints(query)))
+    if (!session) return redirect(res, 302, beginSignIn(context, browser, hints(context, req)))
     const apps = await context.connectedApps.list(session.user)
     sendPage(res, 200, appsPage(context.looks.forReader(req), shown(context, session, apps)))
   }
@@ -34,7 +31,13 @@ function shown(
   return { server: serverName, scopes, user, apps, actions, fields: { csrf } }
 }
 
-/** The page about having signed out links here, for people who want to be asked which account they mean. */
-function readHints(query: URLSearchParams): Readonly<Record<string, string>> {
-  return query.get('prompt') === 'select_account' ? { prompt: 'select_account' } : {}
+/**
+ * Entra would sign in silently whoever is still signed in there. Who has signed out here, and goes back or leaves the
+ * device to somebody else, is asked.
+ */
+function hints(
+  { sessions }: AccountContext,
+  req: IncomingMessage,
+): Readonly<Record<string, string>> {
+  return sessions.hasSignedOut(req) ? { prompt: 'select_account' } : {}
 }

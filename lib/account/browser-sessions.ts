@@ -1,6 +1,6 @@
 /** Who is signed in, in a browser: `express-session` with a cookie, limits and a store of ours. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { serialize } from 'cookie'
+import { parse, serialize } from 'cookie'
 import session, { type Session, type Store } from 'express-session'
 import type { Clock } from '../async/clock.js'
 import { randomSecret } from '../crypto/hashing.js'
@@ -20,8 +20,10 @@ export interface AccountSession extends BrowserSession {
 /** The sessions of all browsers, and their end. */
 export interface AccountSessions extends BrowserSessions {
   read(browser: Browser): Promise<AccountSession | undefined>
-  /** Ends the session of this browser, if it has one, and has the browser forget its cookie. @throws OAuthError 503 */
+  /** Ends the session of this browser, if it has one. @throws OAuthError 503 */
   end(browser: Browser): Promise<void>
+  /** Whether the user has signed out in this browser, and not signed in again since. */
+  hasSignedOut(req: IncomingMessage): boolean
 }
 
 /** What the sessions are made with. */
@@ -33,6 +35,9 @@ export interface BrowserSessionsOptions {
   readonly report: Report
   readonly now: Clock
 }
+
+/** In the place of a session id, and unsigned: `express-session` takes it for none. */
+const signedOut = 'signed-out'
 
 /** A request as `express-session` sees it. */
 interface SessionRequest extends IncomingMessage {
@@ -110,8 +115,9 @@ export function browserSessions(options: BrowserSessionsOptions): AccountSession
     async end(browser: Browser) {
       const seen = await open(browser)
       if (seen.session.user) await finished((done) => seen.session.destroy(done))
-      browser.res.appendHeader('Set-Cookie', serialize(name, '', { ...cookie, maxAge: 0 }))
+      browser.res.appendHeader('Set-Cookie', serialize(name, signedOut, cookie))
     },
+    hasSignedOut: (req: IncomingMessage) => parse(req.headers.cookie ?? '')[name] === signedOut,
   })
 }
 

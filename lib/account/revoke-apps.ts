@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http'
 import { redirect } from '../http/respond.js'
 import { required } from '../oauth/params.js'
 import type { EndpointRequest } from '../routes/context.js'
+import type { UserId } from '../tokens/connected-apps.js'
 import { type AccountContext, accountPaths } from './account-context.js'
 import { readAccountForm } from './account-form.js'
 
@@ -13,9 +14,20 @@ export function revokeApps(context: AccountContext) {
     res: ServerResponse,
   ): Promise<void> {
     const { session, params } = await readAccountForm(context, { req, res })
-    const app = required(params, 'app')
-    if (app === 'all') await context.connectedApps.revokeAll(session.user)
-    else await context.connectedApps.revoke(session.user, app)
+    await endAccess(context, session.user, required(params, 'app'))
     redirect(res, 303, context.basePath + accountPaths.apps)
   }
+}
+
+async function endAccess(
+  { connectedApps, report }: AccountContext,
+  user: UserId,
+  app: string,
+): Promise<void> {
+  if (app === 'all') {
+    await connectedApps.revokeAll(user)
+    return report('revocation', { reason: 'user' }, { user })
+  }
+  const client = await connectedApps.revoke(user, app)
+  if (client) report('revocation', { reason: 'user' }, { user, client })
 }

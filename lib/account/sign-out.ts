@@ -21,7 +21,7 @@ export function signOut(context: AccountContext) {
 
 /** A page of its own, so that going back or reloading sends no form again. */
 export function showSignedOut(context: AccountContext) {
-  const signIn = `${context.basePath}${accountPaths.apps}?prompt=select_account`
+  const signIn = context.basePath + accountPaths.apps
   return function signedOutEndpoint({ req }: EndpointRequest, res: ServerResponse): void {
     sendPage(res, 200, signedOutPage(context.looks.forReader(req), signIn))
   }

@@ -1,7 +1,6 @@
 /** The end of a sign-in to the pages of the account: Entra's answer becomes a session of the browser. */
 import { randomReference } from '../crypto/reference.js'
 import type { Browser } from '../http/browser.js'
-import type { Report } from '../http/report.js'
 import { redirect } from '../http/respond.js'
 import { concludeFailedLogin } from '../login/failed-login.js'
 import { identifyUser } from '../login/identify-user.js'
@@ -31,8 +30,8 @@ export async function finishSignIn(
     await signIn(context, browser, params, login)
   } catch (error) {
     const reference = randomReference()
-    const report: Report = (name, event) => context.report(name, { ...event, reference })
-    const refusal = concludeFailedLogin(report, error, params.error !== undefined)
+    const isReported = params.error !== undefined
+    const refusal = concludeFailedLogin(context.report, error, { reference }, isReported)
     return sendProblem(context, request, res, refusal, reference)
   }
   redirect(res, 303, context.basePath + appsPath)
@@ -45,9 +44,9 @@ async function signIn(
   login: PendingSignIn,
 ): Promise<void> {
   const { account, verifier, report } = context
-  const tokens = await redeemAnswer(context, params, login, signInScopes)
+  const tokens = await redeemAnswer(context, params, login, { scopes: signInScopes, facts: {} })
   const user = await identifyUser(verifier, tokens, login.nonce)
   if (!account.sessions) throw new OAuthError('access_denied', 'This server has no account pages.')
   await account.sessions.begin(browser, user)
-  report('login', { outcome: 'signed_in', endpoint: 'account' })
+  report('login', { outcome: 'signed_in' }, { user, trace: tokens.trace })
 }

@@ -57,7 +57,8 @@ export async function askUnaskedUser(
   const named = { client_id: clientId, redirect_uri: redirectUri }
   const requesting = await identifyClient(context, named, senderOf(browser.req))
   const recalled = await recallFor(context, user, login)
-  context.report('login', { outcome: 'consent_required' })
+  const client = { id: clientId, redirectUri }
+  context.report('login', { outcome: 'consent_required' }, { user, client, scopes, resource })
   const request = {
     clientId,
     redirectUri,

@@ -8,6 +8,7 @@ import type { Browser } from '../http/browser.js'
 import { redirect } from '../http/respond.js'
 import { senderOf } from '../http/sender.js'
 import type { SignedInUser } from '../login/browser-sessions.js'
+import { documentHostOf } from '../oauth/client-id-url.js'
 import { OAuthError } from '../oauth/errors.js'
 import { type Params, singleParams } from '../oauth/params.js'
 import type { Look } from '../pages/look.js'
@@ -46,7 +47,12 @@ async function continueOrAsk(
   params: Params,
 ): Promise<void> {
   const request = readAuthorizationRequest(context, params, requesting)
-  checkLoginFits(context, { ...request, client: sha256(request.clientId) })
+  const { clientId } = request
+  checkLoginFits(context, {
+    ...request,
+    client: sha256(clientId),
+    host: documentHostOf(clientId),
+  })
   const recalled = await recallConsent(context, browser, requesting, request)
   const login = recalled && loginWithoutPage(context, browser, request, recalled)
   if (!login) return askForConsent(context, browser, look, requesting, request, recalled)
@@ -73,10 +79,11 @@ function sendRefusal(
   error: OAuthError,
 ): void {
   const endpoint = 'authorize'
+  const facts = { client: { id: client.id, redirectUri } }
   const answer = errorAnswer({ redirectUri, state }, error, context.baseUrl)
   if (!mayRedirectUnasked(client, redirectUri)) {
-    return sendRefusalPage(context, res, look, { endpoint, error, target: answer })
+    return sendRefusalPage(context, res, look, { endpoint, error, target: answer, facts })
   }
-  context.report('refusal', { endpoint, reason: error.code, detail: error.description })
+  context.report('refusal', { endpoint, reason: error.code, detail: error.description }, facts)
   redirect(res, 302, answer)
 }

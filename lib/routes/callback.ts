@@ -1,5 +1,6 @@
 /** `GET /auth/callback`: Entra's answer becomes a grant and a code of ours, or an error for the client. */
 import type { ServerResponse } from 'node:http'
+import { randomSecret } from '../crypto/hashing.js'
 import type { Browser } from '../http/browser.js'
 import { redirect } from '../http/respond.js'
 import {
@@ -21,7 +22,7 @@ import type { EndpointRequest, ProxyContext } from './context.js'
 import { readEntraAnswer, redeemAnswer } from './entra-answer.js'
 import { sendRefusalPage, siteOf } from './refusal-page.js'
 import { isStillAllowed, rememberConsent } from './remembered-consent.js'
-import { beginChallengedLogin, endLogin, type PendingLogin } from './upstream-login.js'
+import { beginChallengedLogin, endLogin, loginFacts, type PendingLogin } from './upstream-login.js'
 
 /** @see RFC 6749 section 4.1.2, RFC 9700 section 4.7 (binding to the browser) */
 export function callback(context: ProxyContext) {
@@ -54,11 +55,13 @@ type Outcome =
 function showRefusal(
   context: Pick<ProxyContext, 'report' | 'looks'>,
   { req, res }: Browser,
-  { redirectUri, language }: PendingLogin,
+  login: PendingLogin,
   error: OAuthError,
 ): void {
-  const look = context.looks.forReader(req, language)
-  sendRefusalPage(context, res, look, { endpoint: 'callback', error, target: siteOf(redirectUri) })
+  const look = context.looks.forReader(req, login.language)
+  const target = siteOf(login.redirectUri)
+  const facts = loginFacts(login)
+  sendRefusalPage(context, res, look, { endpoint: 'callback', error, target, facts })
 }
 
 async function finishLogin(
@@ -68,19 +71,25 @@ async function finishLogin(
   login: PendingLogin,
   arrivedAt: number,
 ): Promise<Outcome> {
+  const facts = loginFacts(login)
   try {
-    const scopes = context.scopes.toUpstreamTokenExchange(login.scopes)
-    const tokens = await redeemAnswer(context, params, login, scopes)
+    const asked = context.scopes.toUpstreamTokenExchange(login.scopes)
+    const tokens = await redeemAnswer(context, params, login, { scopes: asked, facts })
     const grant = recordAnswers(login.carries, await admitUser(context, tokens, login))
-    const { unasked, challenge, code } = await concludeLogin(context, login, grant)
+    const { user, scopes } = grant
+    const known = { ...facts, user, scopes, trace: tokens.trace }
+    const { unasked, challenge, begun } = await concludeLogin(context, login, grant)
     if (unasked) return { unasked }
     if (challenge) {
-      return { onward: beginChallengedLogin(context, browser, login, grant.user, challenge) }
+      context.report('login', { outcome: 'challenged' }, known)
+      return { onward: beginChallengedLogin(context, browser, login, user, challenge) }
     }
-    await rememberConsent(context, login, grant.user)
-    await beginSession(context, browser, grant.user)
-    context.report('login', { outcome: 'success', milliseconds: context.now() - arrivedAt })
-    return { onward: codeAnswer(login, code, context.baseUrl) }
+    await rememberConsent(context, login, user)
+    await beginSession(context, browser, user)
+    const consent = login.remembered ? 'remembered' : 'given'
+    const event = { outcome: 'success', consent, milliseconds: context.now() - arrivedAt } as const
+    context.report('login', event, { ...known, sid: begun.sid })
+    return { onward: codeAnswer(login, begun.code, context.baseUrl) }
   } catch (error) {
     return concludeRefusal(context, params, login, error)
   }
@@ -92,8 +101,9 @@ async function concludeRefusal(
   login: PendingLogin,
   error: unknown,
 ): Promise<Outcome> {
+  const isReported = params.error !== undefined
   try {
-    const refusal = concludeFailedLogin(context.report, error, params.error !== undefined)
+    const refusal = concludeFailedLogin(context.report, error, loginFacts(login), isReported)
     if (isLoginRefusal(refusal)) await refuseChallenge(context, login.client, login.carries)
     return { onward: errorAnswer(login, refusal, context.baseUrl) }
   } catch (shown) {
@@ -111,15 +121,21 @@ async function beginSession(
   try {
     await account.sessions?.begin(browser, user)
   } catch (error) {
-    report('failure', { endpoint: 'callback', reason: 'session_not_begun', error })
+    report('failure', { endpoint: 'callback', reason: 'session_not_begun', error }, { user })
   }
 }
 
 /** Where a sign-in goes next: to the page, to Entra once more with a challenge, or to the client with a code. */
 type Conclusion =
-  | { readonly unasked: UnaskedUser; readonly challenge?: never; readonly code?: never }
-  | { readonly unasked?: never; readonly challenge: PendingChallenge; readonly code?: never }
-  | { readonly unasked?: never; readonly challenge?: never; readonly code: string }
+  | { readonly unasked: UnaskedUser; readonly challenge?: never; readonly begun?: never }
+  | { readonly unasked?: never; readonly challenge: PendingChallenge; readonly begun?: never }
+  | { readonly unasked?: never; readonly challenge?: never; readonly begun: BegunGrant }
+
+/** A code, and the secret of the grant that it begins. */
+interface BegunGrant {
+  readonly code: string
+  readonly sid: string
+}
 
 /**
  * Entra's code is spent, so a store that is away for a moment must not cost the user a sign-in that is all but
@@ -137,6 +153,8 @@ function concludeLogin(
     }
     const challenge = await findUnansweredChallenge(context.challenges, login.carries, grant)
     if (challenge) return { challenge }
-    return { code: await context.codes.create({ redirectUri, codeChallenge, grant }) }
+    const sid = randomSecret()
+    const code = await context.codes.create({ sid, redirectUri, codeChallenge, grant })
+    return { begun: { code, sid } }
   }, context)
 }

@@ -6,6 +6,7 @@ import type { Browser } from '../http/browser.js'
 import { redirect } from '../http/respond.js'
 import { checkSameOrigin } from '../http/same-origin.js'
 import { senderOf } from '../http/sender.js'
+import { documentHostOf } from '../oauth/client-id-url.js'
 import { OAuthError } from '../oauth/errors.js'
 import { required } from '../oauth/params.js'
 import type { AuthorizationRequest } from './authorization-request.js'
@@ -46,6 +47,7 @@ function approve(
   const login = {
     ...request,
     client: sha256(clientId),
+    host: documentHostOf(clientId),
     ...(keepsConsent(context, requesting) && { approvedAt: context.now() / 1000 }),
   }
   redirect(browser.res, 303, beginLogin(context, browser, login, { hints }))
@@ -56,7 +58,9 @@ function deny(
   res: ServerResponse,
   request: AuthorizationRequest,
 ): void {
-  report('refusal', { endpoint: 'consent', reason: 'denied' })
+  const { clientId, redirectUri, scopes, resource } = request
+  const facts = { client: { id: clientId, redirectUri }, scopes, resource }
+  report('refusal', { endpoint: 'consent', reason: 'denied' }, facts)
   const denied = new OAuthError('access_denied', 'The user did not allow access.')
   redirect(res, 303, errorAnswer(request, denied, baseUrl))
 }

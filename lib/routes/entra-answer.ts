@@ -1,5 +1,6 @@
 /** Entra's answer to a trip of the browser: the parameters of the callback, and the tokens for its code. */
 import type { UpstreamTokens } from '../entra/token-endpoint.js'
+import type { EventFacts } from '../http/event-facts.js'
 import { refuseByEntra } from '../login/failed-login.js'
 import { type Params, required, singleParams } from '../oauth/params.js'
 import type { ProxyContext } from './context.js'
@@ -17,7 +18,7 @@ export function readEntraAnswer(query: URLSearchParams): Params {
 /**
  * Redeems the code of an answer.
  *
- * @param scopes in Entra's spelling
+ * @param request its scopes in Entra's spelling, and what is known of it for the operator
  * @throws OAuthError for an error that Entra sent instead of a code, which has been reported then
  * @throws EntraError when Entra does not redeem the code
  */
@@ -25,10 +26,10 @@ export function redeemAnswer(
   context: Pick<ProxyContext, 'tokenEndpoint' | 'baseUrl' | 'callbackPath' | 'report'>,
   params: Params,
   { verifier }: PendingTrip,
-  scopes: readonly string[],
+  { scopes, facts }: { readonly scopes: readonly string[]; readonly facts: EventFacts },
 ): Promise<UpstreamTokens> {
   if (params.error !== undefined)
-    throw refuseByEntra(context.report, params.error, params.error_description)
+    throw refuseByEntra(context.report, params.error, params.error_description, facts)
   return context.tokenEndpoint.redeemCode({
     code: required(params, 'code'),
     redirectUri: context.baseUrl + context.callbackPath,

@@ -1,6 +1,7 @@
 /** A refusal that its user reads on a page, with a link back to the application where it is on the web. */
 import type { ServerResponse } from 'node:http'
 import { randomReference } from '../crypto/reference.js'
+import type { EventFacts } from '../http/event-facts.js'
 import { sendPage, setRetryAfter } from '../http/respond.js'
 import type { OAuthError } from '../oauth/errors.js'
 import { staysOnDevice } from '../oauth/redirect-uri.js'
@@ -14,6 +15,8 @@ export interface Refusal {
   readonly error: OAuthError
   /** An https URL of the application. */
   readonly target: string | undefined
+  /** For the operator: about the login. */
+  readonly facts: EventFacts
 }
 
 /** Reports the refusal and shows it, under one reference. */
@@ -21,12 +24,13 @@ export function sendRefusalPage(
   { report }: Pick<ProxyContext, 'report'>,
   res: ServerResponse,
   look: Look,
-  { endpoint, error, target }: Refusal,
+  { endpoint, error, target, facts }: Refusal,
 ): void {
   const { code: reason, description: detail, status, cause } = error
   const reference = randomReference()
-  if (status < 500) report('refusal', { endpoint, reason, detail, reference })
-  else report('failure', { endpoint, reason, detail, cause, reference })
+  const about = { ...facts, reference }
+  if (status < 500) report('refusal', { endpoint, reason, detail }, about)
+  else report('failure', { endpoint, reason, detail, cause }, about)
   setRetryAfter(res, error)
   const page =
     target === undefined

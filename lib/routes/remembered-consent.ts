@@ -3,6 +3,7 @@ import { sha256 } from '../crypto/hashing.js'
 import type { Browser } from '../http/browser.js'
 import { isUserNavigation } from '../http/fetch-metadata.js'
 import type { SignedInUser } from '../login/browser-sessions.js'
+import { documentHostOf } from '../oauth/client-id-url.js'
 import { redirectOrigin, staysOnDevice } from '../oauth/redirect-uri.js'
 import type { Client } from '../tokens/clients.js'
 import type { UserId } from '../tokens/connected-apps.js'
@@ -90,7 +91,8 @@ export function loginWithoutPage(
   if (!isUserNavigation(req.headers)) return undefined
   const { clientId } = request
   const remembered = { tid: user.tid, oid: user.oid, clientId }
-  const login = { ...request, client: sha256(clientId), remembered }
+  const client = { client: sha256(clientId), host: documentHostOf(clientId) }
+  const login = { ...request, ...client, remembered }
   return loginFits(context, login) ? login : undefined
 }
 

@@ -1,4 +1,5 @@
 /** The client of an authorization request, and the redirect URI that its answers go to. */
+import { attribute } from '../http/event-facts.js'
 import type { ClientMetadata } from '../oauth/client-metadata.js'
 import { OAuthError } from '../oauth/errors.js'
 import { type Params, required } from '../oauth/params.js'
@@ -32,9 +33,13 @@ export async function identifyClient(
       { status: 400, situation: 'unknownClient' },
     )
   }
-  const redirectUri = chooseRedirectUri(client, params.redirect_uri)
-  checkRedirectAllowed(context, client.metadata.application_type, redirectUri)
-  return { client, redirectUri }
+  try {
+    const redirectUri = chooseRedirectUri(client, params.redirect_uri)
+    checkRedirectAllowed(context, client.metadata.application_type, redirectUri)
+    return { client, redirectUri }
+  } catch (error) {
+    throw attribute(error, { client: { id: client.id } })
+  }
 }
 
 /**

@@ -2,6 +2,7 @@
 import type { ServerResponse } from 'node:http'
 import { randomReference } from '../crypto/reference.js'
 import { allowAnyOrigin, answerPreflight } from '../http/cors.js'
+import { factsOf } from '../http/event-facts.js'
 import type { MiddlewareRequest, Next } from '../http/middleware.js'
 import { closeIfUnread, sendOAuthError, sendPage, setRetryAfter } from '../http/respond.js'
 import { asError, isAbandoned, isAnswered, runAsync } from '../http/run-async.js'
@@ -82,23 +83,19 @@ function fail(
 ): void {
   const { req } = request
   if (isAbandoned(req)) return
-  const endpoint = req.url?.split('?', 1)[0]
+  const endpoint = req.url?.split('?', 1)[0] ?? ''
   if (!(error instanceof OAuthError)) {
     // When the request has been answered, `next` does not hear of the error. Having been answered is not an error itself.
     if (isAnswered(res) && !isHeadersSent(error))
       context.report('failure', { endpoint, reason: 'server_error', cause: error })
     return next(asError(error))
   }
-  const name = error.status >= 500 ? 'failure' : 'refusal'
   const reference = route.forPrograms ? undefined : randomReference()
-  context.report(name, {
-    endpoint,
-    reason: error.code,
-    detail: error.description,
-    ...(error.status >= 500 && { cause: error.cause }),
-    origin: originOf(error),
-    reference,
-  })
+  const facts = { ...factsOf(error), reference }
+  const { code: reason, description: detail, status, cause } = error
+  const event = { endpoint, reason, detail, origin: originOf(error) }
+  if (status >= 500) context.report('failure', { ...event, cause }, facts)
+  else context.report('refusal', event, facts)
   if (isAnswered(res)) return
   closeIfUnread(req, res)
   if (reference !== undefined) return sendProblem(context, request, res, error, reference)

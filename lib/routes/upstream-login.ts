@@ -3,6 +3,7 @@ import { randomSecret, sha256 } from '../crypto/hashing.js'
 import { openJson, sealedLength, sealJson } from '../crypto/sealing.js'
 import { combineScopes } from '../entra/scopes.js'
 import type { Browser } from '../http/browser.js'
+import type { EventFacts } from '../http/event-facts.js'
 import { type CarriedChallenges, carryChallenge } from '../login/carried-challenges.js'
 import { OAuthError } from '../oauth/errors.js'
 import { codeChallenge as challengeOf } from '../oauth/pkce.js'
@@ -20,6 +21,8 @@ export interface ClientRequest {
   readonly resource: string
   /** SHA-256 of the client id. */
   readonly client: string
+  /** Host of the client's metadata document, if it has one: for the operator. */
+  readonly host?: string | undefined
   /** The language of pages that the client asked for (BCP 47). Entra documents no parameter for it. */
   readonly language?: string
 }
@@ -51,6 +54,12 @@ export type CarriedRequest = ClientRequest & GivenConsent
 /** The login of a client under way. */
 export interface PendingLogin extends CarriedRequest, PendingTrip {
   readonly carries?: CarriedChallenges
+}
+
+/** What a login under way says about an event. */
+export function loginFacts(login: ClientRequest): EventFacts {
+  const { client: hash, host, redirectUri, scopes, resource } = login
+  return { client: { hash, host, redirectUri }, scopes, resource }
 }
 
 /** A sign-in under way that is for no client, but for the pages of the account. */
@@ -163,13 +172,12 @@ function rememberTrip(
  * @returns where to send the browser
  */
 export function beginChallengedLogin(
-  context: LoginContext & UpstreamContext & Pick<ProxyContext, 'report'>,
+  context: LoginContext & UpstreamContext,
   browser: Browser,
   login: PendingLogin,
   user: User,
   challenge: PendingChallenge,
 ): string {
-  context.report('login', { outcome: 'challenged' })
   return beginLogin(context, browser, login, {
     challenge,
     carries: carryChallenge(login.carries, user, challenge),
@@ -182,7 +190,7 @@ function pendingLogin(
   request: CarriedRequest,
   carries: PendingLogin['carries'],
 ): PendingLogin {
-  const { redirectUri, state, codeChallenge, scopes, resource, client } = request
+  const { redirectUri, state, codeChallenge, scopes, resource, client, host } = request
   const { language, approvedAt, remembered } = request
   return {
     redirectUri,
@@ -191,6 +199,7 @@ function pendingLogin(
     scopes,
     resource,
     client,
+    ...(host !== undefined && { host }),
     ...(language !== undefined && { language }),
     ...pendingTrip(context),
     ...(carries && { carries }),

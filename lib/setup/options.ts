@@ -122,6 +122,12 @@ export interface EntraAuthOptions extends ClientOptions, PageOptions {
   readonly connectedApps?: boolean
   /** In pino's shape (default: warnings and errors on the console). */
   readonly logger?: Logger
+  /**
+   * Whether events and log lines name users by a pseudonym instead of their ids (default false). It is made under the
+   * first of the `keys`: the same on all replicas and after a restart, another one when a new key comes first. Nobody
+   * without that key can tell whose it is.
+   */
+  readonly pseudonymousEvents?: boolean
   /** For tests. */
   readonly now?: Clock
 }

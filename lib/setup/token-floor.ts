@@ -4,7 +4,7 @@ import { vault } from '../storage/vault.js'
 import { accessTokens } from '../tokens/access-token.js'
 import { authorizationCodes } from '../tokens/authorization-code.js'
 import { challenges } from '../tokens/challenges.js'
-import { clients } from '../tokens/clients.js'
+import type { RegisteredClients } from '../tokens/clients.js'
 import { connectedApps } from '../tokens/connected-apps.js'
 import { consents } from '../tokens/consents.js'
 import { cutOffs } from '../tokens/cut-offs.js'
@@ -13,17 +13,22 @@ import { refreshTokens } from '../tokens/refresh-token.js'
 import { stepUps } from '../tokens/step-ups.js'
 import type { Settings } from './settings.js'
 
+/** What of the settings there is only with `keys`. */
+interface KeyedSettings {
+  readonly ring: KeyRing
+  readonly registered: RegisteredClients
+}
+
 /** See the file's own comment. */
 export type TokenFloor = ReturnType<typeof makeTokenFloor>
 
-export function makeTokenFloor(settings: Settings, ring: KeyRing) {
+export function makeTokenFloor(settings: Settings, { ring, registered }: KeyedSettings) {
   const { storage, lifetimes, baseUrl, customSchemes, report, now, monotonic } = settings
   const records = vault(storage, ring)
   // A cut-off outlives all that it has ended.
   const lifetime = Math.max(lifetimes.grant, lifetimes.consent)
   const ended = cutOffs({ vault: records, lifetime, now, monotonic })
   const allGrants = grants({ vault: records, cutOffs: ended, lifetimes, now, monotonic })
-  const registered = clients(ring, now)
   const apps = connectedApps({
     vault: records,
     grants: allGrants,
@@ -31,7 +36,8 @@ export function makeTokenFloor(settings: Settings, ring: KeyRing) {
     lifetimes,
     downstream: settings.options.scopes.additional,
     now,
-    onFailure: (error) => report('failure', { reason: 'connected_app_not_recorded', error }),
+    onFailure: (error) =>
+      report('failure', { endpoint: 'token', reason: 'connected_app_not_recorded', error }),
   })
   return {
     ring,

@@ -82,7 +82,9 @@ describeWithRedis('a stolen store', () => {
     expect([...new Set(names)].sort()).toEqual(
       [
         'code',
+        'connected-apps',
         'grant',
+        'news',
         'refresh-answer',
         'revoked',
         'revoked-token',
