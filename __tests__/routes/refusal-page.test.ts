@@ -1,18 +1,27 @@
 /** A refusal on a page: what the operator hears of it, and what the user sees. */
 import { describe, expect, it } from '@jest/globals'
-import type { EventName, ReportedEvent } from '../../lib/http/report.js'
+import type { EventFacts } from '../../lib/http/event-facts.js'
+import type { Report } from '../../lib/http/report.js'
 import { OAuthError, unavailable } from '../../lib/oauth/errors.js'
 import { pageLooks } from '../../lib/pages/look.js'
 import { sendRefusalPage, siteOf } from '../../lib/routes/refusal-page.js'
 import { send, serve } from '../support/http-server.js'
 
+const scopes = ['notes.read']
+const facts = { scopes, reference: expect.stringMatching(/^.{4}-.{4}$/) }
+
 async function refuse(error: OAuthError, target?: string) {
-  const events: (ReportedEvent & { readonly name: EventName })[] = []
-  const report = (name: EventName, event: ReportedEvent) => void events.push({ name, ...event })
+  const events: { readonly facts: EventFacts | undefined; readonly [field: string]: unknown }[] = []
+  const report: Report = (name, event, facts) => void events.push({ name, ...event, facts })
   const answer = await serve(
     (req, res) => {
       const look = pageLooks().forReader(req)
-      sendRefusalPage({ report }, res, look, { endpoint: 'callback', error, target })
+      sendRefusalPage({ report }, res, look, {
+        endpoint: 'callback',
+        error,
+        target,
+        facts: { scopes },
+      })
     },
     (url) => send(url, {}),
   )
@@ -30,10 +39,10 @@ describe('a refusal on a page', () => {
         endpoint: 'callback',
         reason: 'access_denied',
         detail: 'No.',
-        reference: expect.stringMatching(/^.{4}-.{4}$/),
+        facts,
       },
     ])
-    expect(answer.text).toContain(`<code>${String(events[0]?.reference)}</code>`)
+    expect(answer.text).toContain(`<code>${events[0]?.facts?.reference}</code>`)
     expect(answer.text).toContain('<a href="https://client.example/"')
   })
 
@@ -47,7 +56,7 @@ describe('a refusal on a page', () => {
         reason: 'temporarily_unavailable',
         detail: 'Away.',
         cause: 'ECONNREFUSED',
-        reference: expect.stringMatching(/^.{4}-.{4}$/),
+        facts,
       },
     ])
     expect(answer.text).not.toMatch(/ECONNREFUSED|<a /)
