@@ -8,6 +8,7 @@ const lib = join(dirname(fileURLToPath(import.meta.url)), '..', 'lib')
 
 /** Top to bottom; rooms of one floor do not see each other. The root files are the room ''. */
 const floors = [
+  ['cli'],
   [''],
   ['setup'],
   ['gate', 'routes'],
@@ -135,7 +136,7 @@ describe('the layout of lib', () => {
     expect(shown(wrong)).toEqual([])
   })
 
-  it('keeps testing apart: nobody imports it, and it imports no more than oauth and crypto', () => {
+  it('keeps testing apart: nobody but the command imports it, and it imports no more than oauth and crypto', () => {
     // The contract suite for other people's stores needs to say what a store is: the interface, no code.
     const contract = ({ how, target }: Arrow) => how === 'type' && target === 'storage/storage.js'
     const wrong = arrows.filter((arrow) =>
@@ -143,7 +144,7 @@ describe('the layout of lib', () => {
         ? arrow.into !== undefined &&
           !['testing', 'oauth', 'crypto'].includes(arrow.into) &&
           !contract(arrow)
-        : arrow.into === 'testing',
+        : arrow.into === 'testing' && arrow.room !== 'cli',
     )
     expect(shown(wrong)).toEqual([])
   })
@@ -153,6 +154,14 @@ describe('the layout of lib', () => {
     const below = ['oauth', 'http', 'crypto', 'storage']
     const wrong = arrows.filter(({ room, target }) => below.includes(room) && entra.test(target))
     expect(shown(wrong)).toEqual([])
+  })
+
+  it('keeps the command to itself: nobody imports it, and nobody else its argument parser', () => {
+    const wrong = arrows.filter(
+      ({ room, into, target }) => room !== 'cli' && (into === 'cli' || target === 'commander'),
+    )
+    expect(shown(wrong)).toEqual([])
+    expect(arrows.some(({ target }) => target === 'commander')).toBe(true)
   })
 
   it('knows no Express anywhere: not in entra, and nowhere but as a type elsewhere', () => {
@@ -172,10 +181,11 @@ describe('the layout of lib', () => {
     }
   })
 
-  it('reads no environment variable', () => {
+  it('reads no environment variable, but for the file that hands it to the command', () => {
     const readers = sources.filter(
-      ({ room, text }) =>
+      ({ room, path, text }) =>
         room !== 'testing' &&
+        path !== 'cli/main.ts' &&
         (/\bprocess\s*(?:\?\.|\.)\s*env\b/.test(text) ||
           /\benv\b[^'"`]*\bfrom 'node:process'/.test(text)),
     )
