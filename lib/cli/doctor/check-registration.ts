@@ -23,7 +23,7 @@ export interface App {
 }
 
 /** Seconds for a token. */
-const timeout = 8
+const timeout = 5
 
 const portal = 'Entra admin center > App registrations > (this app)'
 
