@@ -1,5 +1,4 @@
 /** The documents of discovery, in every order in which clients look for them. */
-import { cloudOf } from '../../entra/clouds.js'
 import { wellKnownPath } from '../../oauth/resource.js'
 import { type Finding, failure, ok, warning } from './finding.js'
 import { look, type Sight } from './look.js'
@@ -14,19 +13,21 @@ type Document = Readonly<Record<string, unknown>>
 
 /**
  * @param metadataUrl what the challenge names
+ * @param isAuthority whether a URL is of Entra: only such ones are asked besides the server's own
  * @see RFC 9728 section 3.1, RFC 8414 section 3.1, MCP 2025-11-25 Authorization "Authorization Server Discovery"
  */
 export async function checkDiscovery(
   url: URL,
   metadataUrl: string | undefined,
+  isAuthority: (url: string) => boolean,
 ): Promise<DiscoverySight> {
   const resource = await findResource(url, metadataUrl)
   if (!resource.document) return { findings: resource.findings }
-  const { issuer, findings } = checkResource(url, resource.document)
+  const { issuer, findings } = checkResource(url, resource.document, isAuthority)
   const before = [...resource.findings, ...findings]
   if (issuer === undefined) return { findings: before }
-  const server = await findServer(url, issuer)
-  const checked = server.document ? checkMetadata(issuer, server.document) : []
+  const server = await findServer(url, issuer, isAuthority(issuer))
+  const checked = server.document ? checkMetadata(issuer, server.document, isAuthority(issuer)) : []
   const all = [...before, ...server.findings, ...checked]
   const endpoint = server.document?.token_endpoint
   if (!isOwn(url, issuer) || typeof endpoint !== 'string' || !isOwn(url, endpoint))
@@ -87,7 +88,11 @@ async function findResource(url: URL, named: string | undefined): Promise<Found>
   }
 }
 
-function checkResource(url: URL, { resource, authorization_servers: servers }: Document) {
+function checkResource(
+  url: URL,
+  { resource, authorization_servers: servers }: Document,
+  isAuthority: (url: string) => boolean,
+) {
   const findings: Finding[] = []
   const own = url.pathname === '/' ? url.origin : url.href
   if (resource !== own) {
@@ -110,7 +115,7 @@ function checkResource(url: URL, { resource, authorization_servers: servers }: D
     )
     return { findings }
   }
-  if (!isOwn(url, issuer) && !isEntra(issuer)) {
+  if (!isOwn(url, issuer) && !isAuthority(issuer)) {
     findings.push(
       failure(
         'issuer',
@@ -124,7 +129,7 @@ function checkResource(url: URL, { resource, authorization_servers: servers }: D
 }
 
 /** As clients do: the first that answers counts. */
-async function findServer(url: URL, issuer: string): Promise<Found> {
+async function findServer(url: URL, issuer: string, isEntra: boolean): Promise<Found> {
   const name = 'server metadata'
   const { origin, pathname } = new URL(issuer)
   const path = pathname.replace(/\/$/, '')
@@ -143,8 +148,7 @@ async function findServer(url: URL, issuer: string): Promise<Found> {
       }
     }
     // Of Entra only the last one exists.
-    if (!isEntra(issuer) && findings.length === 0)
-      findings.push(await missing(name, url, place, sight))
+    if (!isEntra && findings.length === 0) findings.push(await missing(name, url, place, sight))
     if (sight.trouble === undefined && sight.status === 200 && findings.length === 0)
       findings.push(await missing(name, url, place, sight))
   }
@@ -156,7 +160,7 @@ async function findServer(url: URL, issuer: string): Promise<Found> {
   }
 }
 
-function checkMetadata(issuer: string, document: Document): readonly Finding[] {
+function checkMetadata(issuer: string, document: Document, isEntra: boolean): readonly Finding[] {
   const findings: Finding[] = []
   // RFC 8414 section 3.3: identical, character by character.
   if (document.issuer === issuer) findings.push(ok('issuer', issuer))
@@ -184,7 +188,7 @@ function checkMetadata(issuer: string, document: Document): readonly Finding[] {
       ),
     )
   }
-  if (isEntra(issuer)) {
+  if (isEntra) {
     findings.push(
       warning(
         'clients',
@@ -265,9 +269,4 @@ function isDocument(sight: Sight, member: string): boolean {
 
 function isOwn(url: URL, other: unknown): boolean {
   return typeof other === 'string' && URL.canParse(other) && new URL(other).origin === url.origin
-}
-
-/** Only these hosts are asked besides the server's own. */
-function isEntra(issuer: string): boolean {
-  return cloudOf(new URL(issuer).origin) !== undefined
 }

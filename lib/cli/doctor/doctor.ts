@@ -34,7 +34,7 @@ function diagnose(
 ): Promise<Diagnosis> {
   if (url !== undefined) {
     if (scope.length > 0) throw new UsageError('--scope is for the settings: leave the URL out')
-    return checkServer(readUrl(url), io.now)
+    return checkServer(readUrl(url), io.env.AZURE_AUTHORITY_HOST, io.now)
   }
   if (!['BASE_URL', 'AZURE_TENANT_ID', 'AZURE_CLIENT_ID'].some((name) => io.env[name])) {
     throw new UsageError(
