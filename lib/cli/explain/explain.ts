@@ -24,6 +24,9 @@ export async function explain(what: string, options: ExplainOptions, io: Io): Pr
   io.out(
     options.json ? `${JSON.stringify(explanation, null, 2)}\n` : formatExplanation(explanation),
   )
+  if (what !== '-' && tokenIn(text) !== undefined) {
+    io.err('Note: the token is now in the history of your shell. Next time: mcp-entra explain -\n')
+  }
   return exitCodes.ok
 }
 
