@@ -79,7 +79,10 @@ export function readBicep(text: string): BicepFile {
     if (rest().startsWith("'")) return string()
     if (rest().startsWith('{')) return object()
     if (rest().startsWith('[')) return array()
-    const word = take(/(?:[^\n[\]{}']|'[^'\n]*'|\[\s*(?:'[^'\n]*'\s*)*\])+/, 'a value')[0].trim()
+    const word = take(
+      /(?:[^\n[\]{}']|'[^'\n]*'|\[\d+\]|\[\s*(?:'[^'\n]*'\s*)*\])+/,
+      'a value',
+    )[0].trim()
     if (/^\d+$/.test(word)) return Number(word)
     return word === 'true' || word === 'false' ? word === 'true' : new Expression(word)
   }

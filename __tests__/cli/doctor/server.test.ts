@@ -66,6 +66,7 @@ function replacing(
     const document = documents[(req.url ?? '').split('?', 1)[0] ?? '']
     if (document === undefined) return server(req, res)
     const isText = typeof document === 'string'
+    res.setHeader('access-control-allow-origin', '*')
     res.setHeader('content-type', isText ? 'text/html' : 'application/json')
     res.end(isText ? document : JSON.stringify(document))
   }
@@ -368,6 +369,30 @@ describe('doctor finds', () => {
     const { code, troubles } = await doctor(`${url}/mcp`)
     expect(code).toBe(0)
     expect(troubles).toMatchObject([{ check: 'cors', status: 'warning' }])
+  })
+
+  it('a proxy that strips the CORS headers of the documents', async () => {
+    const url = await start((url) =>
+      changing(app(url), (req, _headers, res) => {
+        if (req.url?.startsWith('/.well-known/')) res.removeHeader('access-control-allow-origin')
+      }),
+    )
+    expect((await doctor(`${url}/mcp`)).troubles).toMatchObject([
+      { check: 'cors', status: 'warning' },
+    ])
+  })
+
+  it('a server below a path whose host keeps /.well-known/ to itself', async () => {
+    const url = await start((url) => {
+      const inner = app(url, '/notes')
+      return (req, res) =>
+        req.url === serverMetadata || req.url === rootMetadata
+          ? void res.writeHead(404).end()
+          : inner(req, res)
+    })
+    const { code, troubles } = await doctor(`${url}/notes/mcp`)
+    expect(code).toBe(0)
+    expect(troubles.map(({ check }) => check)).toEqual(['resource metadata', 'server metadata'])
   })
 
   it('a clock that is wrong', async () => {

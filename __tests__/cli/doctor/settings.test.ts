@@ -122,6 +122,15 @@ describe('doctor, of good settings', () => {
     expect(code).toBe(0)
   })
 
+  it('cannot look into a managed identity, and says so', async () => {
+    const { code, troubles } = await doctor({
+      AZURE_CLIENT_SECRET: undefined,
+      IDENTITY_ENDPOINT: 'http://localhost:1/msi/token',
+    })
+    expect(code).toBe(0)
+    expect(troubles).toMatchObject([{ check: 'credential', status: 'warning' }])
+  })
+
   it('prints a line for each check, and a way to mend what is wrong', async () => {
     const { code, out } = await cli(['doctor'], { env: settings({ MCP_ENTRA_KEYS: '' }) })
     expect(code).toBe(1)

@@ -138,6 +138,20 @@ describe('setup --format azure-cli', () => {
     expect(calls.some((call) => call.includes('credential') && call.includes('reset'))).toBe(false)
   })
 
+  it('leaves the subject of a workload identity inert, too', async () => {
+    const subject = `'";$(touch${'$'}IFS${marker})`
+    const plan = planWith('x', {
+      kind: 'workload-identity',
+      issuer: 'https://issuer.example',
+      subject,
+    })
+    const { calls } = await runScript(azureCli(plan))
+    expect(bodyOf(calls.filter(([verb]) => verb === 'rest').at(-1) ?? [])).toMatchObject({
+      subject,
+    })
+    expect(existsSync(marker)).toBe(false)
+  })
+
   it.each(attacks)('leaves a text inert: %j', async (text) => {
     const script = azureCli(planWith(text))
     execFileSync('bash', ['-n'], { input: script })
@@ -236,6 +250,13 @@ describe('setup --format bicep', () => {
       },
       web: { redirectUris: ['https://mcp.contoso.com/auth/callback'] },
       requiredResourceAccess: [{ resourceAppId: graphApi }],
+    })
+    const [permission] = Object(resources[1]?.body.requiredResourceAccess)[0].resourceAccess
+    expect(permission).toEqual({
+      id: new Expression(
+        "filter(api0.oauth2PermissionScopes, permission => permission.value == 'User.Read')[0].id",
+      ),
+      type: 'Scope',
     })
     expect(Object.keys(Object(resources[1]?.body.api))[0]).toBe('requestedAccessTokenVersion')
     expect(resources[3]?.body).toMatchObject({
@@ -436,6 +457,14 @@ describe('setup', () => {
   })
 
   it.each([
+    [
+      ['--base-url', 'https://mcp.contoso.com/$(id)', '--name', 'x', '--scope', 'a'],
+      /its path must be/,
+    ],
+    [
+      ['--base-url', 'https://a$(id).example', '--name', 'x', '--scope', 'a'],
+      /its host has characters/,
+    ],
     [
       ['--base-url', 'http://mcp.contoso.com', '--name', 'x', '--scope', 'a'],
       /--base-url must be https/,

@@ -28,7 +28,8 @@ export async function checkDiscovery(
   if (issuer === undefined) return { findings: before }
   const server = await findServer(url, issuer, isAuthority(issuer))
   const checked = server.document ? checkMetadata(issuer, server.document, isAuthority(issuer)) : []
-  const all = [...before, ...server.findings, ...checked]
+  const root = isAuthority(issuer) ? [] : await checkRootMetadata(issuer)
+  const all = [...before, ...server.findings, ...root, ...checked]
   const endpoint = server.document?.token_endpoint
   if (!isOwn(url, issuer) || typeof endpoint !== 'string' || !isOwn(url, endpoint))
     return { findings: all }
@@ -83,7 +84,7 @@ async function findResource(url: URL, named: string | undefined): Promise<Found>
   }
   const document = [main, other].find((sight) => isDocument(sight, 'resource'))
   return {
-    findings,
+    findings: [...findings, ...(document ? checkCors(document) : [])],
     ...(document?.trouble === undefined && document && { document: document.json }),
   }
 }
@@ -126,6 +127,24 @@ function checkResource(
     return { findings }
   }
   return { findings, issuer }
+}
+
+/** Of a server below a path: clients of before 2025-06-18 look at the root of the host only. */
+async function checkRootMetadata(issuer: string): Promise<readonly Finding[]> {
+  const { origin, pathname } = new URL(issuer)
+  if (pathname === '/') return []
+  const root = `${origin}/.well-known/oauth-authorization-server`
+  if (isDocument(await look(root), 'token_endpoint')) return []
+  const says = `${root}: nothing there; older clients look only there`
+  return [warning('server metadata', says, 'route /.well-known/ of the host to this server')]
+}
+
+/** Clients in a browser, such as MCP Inspector, read the documents from another origin. */
+function checkCors(document: Sight): readonly Finding[] {
+  if (document.trouble !== undefined || document.headers['access-control-allow-origin']) return []
+  const says = 'clients in a browser cannot read the discovery documents'
+  const remedy = 'something in front strips Access-Control-Allow-Origin: let it pass'
+  return [warning('cors', says, remedy)]
 }
 
 /** As clients do: the first that answers counts. */

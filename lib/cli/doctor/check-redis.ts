@@ -28,7 +28,9 @@ export async function checkRedis(url: string): Promise<readonly Finding[]> {
     await withinDeadline(deadline, late, () => writeAndRead(redis))
     return [ok('storage', `Redis at ${host} answers and takes writes`), ...(await advise(redis))]
   } catch (error) {
-    const says = `Redis at ${host}: ${reason(error)}: users get 503 until it works`
+    const why = reason(error)
+    if (/npm i redis/.test(why)) return [failure('storage', why, 'npm i redis')]
+    const says = `Redis at ${host}: ${why}: users get 503 until it works`
     return [
       failure(
         'storage',

@@ -61,7 +61,7 @@ function application(plan: Plan) {
       resourceAppId,
       resourceAccess: permissions.map(({ scope }) => ({
         id: new Expression(
-          `first(filter(api${index}.oauth2PermissionScopes, scope => scope.value == ${string(scope)})).id`,
+          `filter(api${index}.oauth2PermissionScopes, permission => permission.value == ${string(scope)})[0].id`,
         ),
         type: 'Scope',
       })),

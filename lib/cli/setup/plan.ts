@@ -107,7 +107,16 @@ export function managedIdentityIssuer(cloud: Cloud): readonly [before: string, a
   return [`${clouds[cloud].host}/`, '/v2.0']
 }
 
+/** Stricter than the server itself: the URL goes into scripts, and into files that shells read. */
 function readUrl(given: string | undefined): string {
+  const baseUrl = readServerUrl(given)
+  const { hostname, pathname } = new URL(baseUrl)
+  readPathOption('--base-url: its path', pathname)
+  if (/^(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])$/.test(hostname)) return baseUrl
+  throw new UsageError('--base-url: its host has characters that no host has')
+}
+
+function readServerUrl(given: string | undefined): string {
   try {
     return readBaseUrl(given?.replace(/\/$/, '')).baseUrl
   } catch (error) {
