@@ -73,6 +73,15 @@ describe('the program mcp-entra', () => {
     expect(run.errors()).toContain('Name of the app')
   })
 
+  it('ends with Ctrl-C while it asks', async () => {
+    const run = start(['setup', '--ask'])
+    while (!run.errors().includes('Name of the app'))
+      await once(run.child.stderr ?? run.child, 'data')
+    run.child.kill('SIGINT')
+    expect(await run.ended).toEqual([null, 'SIGINT'])
+    expect(run.output()).toBe('')
+  })
+
   it.each(['SIGINT', 'SIGTERM'] as const)('ends a try on %s', async (signal) => {
     const port = await freePort()
     const run = start(['try', '--port', String(port)])

@@ -138,6 +138,24 @@ describe('try', () => {
     if (status === 200) expect(JSON.parse(answer.text)).toHaveProperty('error')
   })
 
+  it('lets MCP Inspector in a browser in: preflight, challenge, and nothing of other sites', async () => {
+    const origin = 'http://localhost:6274'
+    const headers = {
+      origin,
+      'access-control-request-method': 'POST',
+      'access-control-request-headers': 'authorization,mcp-protocol-version',
+    }
+    const preflight = await send(printed.mcp, { method: 'OPTIONS', headers })
+    expect(preflight.status).toBe(204)
+    expect(preflight.headers).toMatchObject({
+      'access-control-allow-origin': '*',
+      'access-control-allow-headers': 'authorization,mcp-protocol-version',
+    })
+    const challenged = await send(printed.mcp, { method: 'POST', headers: { origin } })
+    expect(challenged.status).toBe(401)
+    expect(challenged.headers['access-control-expose-headers']).toContain('WWW-Authenticate')
+  })
+
   it('says which port is taken, and that there is another', async () => {
     const server = createServer().listen(0, '127.0.0.1')
     await once(server, 'listening')

@@ -35,7 +35,7 @@ export async function cli(args: readonly string[], options: CliOptions = {}): Pr
       err += text
     },
     now,
-    interrupted: options.interrupted ?? new AbortController().signal,
+    onInterrupt: () => options.interrupted ?? new AbortController().signal,
   })
   return { code, out, err }
 }

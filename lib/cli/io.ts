@@ -11,8 +11,8 @@ export interface Io {
   err(text: string): void
   /** Milliseconds since the epoch. */
   now(): number
-  /** Aborted when the user presses Ctrl-C. */
-  readonly interrupted: AbortSignal
+  /** From now on Ctrl-C does not end the process, but aborts this signal. */
+  onInterrupt(): AbortSignal
 }
 
 /** Makes one line of a text that a stranger may have written: no control characters reach the terminal. */

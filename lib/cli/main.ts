@@ -3,17 +3,20 @@
 import type { Io } from './io.js'
 import { run } from './program.js'
 
-const interrupt = new AbortController()
-// Only once: a second Ctrl-C ends the process as usual.
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupt.abort())
-
 const io: Io = {
   env: process.env,
   stdin: process.stdin,
   out: (text) => void process.stdout.write(text),
   err: (text) => void process.stderr.write(text),
   now: Date.now,
-  interrupted: interrupt.signal,
+  onInterrupt() {
+    const interrupt = new AbortController()
+    // Only once: a second Ctrl-C ends the process as usual.
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.once(signal, () => interrupt.abort())
+    }
+    return interrupt.signal
+  },
 }
 
 process.exitCode = await run(process.argv.slice(2), io)

@@ -315,6 +315,33 @@ describe('doctor finds', () => {
     expect(text).not.toMatch(/not-the-secret|notes-mcp-secret|changeme|qH2n8Yw0/)
   })
 
+  it('an app that requires assignment and is not assigned to itself: the credential is good all the same', async () => {
+    entra.fault({ at: 'token', error: 501051 })
+    const { code, troubles, findings } = await doctor({})
+    expect(code).toBe(0)
+    expect(findings).toContainEqual(expect.objectContaining({ check: 'credential', status: 'ok' }))
+    expect(troubles).toMatchObject([{ check: 'token version', status: 'warning' }])
+  })
+
+  it('that it cannot tell, when Entra shows a page of its own', async () => {
+    entra.fault({ at: 'authorize', html: true, status: 200 })
+    const { code, troubles } = await doctor({}, ['--scope', 'notes.read'])
+    expect(code).toBe(0)
+    expect(troubles).toMatchObject([
+      { check: 'redirect uri', status: 'warning' },
+      { check: 'scope', status: 'warning' },
+    ])
+  })
+
+  it('that Entra throttles', async () => {
+    entra.fault({ at: 'token', retryAfter: 30 })
+    const { code, troubles } = await doctor({})
+    expect(code).toBe(1)
+    expect(troubles).toMatchObject([
+      { check: 'credential', says: expect.stringMatching(/HTTP 429/) },
+    ])
+  })
+
   it('an Entra that does not answer, within its deadline', async () => {
     entra.fault({ at: 'token', hang: true })
     const { code, troubles } = await doctor({})

@@ -534,6 +534,15 @@ describe('setup', () => {
     expect(err).toMatch(/URL at which clients reach the server \[http:\/\/localhost:3000\]/)
   })
 
+  it('refuses a reply that is no choice', async () => {
+    const input = 'Notes\nhttps://mcp.contoso.com\n\n\n\npassword\n'
+    const { code, err } = await cli(['setup', '--ask'], { input })
+    expect(code).toBe(2)
+    expect(err).toMatch(
+      /--credential must be one of secret, certificate, managed-identity, workload-identity/,
+    )
+  })
+
   it('takes the defaults when input ends', async () => {
     const { code, out } = await cli(['setup', '--ask', '--format', 'env'], { input: '' })
     expect(code).toBe(0)

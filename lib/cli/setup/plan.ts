@@ -79,16 +79,16 @@ export function readPlan(answers: Answers): Plan {
   const callbackUrl =
     baseUrl + readPathOption('--callback-path', answers.callbackPath ?? '/auth/callback')
   const name = readName(answers.name)
-  const mode = answers.mode === 'direct' ? 'direct' : 'proxy'
+  const mode = readChoice('--mode', answers.mode, ['proxy', 'direct'])
   const clients = (answers.client ?? []).map(readClient)
   return {
     name,
     baseUrl,
     mcpUrl,
     mode,
-    multiTenant: answers.tenancy === 'multiple',
+    multiTenant: readChoice('--tenancy', answers.tenancy, ['single', 'multiple']) === 'multiple',
     tenantId: answers.tenant && readGuid('--tenant', answers.tenant),
-    cloud: (answers.cloud ?? 'public') as Cloud,
+    cloud: readChoice('--cloud', answers.cloud, ['public', ...(Object.keys(clouds) as Cloud[])]),
     redirectUris: [
       ...(mode === 'proxy' ? [callbackUrl] : []),
       ...clients.flatMap(({ redirectUri }) => redirectUri ?? []),
@@ -100,6 +100,18 @@ export function readPlan(answers: Answers): Plan {
     credential: readCredential(answers),
     clients: clients.map(({ id }) => id),
   }
+}
+
+/** Replies to questions are not checked before. The first choice is the default. */
+function readChoice<const T extends string>(
+  option: string,
+  given: string | undefined,
+  choices: readonly [T, ...T[]],
+): T {
+  if (given === undefined) return choices[0]
+  const chosen = choices.find((choice) => choice === given)
+  if (chosen !== undefined) return chosen
+  throw new UsageError(`${option} must be one of ${choices.join(', ')}`)
 }
 
 /** The issuer of the tokens of managed identities, without the tenant between the two parts. */
@@ -221,8 +233,10 @@ function readPermission(given: string): Permission {
   return { api: api.toLowerCase(), scope, ...(given_id !== undefined && { id: given_id }) }
 }
 
+const credentialKinds = ['secret', 'certificate', 'managed-identity', 'workload-identity'] as const
+
 function readCredential(answers: Answers): PlannedCredential {
-  switch (answers.credential) {
+  switch (readChoice('--credential', answers.credential, credentialKinds)) {
     case 'certificate':
       return readCertificate(answers.certificate)
     case 'managed-identity':
@@ -239,7 +253,7 @@ function readCredential(answers: Answers): PlannedCredential {
         issuer: readIssuer(answers.federatedIssuer),
         subject: readSubject(answers.federatedSubject),
       }
-    default:
+    case 'secret':
       return { kind: 'secret' }
   }
 }

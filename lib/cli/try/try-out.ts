@@ -22,6 +22,7 @@ export interface TryOptions {
  */
 export async function tryOut(options: TryOptions, io: Io): Promise<number> {
   const port = readPort(options.port)
+  const interrupted = io.onInterrupt()
   const entra = await startEntra({ port: port === 0 ? 0 : port + 1 }).catch(portError)
   try {
     const server = await listen(port, (url) =>
@@ -31,7 +32,7 @@ export async function tryOut(options: TryOptions, io: Io): Promise<number> {
     )
     try {
       io.out(options.json ? json(entra, server.url) : text(entra, server.url))
-      if (!io.interrupted.aborted) await once(io.interrupted, 'abort')
+      if (!interrupted.aborted) await once(interrupted, 'abort')
     } finally {
       await server.close()
     }
