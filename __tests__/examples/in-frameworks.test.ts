@@ -27,17 +27,20 @@ async function whoami(url: string, sdk: 1 | 2 = 1): Promise<unknown> {
   return JSON.parse(content[0]?.text ?? '')
 }
 
-describe.each(['sdk-v2', 'express-4', 'connect', 'fastify', 'hono'])('examples/%s', (name) => {
-  it('asks for a token, and then knows who is calling', async () => {
-    const { url } = await start(name)
-    const challenge = await callMcp(url, 'none', 'tools/list')
-    expect([challenge.status, challengeParams(challenge).scope]).toEqual([401, 'notes.read'])
-    for (const sdk of [1, 2] as const)
-      expect(await whoami(url, sdk)).toMatchObject({ username: as })
-  })
-})
+describe.each(['sdk-v2', 'express-4', 'connect', 'fastify', 'hono', 'nestjs'])(
+  'examples/%s',
+  (name) => {
+    it('asks for a token, and then knows who is calling', async () => {
+      const { url } = await start(name)
+      const challenge = await callMcp(url, 'none', 'tools/list')
+      expect([challenge.status, challengeParams(challenge).scope]).toEqual([401, 'notes.read'])
+      for (const sdk of [1, 2] as const)
+        expect(await whoami(url, sdk)).toMatchObject({ username: as })
+    })
+  },
+)
 
-describe.each(['sdk-v2', 'fastify', 'hono'])('the guard of examples/%s', (name) => {
+describe.each(['sdk-v2', 'fastify', 'hono', 'nestjs'])('the guard of examples/%s', (name) => {
   it('judges which tool is called, and hands the body on', async () => {
     const { url } = await start(name)
     const reader = await connect(`${url}/mcp`, { as })
