@@ -29,8 +29,8 @@ describe('examples/testing', () => {
   })
 
   it('runs with vitest', async () => {
-    const vitest = ['node_modules/vitest/vitest.mjs', 'run', '--root', 'examples']
-    const [code, output] = await run([...vitest, 'testing/vitest.test.ts'])
+    const vitest = ['node_modules/vitest/vitest.mjs', 'run']
+    const [code, output] = await run([...vitest, 'examples/testing/vitest.test.ts'])
     expect(output).toMatch(/Tests\s+2 passed \(2\)/)
     expect(code).toBe(0)
   })
