@@ -1,4 +1,7 @@
 /** Clients of both SDK generations that are connected in one line. */
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { Client as ClientV2 } from '@modelcontextprotocol/client'
 import { Client as ClientV1 } from '@modelcontextprotocol/sdk/client/index.js'
@@ -53,3 +56,43 @@ describe('connect', () => {
     await expect(denied).rejects.toBeInstanceOf(SignInRefused)
   })
 })
+
+describe('connect, where', () => {
+  it('only SDK v1 is installed, takes that', async () => {
+    expect(await connectWithout(['@modelcontextprotocol/client'])).toBe('whoami')
+  })
+
+  it('neither is, says what to install', async () => {
+    const without = ['@modelcontextprotocol/']
+    expect(await connectWithout(without)).toBe(
+      'connect: needs the MCP SDK: npm i -D @modelcontextprotocol/sdk',
+    )
+    expect(await connectWithout(without, { sdk: 2 })).toBe(
+      'connect: needs the MCP SDK: npm i -D @modelcontextprotocol/client',
+    )
+  })
+})
+
+/** Connects in a process that finds no package whose name begins like this. @returns a tool, or what the error says */
+async function connectWithout(prefixes: readonly string[], options: object = {}): Promise<string> {
+  const hooks = `export async function resolve(name, context, next) {
+    if (!${JSON.stringify(prefixes)}.some((prefix) => name.startsWith(prefix))) return next(name, context)
+    throw Object.assign(new Error('Cannot find ' + name), { code: 'ERR_MODULE_NOT_FOUND' })
+  }`
+  const code = `
+    import { register } from 'node:module'
+    register('data:text/javascript,' + ${JSON.stringify(encodeURIComponent(hooks))})
+    const { connect } = await import('mcp-entra/testing')
+    const options = ${JSON.stringify({ as, ...options })}
+    const told = await connect(${JSON.stringify(`${world.url}/mcp`)}, options)
+      .then((client) => client.listTools())
+      .then(({ tools }) => tools[0].name, (error) => error.message)
+    console.log(told)
+    process.exit()
+  `
+  const args = ['--input-type=module', '--eval', code]
+  const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: root })
+  return stdout.trim()
+}
+
+const root = fileURLToPath(new URL('../../..', import.meta.url))
