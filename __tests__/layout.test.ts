@@ -6,12 +6,16 @@ import { describe, expect, it } from '@jest/globals'
 
 const lib = join(dirname(fileURLToPath(import.meta.url)), '..', 'lib')
 
-/** Top to bottom; rooms of one floor do not see each other. The root files are the room ''. */
+/**
+ * Top to bottom; rooms of one floor do not see each other. The root files are the room ''. `account` is an entry of its
+ * own, `mcp-entra/account`: it takes what `entraAuth` returns, and nothing below it may load `express-session`.
+ */
 const floors = [
+  ['account'],
   [''],
   ['setup'],
   ['gate', 'routes'],
-  ['login'],
+  ['login', 'pages'],
   ['entra', 'tokens'],
   ['http', 'storage'],
   ['oauth'],

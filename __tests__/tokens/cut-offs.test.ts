@@ -79,6 +79,18 @@ describe('a cut-off', () => {
     expect(await replica().isOver(given(seconds + 1))).toBe(true)
   })
 
+  it('is not looked for in vain when the store is full: what was given goes on', async () => {
+    const { store } = replicas()
+    const full = async () => {
+      throw new Error('OOM')
+    }
+    const records = vault({ ...store, set: full, add: full }, ring)
+    const now = () => start
+    const one = cutOffs({ vault: records, lifetime: 1000, now, monotonic: now })
+    expect(await one.isOver(given(seconds - 10_000))).toBe(false)
+    await expect(one.record(user)).rejects.toMatchObject({ status: 503 })
+  })
+
   it('rejects with a 503 when the store is away: a caller who may not come in is not let in', async () => {
     const away = async () => {
       throw new Error('away')

@@ -55,6 +55,8 @@ async function start() {
       authorityHost: entra.url,
       keys: [randomBytes(32).toString('base64')],
       refreshGrace: undefined,
+      consent: 'remember',
+      rememberUnverified: false,
       redisUrl: undefined,
       graphUrl: entra.graphUrl,
     },

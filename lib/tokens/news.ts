@@ -60,8 +60,13 @@ export function news({ vault, subject, lifetime, now, monotonic }: NewsOptions):
 
   const begin = async () => {
     const first = newsText(0)
-    if (await notes.add(subject, first, lifetime)) return first
-    return (await notes.get(subject)) ?? first
+    try {
+      if (await notes.add(subject, first, lifetime)) return first
+    } catch {
+      // A store that is full can still be read.
+      return noNews
+    }
+    return (await notes.get(subject)) ?? noNews
   }
 
   const read = async () => recall() ?? flights.run(subject, readStore)
@@ -77,6 +82,8 @@ export function news({ vault, subject, lifetime, now, monotonic }: NewsOptions):
     },
   })
 }
+
+const noNews = '0 none'
 
 function newsText(seconds: number): string {
   return `${seconds} ${randomId()}`

@@ -209,6 +209,8 @@ describe('npm run example with something wrong', () => {
     ['MCP_ENTRA_KEYS', 'k'.repeat(30).concat(',', 'k'.repeat(30)), 'twice', 'openssl rand'],
     ['MCP_ENTRA_REFRESH_GRACE', 'a minute', 'refreshGrace must be', '60 when unset'],
     ['MCP_ENTRA_REFRESH_GRACE', '-1', 'refreshGrace must be', '60 when unset'],
+    ['MCP_ENTRA_CONSENT', 'never', "consent must be 'remember' or 'always'", 'always to ask'],
+    ['MCP_ENTRA_REMEMBER_UNVERIFIED', 'yes', 'must be 1', '1 to remember'],
     ['REDIS_URL', 'localhost:6379', 'redis://', 'the URL of your Redis'],
     ['GRAPH_URL', 'graph.microsoft.com', 'must be an https URL', 'leave it unset'],
   ])('exits with 1 and prints one line when %s is %j', async (name, value, problem, place) => {

@@ -123,7 +123,10 @@ describeWithRedis('a host that dies during a refresh', () => {
 
 describeWithRedis('a host that dies during the redemption of a code', () => {
   it.each([1, 2, 3])('before write %i: the code works, or ends cleanly', async (step) => {
-    const { first, dying, fresh } = await twoHosts()
+    const { first, world, dying, fresh } = await twoHosts()
+    world.route(() => 1)
+    // The first to read the news of a new store writes some.
+    await login(fresh)
     const code = await getCode(dying)
     const died = first.dieBefore(step)
     const lost = new AbortController()

@@ -82,10 +82,13 @@ describeWithRedis('a stolen store', () => {
     expect([...new Set(names)].sort()).toEqual(
       [
         'code',
+        'connected-apps',
         'grant',
+        'news',
         'refresh-answer',
         'revoked',
         'revoked-token',
+        'session',
         'spent-code',
         'step-up',
       ].sort(),
