@@ -8,7 +8,7 @@
 import { subscribe } from 'node:diagnostics_channel'
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js'
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js'
-import { metrics, SpanStatusCode, trace } from '@opentelemetry/api'
+import { type Attributes, metrics, SpanStatusCode, trace } from '@opentelemetry/api'
 import {
   ConsoleMetricExporter,
   MeterProvider,
@@ -20,7 +20,17 @@ import {
   ConsoleSpanExporter,
 } from '@opentelemetry/sdk-trace-base'
 import express from 'express'
-import { clientSecret, entraAuth, entraScopes, oauthRoutes, requireBearer, userOf } from 'mcp-entra'
+import {
+  clientSecret,
+  entraAuth,
+  entraScopes,
+  type LoginEvent,
+  oauthRoutes,
+  type RefusalEvent,
+  requireBearer,
+  type TokenEvent,
+  userOf,
+} from 'mcp-entra'
 
 const { PORT = '3000', BASE_URL = `http://localhost:${PORT}` } = process.env
 const { AZURE_TENANT_ID = '', AZURE_CLIENT_ID = '', AZURE_CLIENT_SECRET = '' } = process.env
@@ -44,30 +54,32 @@ const duration = meter.createHistogram('mcp_entra.duration', {
   unit: 'ms',
 })
 
-/** An event of a channel. Other fields say more, but have too many values for the labels of a metric. */
-interface Event {
-  readonly endpoint?: string
-  readonly outcome?: string
-  readonly reason?: string
-  readonly grantType?: string
-  readonly milliseconds?: number
-}
+/** The fields of all events. Each event has some of them. */
+type Event = Partial<LoginEvent & TokenEvent & RefusalEvent>
 
 /** Makes an event a point of a counter, a span, and where it took time, a point of a histogram. */
 function record(name: string, event: Event): void {
-  const { endpoint, outcome, reason, grantType, milliseconds } = event
-  const fields = Object.entries({ endpoint, outcome, reason, 'grant.type': grantType })
-  const known = fields.filter(([, value]) => value !== undefined)
-  const attributes = Object.fromEntries([['event', name], ...known])
-  counter.add(1, attributes)
-  if (milliseconds !== undefined) duration.record(milliseconds, attributes)
+  const { endpoint, outcome, reason, grantType, milliseconds = 0 } = event
+  const labels = attributes({ event: name, endpoint, outcome, reason, grantType })
+  counter.add(1, labels)
+  if (event.milliseconds !== undefined) duration.record(milliseconds, labels)
+  // These have too many values for the labels of a metric. Of users and clients nothing is exported here.
+  const { resource, tool, correlationId, reference } = event
   const endTime = Date.now()
   const span = tracer.startSpan(`mcp-entra ${name}`, {
-    startTime: endTime - (milliseconds ?? 0),
-    attributes,
+    startTime: endTime - milliseconds,
+    attributes: {
+      ...labels,
+      ...attributes({ resource, tool: tool?.toString(), correlationId, reference }),
+    },
   })
   if (name === 'failure') span.setStatus({ code: SpanStatusCode.ERROR, message: reason ?? '' })
   span.end(endTime)
+}
+
+/** The fields that an event has. */
+function attributes(fields: Readonly<Record<string, string | undefined>>): Attributes {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
 }
 
 for (const name of ['login', 'token', 'refusal', 'exchange', 'revocation', 'failure']) {

@@ -31,6 +31,7 @@ describe('examples/telemetry', () => {
     expect(spans).toEqual(expect.arrayContaining(['login', 'token', 'refusal']))
     expect(printedOut).toMatch(/event: 'login',\s+outcome: 'success'/)
     expect(printedOut).toMatch(/endpoint: 'consent',\s+reason: 'denied'/)
+    expect(printedOut).toContain(`resource: '${url}/mcp'`)
     expect(printedOut).toMatch(/name: 'mcp_entra\.events'/)
     expect(printedOut).toMatch(/name: 'mcp_entra\.duration'/)
     const { accessToken, refreshToken = '', clientId } = signedIn
