@@ -16,6 +16,7 @@ const { metafile } = await build({
     index: 'dist/index.js',
     redis: 'dist/storage/redis.js',
     file: 'dist/storage/file.js',
+    account: 'dist/account/index.js',
   },
   outdir,
   bundle: true,

@@ -24,6 +24,7 @@ export default {
     '^(\\.{1,2}/.*)\\.js$': ['$1.ts', '$1.js'],
     '^mcp-entra$': '<rootDir>/lib/index.ts',
     '^mcp-entra/redis$': '<rootDir>/lib/storage/redis.ts',
+    '^mcp-entra/account$': '<rootDir>/lib/account/index.ts',
     '^mcp-entra/file$': '<rootDir>/lib/storage/file.ts',
     '^mcp-entra/testing$': '<rootDir>/__tests__/support/testing.ts',
   },

@@ -655,6 +655,11 @@ describe('requireBearer and the operator', () => {
         endpoint: 'gate',
         reason: 'insufficient_scope',
         detail: 'The access token lacks a scope that this server requires.',
+        needed: ['notes.read'],
+        user: { tid: entra.tenant.id, oid: entra.user(ada).oid },
+        client: { id: expect.stringMatching(/^[\w-]{43}$/) },
+        scopes: [],
+        resource: `${gate.url}/mcp`,
       },
     ])
   })

@@ -167,16 +167,25 @@ describe('scopeGuard on a route', () => {
     await ask(`${gate.url}/role`, reader)
     await ask(`${gate.url}/write`, daemon)
     await post(`${gate.url}/mcp`, reader, { jsonrpc: '2.0', id: 1, method: ['tools/call'] })
-    const refusal = { message: 'mcp-entra: refusal', endpoint: 'gate' }
+    const client = { id: expect.any(String) }
+    const called = { client, resource: `${gate.url}/mcp`, scopes: ['notes.read'] }
+    const user = { tid: entra.tenant.id, oid: entra.user(bob).oid }
+    const refusal = { message: 'mcp-entra: refusal', endpoint: 'gate', ...called, user }
+    const { user: _nobody, ...ofApp } = { ...refusal, scopes: [] }
     expect(gate.logs).toEqual([
-      { ...refusal, reason: 'insufficient_scope', detail: 'This needs the scope notes.write.' },
+      {
+        ...refusal,
+        reason: 'insufficient_scope',
+        detail: 'This needs the scope notes.write.',
+        needed: ['notes.write'],
+      },
       {
         ...refusal,
         reason: 'access_denied',
         detail: 'This needs one of the roles Notes.Admin. An administrator assigns roles.',
       },
       {
-        ...refusal,
+        ...ofApp,
         reason: 'access_denied',
         detail: 'This needs the scope notes.write. An administrator assigns roles.',
       },

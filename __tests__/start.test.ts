@@ -15,6 +15,14 @@ describe('importing the package', () => {
     },
   )
 
+  it('loads express-session for the account pages alone', async () => {
+    const packages = packagesOf(await load('mcp-entra/account'))
+    expect(packages).toContain('express-session')
+    expect(
+      packages.filter((one) => /^(?:@azure|undici|redis|connect-redis|express$)/.test(one)),
+    ).toEqual([])
+  })
+
   it('reads few files of its own', async () => {
     const own = (await load('mcp-entra')).filter((url) => url.includes('/dist/'))
     const ours = own.filter((url) => !url.includes('/node_modules/'))

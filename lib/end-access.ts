@@ -34,7 +34,7 @@ export async function revokeUser(auth: EntraAuth, user: UserId): Promise<void> {
   const { connectedApps, report } = contextOf(auth, 'revokeUser')
   const { tid, oid } = checkUser('revokeUser', user)
   await connectedApps.revokeAll({ tid, oid })
-  report('revocation', { reason: 'operator', user: { tid, oid } })
+  report('revocation', { reason: 'operator' }, { user: { tid, oid } })
 }
 
 /**
@@ -48,9 +48,8 @@ export async function revokeClient(auth: EntraAuth, clientId: string): Promise<v
   if (typeof clientId !== 'string' || clientId === '') {
     throw new TypeError("revokeClient: clientId must be the client's id")
   }
-  const client = sha256(clientId)
-  await cutOffs.record({ client })
-  report('revocation', { reason: 'operator', client: { id: client } })
+  await cutOffs.record({ client: sha256(clientId) })
+  report('revocation', { reason: 'operator' }, { client: { id: clientId } })
 }
 
 /**
@@ -63,7 +62,7 @@ export async function revokeTenant(auth: EntraAuth, tid: string): Promise<void> 
   const { cutOffs, report } = contextOf(auth, 'revokeTenant')
   const tenant = checkGuid('revokeTenant', 'tid', tid)
   await cutOffs.record({ tid: tenant })
-  report('revocation', { reason: 'operator', user: { tid: tenant } })
+  report('revocation', { reason: 'operator', tenant })
 }
 
 function contextOf(auth: EntraAuth, caller: string): ProxyContext {

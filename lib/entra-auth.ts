@@ -28,7 +28,8 @@ export interface EntraAuth {
  */
 export function entraAuth(options: EntraAuthOptions): EntraAuth {
   const settings = readSettings(options)
-  const tokens = settings.ring && makeTokenFloor(settings, settings.ring)
+  const { ring, registered } = settings
+  const tokens = ring && registered && makeTokenFloor(settings, { ring, registered })
   const upstream = makeUpstream(settings, tokens)
   const gate = makeGateContext(settings, upstream, tokens)
   return Object.freeze({

@@ -39,11 +39,24 @@ export { type EntraScopesOptions, entraScopes, type ScopeStrategy } from './entr
 export type { EntraClaims } from './entra/verify.js'
 export { type EntraAuth, entraAuth } from './entra-auth.js'
 export type { AuthInfo, AuthInfoLike } from './gate/caller.js'
+export type {
+  EventClient,
+  EventSubject,
+  EventUser,
+  ExchangeEvent,
+  FailureEvent,
+  LoginEvent,
+  McpEntraEvents,
+  RefusalEvent,
+  RevocationEvent,
+  TokenEvent,
+} from './http/events.js'
 export type { Middleware, MiddlewareRequest } from './http/middleware.js'
 export type { Logger } from './http/report.js'
 export { OAuthError, type OAuthErrorCode } from './oauth/errors.js'
 export { oauthRoutes } from './oauth-routes.js'
 export { type Downstream, oboToken } from './obo-token.js'
+export type { PageTexts } from './pages/texts.js'
 export {
   type AuthenticatedRequest,
   type RequireBearerOptions,
@@ -57,6 +70,7 @@ export type {
   PreRegisteredClient,
 } from './setup/client-options.js'
 export type { EntraAuthOptions } from './setup/options.js'
+export type { BrandingOptions, PageOptions } from './setup/page-options.js'
 export { type MemoryStorage, type MemoryStorageOptions, memoryStorage } from './storage/memory.js'
 export type { Storage } from './storage/storage.js'
 export type { ConnectedApp, UserId } from './tokens/connected-apps.js'

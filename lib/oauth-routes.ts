@@ -1,33 +1,25 @@
-/** The OAuth proxy: its endpoints, their methods, CORS, and one error boundary around them. */
-import type { IncomingMessage, ServerResponse } from 'node:http'
+/** The OAuth proxy: its endpoints, and the path of each. */
 import { advertisedScopes } from './entra/scopes.js'
 import type { EntraAuth } from './entra-auth.js'
-import { allowAnyOrigin, answerPreflight } from './http/cors.js'
-import type { Middleware, Next } from './http/middleware.js'
-import { closeIfUnread, sendJson, sendOAuthError, sendPage, setRetryAfter } from './http/respond.js'
-import { asError, isAbandoned, isAnswered, runAsync } from './http/run-async.js'
-import { FetchFailure } from './http/safe-fetch.js'
-import { OAuthError } from './oauth/errors.js'
+import type { Middleware } from './http/middleware.js'
+import { sendJson } from './http/respond.js'
 import { protectedResourceMetadata, wellKnownPath } from './oauth/resource.js'
 import { authorize } from './routes/authorize.js'
 import { callback } from './routes/callback.js'
 import { consent } from './routes/consent.js'
-import type { EndpointRequest, ProxyContext } from './routes/context.js'
+import type { ProxyContext } from './routes/context.js'
 import { jwks } from './routes/jwks.js'
 import { authorizationServerMetadata } from './routes/metadata.js'
-import { contentSecurityPolicy, problemPage } from './routes/page.js'
 import { register } from './routes/register.js'
 import { revoke } from './routes/revoke.js'
+import {
+  apiRoute,
+  type Endpoint,
+  pageRoute,
+  type RouteTable,
+  runRoute,
+} from './routes/run-route.js'
 import { token } from './routes/token.js'
-
-type Endpoint = (request: EndpointRequest, res: ServerResponse) => void | Promise<void>
-
-interface Route {
-  readonly method: 'GET' | 'POST'
-  readonly endpoint: Endpoint
-  /** Programs call it: it gets CORS, and its errors are JSON. Otherwise a person reads a page. */
-  readonly forPrograms: boolean
-}
 
 /** Seconds for which the documents of discovery may be cached. */
 const discoverySeconds = 3600
@@ -45,48 +37,25 @@ export function oauthRoutes(auth: EntraAuth): Middleware {
   const context = auth.proxy('oauthRoutes')
   const routes = routeTable(context)
   return function oauthRoutesMiddleware(req, res, next) {
-    const url = req.originalUrl ?? req.url ?? '/'
-    const question = url.indexOf('?')
-    const route = routes.get(question < 0 ? url : url.slice(0, question))
-    if (!route) return next()
-    if (isAnswered(res)) return
-    const query = new URLSearchParams(question < 0 ? '' : url.slice(question + 1))
-    const request = { req, query, arrivedAt: context.now() }
-    runAsync({ req, res, next }, async (goOn) => {
-      try {
-        await answer(route, request, res)
-      } catch (error) {
-        fail(context, route, req, res, error, goOn)
-      }
-    })
+    runRoute(context, routes, req, res, next)
   }
 }
 
-function routeTable(context: ProxyContext): ReadonlyMap<string, Route> {
+function routeTable(context: ProxyContext): RouteTable {
   const { basePath, callbackPath } = context
-  const page = (method: Route['method'], endpoint: Endpoint): Route => ({
-    method,
-    endpoint,
-    forPrograms: false,
-  })
-  const api = (method: Route['method'], endpoint: Endpoint): Route => ({
-    method,
-    endpoint,
-    forPrograms: true,
-  })
   return new Map([
     ...discoveryDocuments(context).map(
-      ([path, body]) => [path, api('GET', document(body))] as const,
+      ([path, body]) => [path, apiRoute('GET', document(body))] as const,
     ),
     ...(context.features.registration
-      ? [[`${basePath}/register`, api('POST', register(context))] as const]
+      ? [[`${basePath}/register`, apiRoute('POST', register(context))] as const]
       : []),
-    [`${basePath}/authorize`, page('GET', authorize(context))],
-    [`${basePath}/consent`, page('POST', consent(context))],
-    [`${basePath}${callbackPath}`, page('GET', callback(context))],
-    [`${basePath}/token`, api('POST', token(context))],
-    [`${basePath}/revoke`, api('POST', revoke(context))],
-    [`${basePath}/jwks`, api('GET', document(jwks(context)))],
+    [`${basePath}/authorize`, pageRoute('GET', authorize(context))],
+    [`${basePath}/consent`, pageRoute('POST', consent(context))],
+    [`${basePath}${callbackPath}`, pageRoute('GET', callback(context))],
+    [`${basePath}/token`, apiRoute('POST', token(context))],
+    [`${basePath}/revoke`, apiRoute('POST', revoke(context))],
+    [`${basePath}/jwks`, apiRoute('GET', document(jwks(context)))],
   ])
 }
 
@@ -116,65 +85,4 @@ function document(body: unknown): Endpoint {
     res.setHeader('Cache-Control', `public, max-age=${discoverySeconds}`)
     sendJson(res, 200, body)
   }
-}
-
-async function answer(route: Route, request: EndpointRequest, res: ServerResponse): Promise<void> {
-  const { req } = request
-  if (route.forPrograms) allowAnyOrigin(res)
-  const methods = route.method === 'GET' ? ['GET', 'HEAD', 'OPTIONS'] : [route.method, 'OPTIONS']
-  if (req.method === 'OPTIONS') return answerPreflight(req, res, methods)
-  if (!methods.includes(req.method ?? '')) {
-    res.setHeader('Allow', methods.join(', '))
-    throw new OAuthError('invalid_request', `Use ${route.method}.`, { status: 405 })
-  }
-  await route.endpoint(request, res)
-}
-
-function fail(
-  context: ProxyContext,
-  route: Route,
-  req: IncomingMessage,
-  res: ServerResponse,
-  error: unknown,
-  next: Next,
-): void {
-  if (isAbandoned(req)) return
-  const endpoint = req.url?.split('?', 1)[0]
-  if (!(error instanceof OAuthError)) {
-    // When the request has been answered, `next` does not hear of the error. Having been answered is not an error itself.
-    if (isAnswered(res) && !isHeadersSent(error))
-      context.report('failure', { endpoint, reason: 'server_error', cause: error })
-    return next(asError(error))
-  }
-  const name = error.status >= 500 ? 'failure' : 'refusal'
-  context.report(name, {
-    endpoint,
-    reason: error.code,
-    detail: error.description,
-    ...(error.status >= 500 && { cause: error.cause }),
-    origin: originOf(error),
-  })
-  if (isAnswered(res)) return
-  closeIfUnread(req, res)
-  if (!route.forPrograms) return sendProblem(res, error)
-  if (error.code === 'invalid_client' && req.headers.authorization !== undefined) {
-    res.setHeader('WWW-Authenticate', 'Basic realm="token endpoint"')
-  }
-  sendOAuthError(res, error)
-}
-
-/** Whether an endpoint tried to answer after a timeout had answered. */
-function isHeadersSent(error: unknown): boolean {
-  return (error as { code?: unknown } | undefined)?.code === 'ERR_HTTP_HEADERS_SENT'
-}
-
-/** The sender of a client id decides where its document is fetched, and so whether that can succeed. */
-function originOf({ cause }: OAuthError): 'stranger' | undefined {
-  return cause instanceof FetchFailure ? 'stranger' : undefined
-}
-
-function sendProblem(res: ServerResponse, error: OAuthError): void {
-  setRetryAfter(res, error)
-  const title = error.status >= 500 ? 'Something is not working' : 'This sign-in cannot go on'
-  sendPage(res, error.status, problemPage(title, error.description), contentSecurityPolicy)
 }

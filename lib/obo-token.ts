@@ -42,10 +42,10 @@ export function oboToken(auth: EntraAuth, apis: Apis): Middleware {
   return function oboTokenMiddleware(req: AuthenticatedRequest, res, next) {
     if (isAnswered(res)) return
     runAsync({ req, res, next, report: context.report }, async (goOn) => {
-      const refusal = await exchangeNow(context, apis, req)
+      const outcome = await exchangeNow(context, apis, req)
       if (isAnswered(res)) return
-      if (refusal) return sendRefusal(res, refusal)
-      req.auth = withDownstream(req, byName)
+      if ('refusal' in outcome) return sendRefusal(res, outcome.refusal)
+      req.auth = withDownstream(req, byName, outcome.tools)
       goOn()
     })
   }
@@ -80,43 +80,65 @@ function checkDownstream(name: string, scopes: readonly string[]): void {
   }
 }
 
-/** Exchanges what this request needs. @returns what to answer, or undefined when it may go on */
+/** What to answer; or the tools that are called, as far as an API names them, when the request may go on. */
+type Outcome = { readonly refusal: Refusal } | { readonly tools: readonly string[] }
+
+/** Exchanges what this request needs. */
 async function exchangeNow(
   context: GateContext,
   apis: Apis,
   req: AuthenticatedRequest,
-): Promise<Refusal | undefined> {
+): Promise<Outcome> {
   const caller = internalsOf(req.auth, 'oboToken')
   try {
-    const needed = await neededApis(apis, req)
-    await Promise.all(needed.map(({ scopes }) => caller.exchange({ scopes })))
-    return undefined
+    const tools = await namedTools(apis, req)
+    const needed = Object.values(apis).filter((api) => isNeeded(api, tools))
+    const exchange = exchangeFor(caller, tools)
+    await Promise.all(needed.map(({ scopes }) => exchange({ scopes })))
+    return { tools }
   } catch (error) {
-    if (error instanceof McpRequestError) return refuseMcpRequest(caller, error)
+    if (error instanceof McpRequestError) return { refusal: refuseMcpRequest(caller, error) }
     if (!(error instanceof OAuthError)) throw error
     const auth = req.auth as AuthInfo
-    return refusalFor(error, error.status === 401 ? challenge(context, auth, error) : undefined)
+    const header = error.status === 401 ? challenge(context, auth, error) : undefined
+    return { refusal: refusalFor(error, header) }
   }
 }
 
-/** `req.auth` that knows these APIs by name. */
+/** `req.auth` that knows these APIs by name, and for the operator which tools exchange tokens. */
 function withDownstream(
   { auth }: AuthenticatedRequest,
   byName: AuthInternals['downstream'],
+  tools: readonly string[],
 ): AuthInfo {
   const caller = internalsOf(auth, 'oboToken')
   const downstream = { ...caller.downstream, ...byName }
-  const extra = withInternals({ ...(auth as AuthInfo).extra }, () => ({ ...caller, downstream }))
+  const exchange = exchangeFor(caller, tools)
+  const extra = withInternals({ ...(auth as AuthInfo).extra }, () => ({
+    ...caller,
+    downstream,
+    exchange,
+  }))
   return { ...(auth as AuthInfo), extra }
 }
 
-async function neededApis(apis: Apis, req: AuthenticatedRequest): Promise<readonly Downstream[]> {
-  const all = Object.values(apis)
-  const perTool = all.some(({ tools }) => tools !== undefined)
+/** Exchanges for these tools; without any, for those that another `oboToken` in front may have named. */
+function exchangeFor({ exchange }: AuthInternals, tools: readonly string[]) {
+  if (tools.length === 0) return exchange
+  const forTools: AuthInternals['exchange'] = (request) => exchange({ tools, ...request })
+  return forTools
+}
+
+/** The tools that the request calls and an API names. The body is not read when no API names any. */
+async function namedTools(apis: Apis, req: AuthenticatedRequest): Promise<readonly string[]> {
+  const named = new Set(Object.values(apis).flatMap(({ tools = [] }) => tools))
+  const perTool = Object.values(apis).some(({ tools }) => tools !== undefined)
   const called = perTool ? await calledTools(req) : []
-  return all.filter(
-    ({ tools }) => tools === undefined || tools.some((tool) => called.includes(tool)),
-  )
+  return [...new Set(called.filter((tool) => named.has(tool)))]
+}
+
+function isNeeded({ tools }: Downstream, called: readonly string[]): boolean {
+  return tools === undefined || tools.some((tool) => called.includes(tool))
 }
 
 /** @see https://learn.microsoft.com/entra/identity-platform/claims-challenge (`claims` in standard base64) */

@@ -134,8 +134,9 @@ async function judgeRequest(
     const called = tools.size > 0 ? await calledTools(req) : []
     const needs = [route, ...called.map((tool) => tools.get(tool) ?? nothing)]
     const unmet = needs.filter((need) => !isMet(caller, need))
-    if (unmet.length > 0) return await refuseNeeds(caller, req, unmet)
-    return undefined
+    if (unmet.length === 0) return undefined
+    const named = [...new Set(called.filter((tool) => tools.has(tool)))]
+    return await refuseNeeds(caller, req, unmet, named)
   } catch (error) {
     if (error instanceof McpRequestError) return refuseMcpRequest(caller, error)
     throw error
@@ -156,18 +157,21 @@ async function refuseNeeds(
   caller: AuthInternals,
   { auth }: AuthenticatedRequest,
   unmet: readonly Need[],
+  called: readonly string[],
 ): Promise<Refusal> {
   const scopes = [...new Set(unmet.flatMap((need) => need.scopes))]
   const roles = [...new Set(unmet.flatMap((need) => need.roles))]
   // No login brings a role, and none brings an app a scope: then there is nothing to challenge for.
   const canStepUp = auth?.extra.user !== undefined && unmet.every((need) => need.scopes.length > 0)
-  if (canStepUp) return caller.refuseScopes(scopes, `This needs the scope ${scopes.join(' ')}.`)
+  if (canStepUp) {
+    return caller.refuseScopes(scopes, `This needs the scope ${scopes.join(' ')}.`, called)
+  }
   const wanted = [
     ...(scopes.length > 0 ? [`the scope ${scopes.join(' ')}`] : []),
     ...(roles.length > 0 ? [`one of the roles ${roles.join(' ')}`] : []),
   ]
   const description = `This needs ${wanted.join(' or ')}. An administrator assigns roles.`
   const error = new OAuthError('access_denied', description)
-  caller.report(error)
+  caller.report(error, called)
   return refusalFor(error)
 }

@@ -2,7 +2,7 @@ import { inspect } from 'node:util'
 import { beforeEach, describe, expect, it } from '@jest/globals'
 import { EntraError, type EntraFailureKind, UpstreamOutage } from '../../lib/entra/errors.js'
 import {
-  type ExchangeEvent,
+  type ExchangeResult,
   type OnBehalfOfInput,
   onBehalfOf,
 } from '../../lib/entra/on-behalf-of.js'
@@ -14,7 +14,7 @@ type Asked = Parameters<TokenEndpoint['onBehalfOf']>[0]
 let now: Clock
 let asked: Asked[]
 let answer: (input: Asked, count: number) => UpstreamTokens | Promise<UpstreamTokens>
-let events: ExchangeEvent[]
+let events: ExchangeResult[]
 let exchange: ReturnType<typeof make>
 
 const lifetime = 3600
@@ -423,19 +423,20 @@ describe('a refusal', () => {
 })
 
 describe('events', () => {
-  it('tell what happened and how long it took, without token, user or assertion', async () => {
+  it('tell what happened, for whom and how long it took, without token or assertion', async () => {
+    const trace = { correlationId: 'c-1', traceId: 't-1' }
     answer = () => {
       now.advance(0.25)
-      return { accessToken: 't0ken', expiresIn: lifetime }
+      return { accessToken: 't0ken', expiresIn: lifetime, trace }
     }
-    await exchange.token(ada)
+    const facts = { sid: 'of ada' }
+    await exchange.token({ ...ada, facts })
     answer = failing('consent_required')
     const error = await outcome(() => exchange.token({ ...ada, assertion: 'bob' }))
     expect(events).toEqual([
-      { outcome: 'success', scopes: ada.scopes, milliseconds: 250, background: false },
+      { outcome: 'success', facts, trace, milliseconds: 250, background: false },
       {
         outcome: 'consent_required',
-        scopes: ada.scopes,
         milliseconds: 0,
         background: false,
         error,

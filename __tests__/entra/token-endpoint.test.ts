@@ -189,6 +189,7 @@ describe.each(kinds)('the answer to %s', (name, ask) => {
       refreshToken: 'rt-2',
       idToken: 'no.jwt',
       scope: good.scope,
+      trace: { correlationId: expect.stringMatching(guid) },
     })
   })
 
@@ -198,7 +199,7 @@ describe.each(kinds)('the answer to %s', (name, ask) => {
     [1, 1],
   ])('may say expires_in %j', async (expires_in, seconds) => {
     answers = [{ body: { access_token: 'at', expires_in } }]
-    expect(await ask(endpoint())).toEqual({ accessToken: 'at', expiresIn: seconds })
+    expect(await ask(endpoint())).toMatchObject({ accessToken: 'at', expiresIn: seconds })
   })
 
   it.each<[string, Answer]>([
@@ -223,7 +224,8 @@ describe.each(kinds)('the answer to %s', (name, ask) => {
     answers = [
       { body: { access_token: 'at', expires_in: 60, refresh_token: '', id_token: 7, scope: [] } },
     ]
-    expect(await ask(endpoint())).toEqual({ accessToken: 'at', expiresIn: 60 })
+    const trace = { correlationId: expect.stringMatching(guid) }
+    expect(await ask(endpoint())).toEqual({ accessToken: 'at', expiresIn: 60, trace })
   })
 
   it("is told in Entra's codes when it is a refusal", async () => {

@@ -162,15 +162,16 @@ describeWithChromium('with a mouse', () => {
 })
 
 describeWithChromium('with a keyboard alone', () => {
-  it('reaches Approve and Deny by Tab, sees where it is, and approves with Enter', async () => {
+  it('reaches Deny and Approve by Tab, sees where it is, and approves with Enter', async () => {
     const { page } = await newTab()
     await page.goto((await authorization()).url)
     await page.keyboard.press('Tab')
-    expect(await focus(page)).toEqual({ text: 'Approve', visible: true })
-    await page.keyboard.press('Tab')
     expect(await focus(page)).toEqual({ text: 'Deny', visible: true })
-    await page.keyboard.press('Shift+Tab')
+    await page.keyboard.press('Tab')
     expect(await focus(page)).toEqual({ text: 'Approve', visible: true })
+    await page.keyboard.press('Shift+Tab')
+    expect(await focus(page)).toEqual({ text: 'Deny', visible: true })
+    await page.keyboard.press('Tab')
     await page.keyboard.press('Enter')
     await button(page, 'Ada Lovelace').waitFor()
     await page.keyboard.press('Tab')
@@ -185,7 +186,6 @@ describeWithChromium('with a keyboard alone', () => {
   it('denies with Space', async () => {
     const { page } = await newTab()
     await page.goto((await authorization()).url)
-    await page.keyboard.press('Tab')
     await page.keyboard.press('Tab')
     await page.keyboard.press('Space')
     expect((await answerOf(page)).get('error')).toBe('access_denied')
@@ -218,12 +218,7 @@ describeWithChromium('for everybody', () => {
       expect(errors).toEqual([])
       expect(await violations(page)).toEqual([])
       expect(await overflow(page)).toBe(0)
-      // WCAG 2.2, 2.5.8: large enough for a thumb.
-      for (const name of ['Approve', 'Deny']) {
-        const box = await button(page, name).boundingBox()
-        expect(box?.height).toBeGreaterThanOrEqual(44)
-        expect(box?.width).toBeGreaterThanOrEqual(44)
-      }
+      expect(await boxes(page, ['Deny', 'Approve'])).toHaveLength(2)
     },
   )
 
@@ -300,6 +295,32 @@ describeWithChromium('for everybody', () => {
     expect(await violations(page)).toEqual([])
   })
 })
+
+const looksOf = `(element) => {
+  const { color, backgroundColor, borderColor, font } = getComputedStyle(element)
+  return { color, backgroundColor, borderColor, font }
+}`
+
+/** The size of each button: all are as large as each other, look alike, and are large enough for a thumb. */
+async function boxes(page: Page, names: readonly string[]) {
+  const all = await Promise.all(
+    names.map(async (name) => ({
+      ...(await button(page, name).boundingBox()),
+      look: await button(page, name).evaluate(looksOf),
+    })),
+  )
+  for (const { width, height, look } of all) {
+    // WCAG 2.2, 2.5.8
+    expect(height).toBeGreaterThanOrEqual(44)
+    expect(width).toBeGreaterThanOrEqual(44)
+    expect({ width, height, look }).toEqual({
+      width: all[0]?.width,
+      height: all[0]?.height,
+      look: all[0]?.look,
+    })
+  }
+  return all
+}
 
 /** Pixels by which the page is wider than the screen. */
 function overflow(page: Page): Promise<unknown> {

@@ -1,6 +1,7 @@
 /** Logging in as a client that is a document on the web. */
 import { beforeAll, describe, expect, it } from '@jest/globals'
 import { entraAuth } from 'mcp-entra'
+import { sha256 } from '../../lib/crypto/hashing.js'
 import {
   type DocumentServer,
   documentOf,
@@ -10,6 +11,7 @@ import {
 } from '../support/client-documents.js'
 import type { Entra } from '../support/host.js'
 import {
+  addNote,
   authorizeUrl,
   getCode,
   getNotes,
@@ -25,6 +27,7 @@ import {
   authOptions,
   clientAnswer,
   countingStorage,
+  hear,
   jsonOf,
   openConsent,
   returnLink,
@@ -91,6 +94,18 @@ describe('a client that is a document', () => {
     const { access_token } = await login(proxy.url, { clientId })
     const claims = JSON.parse(Buffer.from(access_token.split('.')[1] ?? '', 'base64url').toString())
     expect(claims.client_id).toBe(clientId)
+  })
+
+  it('is told to the operator by the host it is published at, from the login on', async () => {
+    const told = ['login', 'token', 'revocation', 'refusal'].map((name) =>
+      hear(`mcp-entra:${name}`),
+    )
+    const clientId = documents.publish()
+    const { access_token } = await login(proxy.url, { clientId })
+    await addNote(proxy.url, access_token, 'refused: it may only read')
+    await postForm(`${proxy.url}/revoke`, { token: access_token, client_id: clientId })
+    const client = { id: sha256(clientId), host: `client.example:${documents.port}` }
+    for (const events of told) expect(events).toEqual([expect.objectContaining({ client })])
   })
 
   it('shows the host it is published at, which it cannot choose, beside the name it chose', async () => {
@@ -270,8 +285,10 @@ describe('a document that is no good', () => {
     const literal = await pageFor('https://169.254.169.254/app', guarded.url)
     expect(inside.status).toBe(503)
     expect(inside.text).toContain('cannot be fetched: the host has no public address.')
-    const renamed = nowhere.text.replaceAll('nowhere.example', 'inside.example')
-    expect({ ...nowhere, text: renamed }).toEqual(inside)
+    const anonymous = ({ text }: typeof inside) =>
+      text.replaceAll(/nowhere\.example|inside\.example/g, 'HOST').replace(/.{4}-.{4} $/, '')
+    expect(nowhere.status).toBe(inside.status)
+    expect(anonymous(nowhere)).toBe(anonymous(inside))
     expect(literal.status).toBe(400)
     expect(literal.text).toContain('cannot be fetched: the host has no public address.')
   })
@@ -384,6 +401,7 @@ describe('a document that cannot be reached', () => {
           endpoint: '/authorize',
           reason: 'temporarily_unavailable',
           origin: 'stranger',
+          reference: expect.stringMatching(/^.{4}-.{4}$/),
           detail: expect.stringContaining("The client's document cannot be fetched"),
           cause: expect.stringMatching(new RegExp(`^FetchFailure: ${host}: .*${cause}`)),
         },

@@ -208,7 +208,9 @@ describe('after a whole journey', () => {
   it('no line of the log and no event holds anything', () => {
     for (const line of [...world.logs, ...events.flat()]) {
       const text = JSON.stringify(line)
-      expect([text, found(text)]).toEqual([text, []])
+      // Events say whose login it is, by an id that tells nobody a name.
+      const secret = found(text).filter((what) => what !== 'object id')
+      expect([text, secret]).toEqual([text, []])
       expect(text).not.toMatch(/eyJ|contoso|Ordered by|\bat .*\.(ts|js):/)
     }
   })

@@ -51,12 +51,18 @@ describe('an answer', () => {
   })
 
   it('of a page can be framed and cached by nobody', async () => {
-    expect(await answerOf((res) => sendPage(res, 400, '<p>ü</p>', "default-src 'none'"))).toEqual({
+    const page = {
+      html: '<p>ü</p>',
+      language: 'de',
+      contentSecurityPolicy: "default-src 'none'",
+    }
+    expect(await answerOf((res) => sendPage(res, 400, page))).toEqual({
       status: 400,
       text: '<p>ü</p>',
       headers: {
         'cache-control': 'no-store',
         pragma: 'no-cache',
+        'content-language': 'de',
         'content-security-policy': "default-src 'none'",
         'x-frame-options': 'DENY',
         'referrer-policy': 'no-referrer',

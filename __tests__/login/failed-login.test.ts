@@ -18,7 +18,12 @@ describe('an error that Entra sends instead of a code', () => {
     ['<script>', 'server_error', 'failure'],
   ])('%s is %s for the client, and reported without its text', (error, code, event) => {
     const { events, report } = listener()
-    const refusal = refuseByEntra(report, error, 'AADSTS65004: Ada Lovelace declined. AADSTS50011')
+    const refusal = refuseByEntra(
+      report,
+      error,
+      'AADSTS65004: Ada Lovelace declined. AADSTS50011',
+      {},
+    )
     expect(refusal.code).toBe(code)
     expect(refusal.description).not.toMatch(/Ada|AADSTS/)
     expect(events).toEqual([
@@ -40,14 +45,14 @@ describe('the end of a failed login', () => {
   it('shows an outage of Entra to the client, and all of it to the operator', () => {
     const { events, report } = listener()
     const outage = new UpstreamOutage('no answer within 8 s', { status: 504 })
-    expect(concludeFailedLogin(report, outage, false).code).toBe('temporarily_unavailable')
+    expect(concludeFailedLogin(report, outage, {}, false).code).toBe('temporarily_unavailable')
     expect(events).toEqual([['failure', expect.objectContaining({ reason: 'unavailable' })]])
   })
 
   it('is a page for a code that was redeemed before: the first answer is on its way', () => {
     const { report } = listener()
     const error = new EntraError('invalid_grant', 'Entra refused', { codes: [54005] })
-    expect(() => concludeFailedLogin(report, error, false)).toThrow(
+    expect(() => concludeFailedLogin(report, error, {}, false)).toThrow(
       'This sign-in has been completed already.',
     )
   })
@@ -55,23 +60,23 @@ describe('the end of a failed login', () => {
   it("calls a made-up code a stranger's doing", () => {
     const { events, report } = listener()
     const error = new EntraError('misconfigured', 'Entra refused', { codes: [9002313] })
-    concludeFailedLogin(report, error, false)
+    concludeFailedLogin(report, error, {}, false)
     expect(events).toEqual([['failure', expect.objectContaining({ origin: 'stranger' })]])
   })
 
   it('reports a failure once, though the error from Entra was reported before', () => {
     const { events, report } = listener()
     const error = new OAuthError('server_error', 'Microsoft Entra did not complete the sign-in.')
-    expect(concludeFailedLogin(report, error, true)).toBe(error)
+    expect(concludeFailedLogin(report, error, {}, true)).toBe(error)
     expect(events).toEqual([])
-    concludeFailedLogin(report, error, false)
+    concludeFailedLogin(report, error, {}, false)
     expect(events).toHaveLength(1)
   })
 
   it('tells the client nothing of an error that nobody foresaw', () => {
     const { events, report } = listener()
     const error = new Error('secret detail')
-    const outcome = concludeFailedLogin(report, error, false)
+    const outcome = concludeFailedLogin(report, error, {}, false)
     expect(outcome.toBody()).toEqual({
       error: 'server_error',
       error_description: 'The sign-in could not be completed. Try again.',

@@ -94,7 +94,12 @@ describe('a refresh', () => {
     const revocations = hear('mcp-entra:revocation')
     await expectEnded(await refresh(proxy.url, session))
     expect(revocations).toEqual([
-      { reason: 'login_policy', detail: 'The user lacks a role that this server requires.' },
+      expect.objectContaining({
+        reason: 'login_policy',
+        detail: 'The user lacks a role that this server requires.',
+        user: { tid: entra.tenant.id, oid: ada },
+        grant: expect.any(String),
+      }),
     ])
     entra.clearFaults()
     await expectLoginGone()

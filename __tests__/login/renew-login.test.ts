@@ -37,7 +37,7 @@ async function scene({ refresh, claims = {}, allow = () => true }: Scene) {
   }
   return {
     events,
-    renew: () => renewLogin(context, sid, loginGrant),
+    renew: () => renewLogin(context, { sid, grant: loginGrant, clientId: 'client' }),
     isLive: async () => (await grants.read(sid)) !== undefined,
   }
 }
@@ -45,7 +45,7 @@ async function scene({ refresh, claims = {}, allow = () => true }: Scene) {
 describe('a login that is renewed', () => {
   it("has Entra's new tokens, and what was requested as far as it is granted now", async () => {
     const { renew, isLive } = await scene({ claims: { roles: ['Notes.User'] } })
-    expect(await renew()).toEqual({
+    expect((await renew()).grant).toEqual({
       ...loginGrant,
       user: { ...loginGrant.user, roles: ['Notes.User'] },
       scopes: ['notes.read', 'notes.write'],
@@ -56,7 +56,7 @@ describe('a login that is renewed', () => {
 
   it('keeps its refresh token of Entra when Entra sends no new one', async () => {
     const { renew } = await scene({ refresh: async () => ({ accessToken, expiresIn: 60 }) })
-    expect((await renew()).upstream.refreshToken).toBe('rt-0')
+    expect((await renew()).grant.upstream.refreshToken).toBe('rt-0')
   })
 })
 

@@ -4,6 +4,7 @@ import {
   checkRedirectUri,
   knownCustomSchemes,
   matchesRegistration,
+  redirectOrigin,
   staysOnDevice,
   withParams,
 } from '../../lib/oauth/redirect-uri.js'
@@ -330,6 +331,25 @@ describe('a redirect URI', () => {
     ['HTTPS://client.example/', false],
   ])('%s stays on the device: %s', (uri, stays) => {
     expect(staysOnDevice(uri)).toBe(stays)
+  })
+})
+
+describe('the origin of a redirect URI', () => {
+  it.each([
+    ['https://client.example/cb?a=1', 'https://client.example'],
+    ['https://client.example:443/other', 'https://client.example'],
+    ['https://Client.Example/cb', 'https://client.example'],
+    ['https://client.example:8443/cb', 'https://client.example:8443'],
+    ['https://client.example.evil/cb', 'https://client.example.evil'],
+    ['http://127.0.0.1:33418/callback', 'http://127.0.0.1'],
+    ['http://127.0.0.1/callback', 'http://127.0.0.1'],
+    ['http://[::1]:5/callback', 'http://[::1]'],
+    ['http://localhost:5/callback', 'http://localhost'],
+    ['https://localhost:8443/callback', 'https://localhost'],
+    ['cursor://anysphere.cursor/cb', 'cursor:'],
+    ['com.raycast:/oauth?x', 'com.raycast:'],
+  ])('of %s is %s', (uri, origin) => {
+    expect(redirectOrigin(uri)).toBe(origin)
   })
 })
 

@@ -33,6 +33,7 @@ function serverDocument(issuer: string) {
     client_id_metadata_document_supported: true,
     code_challenge_methods_supported: ['S256'],
     authorization_response_iss_parameter_supported: true,
+    ui_locales_supported: ['en', 'de'],
   }
 }
 

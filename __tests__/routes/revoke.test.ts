@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, it } from '@jest/globals'
 import { memoryStorage } from 'mcp-entra'
 import type { Entra } from '../support/host.js'
 import {
+  ada,
   getNotes,
   login,
   postForm,
@@ -51,7 +52,9 @@ describe('a refresh token', () => {
     expect(await status(replica, session.access_token)).toBe(200)
     const revocations = hear('mcp-entra:revocation')
     await expectDone(await revoke(next.refresh_token, session.clientId))
-    expect(revocations).toEqual([{ reason: 'client', token: 'refresh_token' }])
+    expect(revocations).toMatchObject([
+      { reason: 'client', token: 'refresh_token', user: { oid: ada } },
+    ])
     await wait(1010)
     for (const at of [proxy, replica]) {
       expect(await status(at, next.access_token)).toBe(401)

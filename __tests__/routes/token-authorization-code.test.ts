@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, it } from '@jest/globals'
 import { memoryStorage } from 'mcp-entra'
 import type { Entra } from '../support/host.js'
 import {
+  ada,
   addNote,
   getCode,
   getNotes,
@@ -127,7 +128,7 @@ describe('a replay', () => {
     expect((await getNotes(proxy.url, tokens.access_token)).status).toBe(200)
     clock.advance(3)
     await expectRefusal(await redeem(proxy.url, code), 'invalid_grant')
-    expect(revocations).toEqual([{ reason: 'code_replayed' }])
+    expect(revocations).toMatchObject([{ reason: 'code_replayed', user: { oid: ada } }])
     await expectDead({ ...tokens, clientId: code.clientId })
   })
 

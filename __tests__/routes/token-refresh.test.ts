@@ -5,6 +5,7 @@ import { memoryStorage, type Storage } from 'mcp-entra'
 import type { MintAccessTokenOptions } from 'mcp-entra/testing'
 import { type Entra, testKeys } from '../support/host.js'
 import {
+  ada,
   addNote,
   bob,
   getNotes,
@@ -172,7 +173,7 @@ describe('the same token again', () => {
     clock.advance(61)
     const revocations = hear('mcp-entra:revocation')
     await expectRefusal(await refresh(proxy.url, session), 'invalid_grant')
-    expect(revocations).toEqual([{ reason: 'refresh_token_reused' }])
+    expect(revocations).toMatchObject([{ reason: 'refresh_token_reused', user: { oid: ada } }])
     clock.advance(1)
     expect((await getNotes(proxy.url, next.access_token)).status).toBe(401)
     await expectRefusal(await refresh(proxy.url, next), 'invalid_grant')

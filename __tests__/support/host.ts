@@ -51,13 +51,15 @@ export function settingsFor(entra: Entra, baseUrl: string): Settings {
     authorityHost: entra.url,
     keys: testKeys,
     refreshGrace: undefined,
+    consent: 'remember',
+    rememberUnverified: false,
     redisUrl: undefined,
     graphUrl: entra.graphUrl,
   }
 }
 
 /** How a test's host differs from the reference host. */
-export interface TestHostOptions extends Pick<HostOptions, 'storage' | 'offered'> {
+export interface TestHostOptions extends Pick<HostOptions, 'storage' | 'sessionStore' | 'offered'> {
   readonly settings?: Partial<Settings>
   /** Default: any free port. A host that comes back after a restart takes the port it had. */
   readonly port?: number

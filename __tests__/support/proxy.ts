@@ -4,6 +4,7 @@ import { type Agent, type IncomingHttpHeaders, request } from 'node:http'
 import { afterAll, expect } from '@jest/globals'
 import express, { type Express } from 'express'
 import {
+  type EntraAuth,
   type EntraAuthOptions,
   entraAuth,
   memoryStorage,
@@ -38,6 +39,8 @@ export interface ProxyOptions extends Partial<EntraAuthOptions> {
   readonly basePath?: string
   /** Mounts middleware in front of `oauthRoutes`. */
   readonly before?: (app: Express) => void
+  /** Mounts middleware beside `oauthRoutes`. */
+  readonly mount?: (app: Express, auth: EntraAuth) => void
 }
 
 /** Servers of this test file: closed when it ends, also after a failed test. */
@@ -57,8 +60,8 @@ export async function startProxy(entra: Entra, options: ProxyOptions = {}): Prom
   const { basePath = '' } = options
   let app: Express | undefined
   let baseUrl = ''
-  const build = ({ basePath: _path, before, ...more }: ProxyOptions) =>
-    buildApp(authOptions(entra, baseUrl, logs, more), before)
+  const build = ({ basePath: _path, before, mount, ...more }: ProxyOptions) =>
+    buildApp(authOptions(entra, baseUrl, logs, more), before, mount)
   const server = await listen((url) => {
     baseUrl = options.baseUrl ?? url + basePath
     entra.addRedirectUri(`${baseUrl}/auth/callback`)
@@ -77,12 +80,17 @@ export async function startProxy(entra: Entra, options: ProxyOptions = {}): Prom
   }
 }
 
-function buildApp(options: EntraAuthOptions, before: ProxyOptions['before']): Express {
+function buildApp(
+  options: EntraAuthOptions,
+  before: ProxyOptions['before'],
+  mount: ProxyOptions['mount'],
+): Express {
   const auth = entraAuth(options)
   const basePath = new URL(options.baseUrl).pathname.replace(/\/$/, '')
   const app = express().disable('x-powered-by')
   before?.(app)
   app.use(oauthRoutes(auth))
+  mount?.(app, auth)
   const gate = requireBearer(auth)
   app.get(`${basePath}/api/notes`, gate, scopeGuard('notes.read'), (_req, res) => {
     res.json({ notes: [] })

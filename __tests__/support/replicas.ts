@@ -1,6 +1,7 @@
 /** Several hosts on one store behind one public address, as behind a load balancer. */
 import { request } from 'node:http'
 import type { Storage } from 'mcp-entra'
+import type { SessionStore } from 'mcp-entra/account'
 import { startEntra } from 'mcp-entra/testing'
 import type { Settings } from '../../examples/reference-host/settings.js'
 import { type Entra, listen, startHost, type TestHost } from './host.js'
@@ -16,14 +17,23 @@ export interface Replicas {
   /** How many requests of this path each replica got through the public address. */
   served(path: string): readonly number[]
   /** Adds another host, with settings or a store of its own. */
-  add(storage: Storage, settings?: Partial<Settings>): Promise<TestHost>
+  add(
+    storage: Storage,
+    settings?: Partial<Settings>,
+    sessionStore?: SessionStore,
+  ): Promise<TestHost>
   close(): Promise<void>
 }
 
-/** Starts one host for each storage. */
+/**
+ * Starts one host for each storage.
+ *
+ * @param sessionStores of the browser sessions, one for each storage (default: the storages)
+ */
 export async function startReplicas(
   storages: readonly Storage[],
   settings: Partial<Settings> = {},
+  sessionStores: readonly SessionStore[] = [],
 ): Promise<Replicas> {
   const entra = await startEntra()
   const all: TestHost[] = []
@@ -46,15 +56,20 @@ export async function startReplicas(
   })
   entra.addRedirectUri(`${front.url}/auth/callback`)
 
-  const add = async (storage: Storage, more: Partial<Settings> = {}) => {
+  const add = async (
+    storage: Storage,
+    more: Partial<Settings> = {},
+    sessionStore?: SessionStore,
+  ) => {
     const replica = await startHost(entra, {
       storage,
+      ...(sessionStore && { sessionStore }),
       settings: { baseUrl: front.url, ...settings, ...more },
     })
     all.push(replica)
     return replica
   }
-  for (const storage of storages) await add(storage)
+  for (const [n, storage] of storages.entries()) await add(storage, {}, sessionStores[n])
 
   return {
     entra,

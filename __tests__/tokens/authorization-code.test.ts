@@ -25,12 +25,14 @@ interface Issued {
 }
 
 async function codeOf({ codes }: Replica): Promise<Issued> {
+  const sid = randomSecret()
   const record: CodeRecord = {
+    sid,
     redirectUri: 'http://localhost:33418/cb',
     codeChallenge: 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM',
     grant: loginGrant,
   }
-  return { record, code: await codes.create(record), sid: randomSecret() }
+  return { record, code: await codes.create(record), sid }
 }
 
 describe('an authorization code', () => {
@@ -80,8 +82,8 @@ describe('an authorization code', () => {
     const { replica, clock } = world()
     const one = replica()
     const { code, record } = await codeOf(one)
-    expect(await one.codes.revokeIfReplayed('never issued', replayAt(clock.now))).toBe(false)
-    expect(await one.codes.revokeIfReplayed(code, replayAt(clock.now))).toBe(false)
+    expect(await one.codes.revokeIfReplayed('never issued', replayAt(clock.now))).toBeUndefined()
+    expect(await one.codes.revokeIfReplayed(code, replayAt(clock.now))).toBeUndefined()
     expect(await one.codes.read(code)).toEqual(record)
   })
 })
@@ -93,10 +95,13 @@ describe('a code that was redeemed', () => {
     const issued = await codeOf(one)
     const { code, sid } = issued
     expect(await redeem(one, issued)).toBe(true)
-    expect(await one.codes.revokeIfReplayed(code, replayAt(start + 2000))).toBe(false)
+    expect(await one.codes.revokeIfReplayed(code, replayAt(start + 2000))).toBeUndefined()
     expect((await one.grants.read(sid))?.value).toEqual(loginGrant)
     clock.now = start + 2001
-    expect(await replica().codes.revokeIfReplayed(code, replayAt(clock.now))).toBe(true)
+    expect(await replica().codes.revokeIfReplayed(code, replayAt(clock.now))).toEqual({
+      sid,
+      grant: loginGrant,
+    })
     expect(await one.grants.read(sid)).toBeUndefined()
     expect(await one.grants.keep(sid, loginGrant)).toBe(false)
   })
@@ -113,7 +118,7 @@ describe('a code that was redeemed', () => {
     await redeem(one, issued)
     clock.now = start + 60_000
     const replay = { ...replayAt(clock.now), ...wrong }
-    expect(await one.codes.revokeIfReplayed(code, replay)).toBe(false)
+    expect(await one.codes.revokeIfReplayed(code, replay)).toBeUndefined()
     expect((await one.grants.read(sid))?.value).toEqual(loginGrant)
   })
 
@@ -124,11 +129,14 @@ describe('a code that was redeemed', () => {
     const { replica, clock } = world()
     const one = replica(lifetimes)
     const issued = await codeOf(one)
-    const { code } = issued
+    const { code, sid } = issued
     await redeem(one, issued)
     clock.now = start + seconds * 1000 - 1
-    expect(await one.codes.revokeIfReplayed(code, replayAt(clock.now))).toBe(true)
+    expect(await one.codes.revokeIfReplayed(code, replayAt(clock.now))).toEqual({
+      sid,
+      grant: loginGrant,
+    })
     clock.now += 1
-    expect(await one.codes.revokeIfReplayed(code, replayAt(clock.now))).toBe(false)
+    expect(await one.codes.revokeIfReplayed(code, replayAt(clock.now))).toBeUndefined()
   })
 })

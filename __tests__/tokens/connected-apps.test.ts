@@ -9,6 +9,7 @@ import { login, loginGrant, ring, start, world } from '../support/replica.js'
 
 const user = { tid: loginGrant.user.tid, oid: loginGrant.user.oid }
 const hour = 3600
+const ended = { hash: 'hash of notes', host: 'notes.example' }
 
 function client(name: string, more: Partial<Client> = {}): Client {
   return {
@@ -121,7 +122,7 @@ describe('the list of connected apps', () => {
     await connect('notes')
     expect(await apps().list({ ...user, oid: 'oid-bob' })).toEqual([])
     expect(await apps().list({ ...user, tid: 'tid-fabrikam' })).toEqual([])
-    expect(await apps().revoke({ ...user, oid: 'oid-bob' }, 'hash of notes')).toBe(false)
+    expect(await apps().revoke({ ...user, oid: 'oid-bob' }, 'hash of notes')).toBeUndefined()
     expect(await apps().list(user)).toHaveLength(1)
   })
 })
@@ -132,7 +133,7 @@ describe('ending an app', () => {
     const known = await connect('notes')
     const other = await connect('calendar')
     const unknown = await login(one, known.grant)
-    expect(await apps().revoke(user, 'hash of notes')).toBe(true)
+    expect(await apps().revoke(user, 'hash of notes')).toEqual(ended)
     expect(await grants.read(known.sid)).toBeUndefined()
     expect(await grants.read(unknown.sid)).toBeUndefined()
     expect(await grants.read(other.sid)).toBeDefined()
@@ -145,8 +146,8 @@ describe('ending an app', () => {
   it('may be said twice', async () => {
     const { apps, connect } = office()
     await connect('notes')
-    expect(await apps().revoke(user, 'hash of notes')).toBe(true)
-    expect(await apps().revoke(user, 'hash of notes')).toBe(false)
+    expect(await apps().revoke(user, 'hash of notes')).toEqual(ended)
+    expect(await apps().revoke(user, 'hash of notes')).toBeUndefined()
     await apps().revokeAll(user)
     await apps().revokeAll(user)
     expect(await apps().list(user)).toEqual([])

@@ -1,7 +1,15 @@
 import { describe, expect, it } from '@jest/globals'
 import { type Lifetimes, lifetimes } from '../../lib/tokens/lifetimes.js'
 
-const names = ['accessToken', 'grant', 'grantMaxAge', 'code', 'login', 'refreshGrace'] as const
+const names = [
+  'accessToken',
+  'grant',
+  'grantMaxAge',
+  'code',
+  'login',
+  'refreshGrace',
+  'consent',
+] as const
 
 describe('lifetimes', () => {
   it('have defaults, in seconds', () => {
@@ -12,6 +20,7 @@ describe('lifetimes', () => {
       code: 120,
       login: 600,
       refreshGrace: 60,
+      consent: 7_776_000,
     })
   })
 

@@ -56,18 +56,32 @@ export class Browser {
   }
 }
 
+/** A form of a page: where it is sent, and what its inputs hold. */
+export interface Form {
+  readonly url: string
+  readonly fields: URLSearchParams
+}
+
+/** The forms of a page, in order. */
+export function formsOf(page: Page): readonly Form[] {
+  return [...page.html.matchAll(/<form[^>]*>[\s\S]*?<\/form>/g)].map(([form]) => {
+    const target = /action="([^"]*)"/.exec(form)?.[1] ?? ''
+    const fields = new URLSearchParams()
+    for (const [input] of form.matchAll(/<input[^>]*>/g)) {
+      const name = /name="([^"]*)"/.exec(input)?.[1]
+      if (name) fields.set(name, unescapeHtml(/value="([^"]*)"/.exec(input)?.[1] ?? ''))
+    }
+    return { url: new URL(unescapeHtml(target), page.url).href, fields }
+  })
+}
+
 /** The request that the page's form sends when this button is pressed. */
 export function formRequest(page: Page, action: string): [string, RequestInit] {
-  const form = /<form[^>]*>([\s\S]*?)<\/form>/.exec(page.html)
+  const [form] = formsOf(page)
   if (!form) throw new Error(`no form on ${page.url} (${page.status}):\n${page.html}`)
-  const target = /action="([^"]*)"/.exec(form[0])?.[1] ?? ''
   const body = new URLSearchParams({ action })
-  for (const [input] of form[0].matchAll(/<input[^>]*>/g)) {
-    const name = /name="([^"]*)"/.exec(input)?.[1]
-    if (name) body.set(name, unescapeHtml(/value="([^"]*)"/.exec(input)?.[1] ?? ''))
-  }
-  const url = new URL(unescapeHtml(target), page.url).href
-  return [url, { method: 'POST', body }]
+  for (const [name, value] of form.fields) body.set(name, value)
+  return [form.url, { method: 'POST', body }]
 }
 
 /** Undoes the escaping of an attribute value. */

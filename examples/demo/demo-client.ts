@@ -2,24 +2,30 @@
 import type { OAuthClientProvider } from '@modelcontextprotocol/sdk/client/auth.js'
 import type {
   OAuthClientInformationMixed,
+  OAuthClientMetadata,
   OAuthTokens,
 } from '@modelcontextprotocol/sdk/shared/auth.js'
 
 /** A client that registers itself. */
 export class DemoClient implements OAuthClientProvider {
   readonly redirectUrl = 'http://127.0.0.1:33418/callback'
-  readonly clientMetadata = {
-    client_name: 'Demo client',
-    redirect_uris: [this.redirectUrl],
-    grant_types: ['authorization_code', 'refresh_token'],
-    response_types: ['code'],
-    token_endpoint_auth_method: 'none',
-  }
+  readonly clientMetadata: OAuthClientMetadata
   /** Where the client has sent its user to log in, the last one at the end. */
   readonly sentTo: URL[] = []
   private client: OAuthClientInformationMixed | undefined
   private currentTokens: OAuthTokens | undefined
   private verifier = ''
+
+  /** @param name as users see it */
+  constructor(name: string) {
+    this.clientMetadata = {
+      client_name: name,
+      redirect_uris: [this.redirectUrl],
+      grant_types: ['authorization_code', 'refresh_token'],
+      response_types: ['code'],
+      token_endpoint_auth_method: 'none',
+    }
+  }
 
   state(): string {
     return crypto.randomUUID()

@@ -13,7 +13,7 @@ import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/
 import { redisStorage } from 'mcp-entra/redis'
 import { startEntra } from 'mcp-entra/testing'
 import { createHost } from '../reference-host/host.js'
-import { Browser } from './browser.js'
+import { Browser, formsOf } from './browser.js'
 import { DemoClient } from './demo-client.js'
 
 const { values: flags } = parseArgs({
@@ -55,6 +55,8 @@ async function start() {
       authorityHost: entra.url,
       keys: [randomBytes(32).toString('base64')],
       refreshGrace: undefined,
+      consent: 'remember',
+      rememberUnverified: false,
       redisUrl: undefined,
       graphUrl: entra.graphUrl,
     },
@@ -95,7 +97,8 @@ async function play({ entra, url }: Stage): Promise<void> {
   await discover(url)
   const demo = await logIn(url, user)
   await callTools(demo)
-  await renewAndSignOut(demo)
+  await renew(demo)
+  await endAccess(demo)
 }
 
 /** What a client finds out without a token. */
@@ -122,7 +125,7 @@ interface Demo {
 }
 
 async function logIn(url: string, user: Demo['user']): Promise<Demo> {
-  const provider = new DemoClient()
+  const provider = new DemoClient('Demo client')
   await assert.rejects(connect(url, provider), 'an unknown client cannot connect')
   assert(provider.information(), 'the client has registered')
   step('A real MCP client has read that, registered itself, and wants to send its user to log in.')
@@ -160,7 +163,7 @@ async function callTools(demo: Demo): Promise<void> {
   step(`On behalf of the user the server asked Graph who that is: ${profile.userPrincipalName}.`)
 }
 
-async function renewAndSignOut({ url, provider }: Demo): Promise<void> {
+async function renew({ url, provider }: Demo): Promise<void> {
   const before = provider.tokens()
   assert(before)
   provider.saveTokens({ ...before, access_token: 'expired' })
@@ -168,17 +171,60 @@ async function renewAndSignOut({ url, provider }: Demo): Promise<void> {
   assert.deepEqual(await call(client, 'list_notes'), ['Buy milk'])
   assert.notEqual(provider.tokens()?.refresh_token, before.refresh_token)
   step('The access token ran out: the client refreshed it, and nobody had to log in.')
-
-  await revoke(url, provider)
-  await new Promise((resolve) => setTimeout(resolve, 1100))
-  step('The client signed out: its tokens are revoked.')
-
-  const after = await fetch(`${url}/api/notes`, {
-    headers: { authorization: `Bearer ${provider.tokens()?.access_token}` },
-  })
-  assert.equal(after.status, 401)
-  step('And the server answers 401 again. That was the whole journey.')
   await client.close()
+}
+
+/** The user sees which clients hold their access, and ends that of one of them. */
+async function endAccess(demo: Demo): Promise<void> {
+  const { url, user, browser } = demo
+  const other = { ...demo, provider: new DemoClient('Another client') }
+  await assert.rejects(connect(url, other.provider), 'an unknown client cannot connect')
+  await signIn(other)
+  await (await connect(url, other.provider)).close()
+  step('A second client has registered and been approved: now two of them are connected.')
+
+  const page = await browser.open(`${url}/auth/apps`)
+  assert.equal(page.status, 200, page.html)
+  const items = page.html.match(/<li>[\s\S]*?<\/li>/g) ?? []
+  const item = (name: string) => items.find((html) => html.includes(name))
+  assert(item('Demo client') && item('Another client'), 'both clients are listed')
+  step(`At ${url}/auth/apps ${user.name} sees both, and what they may do.`)
+
+  const [form] = formsOf({ ...page, html: item('Another client') ?? '' })
+  assert(form, 'each client has a button')
+  const after = await browser.open(form.url, { method: 'POST', body: form.fields })
+  assert(after.html.includes('Demo client') && !after.html.includes('Another client'))
+  await new Promise((resolve) => setTimeout(resolve, 1100))
+  step(`${user.name} has revoked the access of the second client there.`)
+
+  assert.equal(await notesStatus(url, other.provider), 401)
+  assert.equal(await refreshError(url, other.provider), 'invalid_grant')
+  step(
+    'The second client is refused: 401 for its access token, invalid_grant for its refresh token.',
+  )
+
+  const client = await connect(url, demo.provider)
+  assert.deepEqual(await call(client, 'list_notes'), ['Buy milk'])
+  step('And the first one goes on as before. That was the whole journey.')
+  await client.close()
+}
+
+async function notesStatus(url: string, provider: DemoClient): Promise<number> {
+  const headers = { authorization: `Bearer ${provider.tokens()?.access_token}` }
+  return (await fetch(`${url}/api/notes`, { headers })).status
+}
+
+/** What the token endpoint says to the client's refresh token. */
+async function refreshError(url: string, provider: DemoClient): Promise<string | undefined> {
+  const response = await fetch(`${url}/token`, {
+    method: 'POST',
+    body: new URLSearchParams({
+      grant_type: 'refresh_token',
+      refresh_token: provider.tokens()?.refresh_token ?? '',
+      client_id: provider.information()?.client_id ?? '',
+    }),
+  })
+  return ((await response.json()) as { error?: string }).error
 }
 
 async function connect(url: string, provider: DemoClient): Promise<Client> {
@@ -219,23 +265,13 @@ async function signIn({ url, user, provider, browser }: Demo): Promise<void> {
   await transport.finishAuth(code)
 }
 
-async function revoke(url: string, provider: DemoClient): Promise<void> {
-  const response = await fetch(`${url}/revoke`, {
-    method: 'POST',
-    body: new URLSearchParams({
-      token: provider.tokens()?.refresh_token ?? '',
-      client_id: provider.information()?.client_id ?? '',
-    }),
-  })
-  assert.equal(response.status, 200)
-}
-
 function explain({ entra, url }: Stage): void {
   const users = entra.users.map(({ username }) => username).join(', ')
   console.log(`
 Everything is up until you press Ctrl-C.
 
   MCP server            ${url}/mcp
+  Connected apps        ${url}/auth/apps  (which clients have your access: revoke one and watch it be refused)
   Emulated Entra        ${entra.url}  (sign in as ${users}; no password)
 
 MCP Inspector           npx @modelcontextprotocol/inspector

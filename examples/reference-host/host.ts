@@ -1,4 +1,4 @@
-/** The reference host: an MCP server with notes, and the four middlewares in front of it. */
+/** The reference host: an MCP server with notes, the four middlewares in front of it, and the account pages beside it. */
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js'
 import cors from 'cors'
 import express, {
@@ -20,6 +20,7 @@ import {
   type Storage,
   scopeGuard,
 } from 'mcp-entra'
+import { accountRoutes, type SessionStore } from 'mcp-entra/account'
 import { adminApi } from './admin-api.js'
 import { type Notebook, notebook } from './notebook.js'
 import { notesServer } from './notes-server.js'
@@ -30,6 +31,8 @@ import type { Settings } from './settings.js'
 /** Options of {@link createHost}. */
 export interface HostOptions {
   readonly storage?: Storage
+  /** Of the browser sessions at the account pages (default: the storage). */
+  readonly sessionStore?: SessionStore
   readonly logger?: Logger
   /**
    * Optional scopes that every client is told to request at its first login (default: none). With
@@ -46,7 +49,7 @@ export interface HostOptions {
 
 /** Makes an Express application, ready to listen. */
 export function createHost(settings: Settings, options: HostOptions = {}): Express {
-  const { limits, logger, trustProxy = privateNetworks, allowedOrigins } = options
+  const { limits, logger, trustProxy = privateNetworks, allowedOrigins, sessionStore } = options
   const auth = hostAuth(settings, options)
   const notes = notebook()
   const app = express().disable('x-powered-by').set('trust proxy', trustProxy)
@@ -57,6 +60,7 @@ export function createHost(settings: Settings, options: HostOptions = {}): Expre
     for (const [path, limiter] of rateLimits(basePath, limits)) app.use(path, limiter)
   }
   app.use(oauthRoutes(auth))
+  app.use(accountRoutes(auth, sessionStore && { session: { store: sessionStore } }))
   app.use(['/mcp', '/api'], cors({ exposedHeaders: ['WWW-Authenticate', 'Mcp-Session-Id'] }))
   app.all(
     '/mcp',
@@ -85,6 +89,7 @@ const graphScopes = ['https://graph.microsoft.com/User.Read']
 
 function hostAuth(settings: Settings, { storage, logger, offered = [] }: HostOptions): EntraAuth {
   const { baseUrl, tenantId, clientId, authorityHost, keys, refreshGrace } = settings
+  const { consent, rememberUnverified } = settings
   return entraAuth({
     baseUrl,
     tenantId,
@@ -106,8 +111,9 @@ function hostAuth(settings: Settings, { storage, logger, offered = [] }: HostOpt
       },
     }),
     keys,
+    consent,
+    rememberUnverified,
     ...(refreshGrace !== undefined && { lifetimes: { refreshGrace } }),
-    connectedApps: true,
     ...(storage && { storage }),
     ...(logger && { logger }),
   })

@@ -1,4 +1,4 @@
-/** Rate limits of the OAuth endpoints: low enough to stop a flood, and too high for anybody who logs in to notice. */
+/** Rate limits of the OAuth endpoints and the account pages: low enough to stop a flood, and too high for anybody who logs in to notice. */
 import type { Request, RequestHandler, Response } from 'express'
 import { type AugmentedRequest, ipKeyGenerator, rateLimit, type Store } from 'express-rate-limit'
 
@@ -9,6 +9,8 @@ export const defaultLimits = {
   consent: 300,
   token: 600,
   revoke: 300,
+  'auth/apps': 300,
+  'auth/signout': 300,
 } as const
 
 /** An endpoint with a limit. */

@@ -7,11 +7,12 @@ try {
   const settings = readSettings(process.env)
   // Loaded only when the settings are good, so that mistakes are shown at once.
   const { createHost } = await import('./host.js')
-  const { storage, counts } = await connections(settings.redisUrl)
+  const { storage, counts, sessions } = await connections(settings.redisUrl)
   const server = createServer(
     createHost(settings, {
       ...(storage && { storage }),
       ...(counts && { limits: { store: counts.store } }),
+      ...(sessions && { sessionStore: sessions.store }),
     }),
   )
   server.listen(settings.port)
@@ -21,6 +22,7 @@ try {
     process.once(signal, () => {
       server.close(async () => {
         counts?.close()
+        sessions?.close()
         await storage?.close()
         process.exit(0)
       })
@@ -33,10 +35,15 @@ try {
   process.exit(1)
 }
 
-/** The storage and the rate limits' counts, when they are kept in Redis. */
+/** The storage, the rate limits' counts and the browser sessions, when they are kept in Redis. */
 async function connections(redisUrl: string | undefined) {
   if (redisUrl === undefined) return {}
   const { redisStorage } = await import('mcp-entra/redis')
   const { redisCounts } = await import('./redis-counts.js')
-  return { storage: redisStorage({ url: redisUrl }), counts: redisCounts(redisUrl) }
+  const { redisSessions } = await import('./redis-sessions.js')
+  return {
+    storage: redisStorage({ url: redisUrl }),
+    counts: redisCounts(redisUrl),
+    sessions: redisSessions(redisUrl),
+  }
 }

@@ -16,6 +16,8 @@ export interface Settings {
   readonly keys: readonly string[]
   /** Seconds. */
   readonly refreshGrace: number | undefined
+  readonly consent: 'always' | 'remember'
+  readonly rememberUnverified: boolean
   readonly redisUrl: string | undefined
   readonly graphUrl: string
 }
@@ -57,6 +59,10 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
     }),
     keys: read('MCP_ENTRA_KEYS', keys),
     refreshGrace: read('MCP_ENTRA_REFRESH_GRACE', refreshGrace, { value: undefined }),
+    consent: read('MCP_ENTRA_CONSENT', consent, { value: 'remember' }),
+    rememberUnverified: read('MCP_ENTRA_REMEMBER_UNVERIFIED', rememberUnverified, {
+      value: false,
+    }),
     redisUrl: read<string | undefined>('REDIS_URL', redisUrl, { value: undefined }),
     graphUrl: read('GRAPH_URL', graphUrl, { value: 'https://graph.microsoft.com/v1.0' }),
   }
@@ -79,6 +85,10 @@ const whereToFind: Readonly<Record<string, string>> = {
   MCP_ENTRA_KEYS:
     'not in the portal: make one with `openssl rand -base64 32`; to change it, first append the new one on every replica (old,new), then move it to the front on every replica (new,old)',
   MCP_ENTRA_REFRESH_GRACE: 'not in the portal: a number of seconds, 60 when unset, 0 for no grace',
+  MCP_ENTRA_CONSENT:
+    'not in the portal: always to ask users at every login; leave it unset to ask again only when something is new',
+  MCP_ENTRA_REMEMBER_UNVERIFIED:
+    'not in the portal: 1 to remember consents for unverified clients too; leave it unset to ask for those every time',
   REDIS_URL: 'not in the portal: the URL of your Redis; leave it unset to keep logins in memory',
   GRAPH_URL:
     'not in the portal: the root of Microsoft Graph; leave it unset for https://graph.microsoft.com/v1.0',
@@ -153,6 +163,17 @@ function refreshGrace(value: string): number {
   const seconds = Number(value)
   checkOption({ lifetimes: { refreshGrace: seconds } })
   return seconds
+}
+
+function consent(value: string): 'always' | 'remember' {
+  const given = value as 'always' | 'remember'
+  checkOption({ consent: given })
+  return given
+}
+
+function rememberUnverified(value: string): boolean {
+  if (value !== '1') throw new Unusable('must be 1')
+  return true
 }
 
 function redisUrl(value: string): string {

@@ -6,6 +6,7 @@ import type { Clock } from '../async/clock.js'
 import { monotonicNow } from '../async/monotonic-now.js'
 import { singleFlight } from '../async/single-flight.js'
 import { sha256 } from '../crypto/hashing.js'
+import type { EntraTrace, EventFacts } from '../http/event-facts.js'
 import {
   type DownstreamToken,
   type TimedToken,
@@ -32,6 +33,8 @@ export interface OnBehalfOfInput {
   readonly claims?: string | undefined
   /** Seconds since the epoch. After that Entra would refuse the assertion. */
   readonly assertionExpiresAt?: number | undefined
+  /** Whom and what it is for. An exchange that serves several callers tells of the first. */
+  readonly facts?: EventFacts | undefined
 }
 
 /** Exchanges users' tokens for downstream ones. */
@@ -40,14 +43,15 @@ export interface OnBehalfOf {
   token(input: OnBehalfOfInput): Promise<DownstreamToken>
 }
 
-/** One exchange with Entra, for the operator. It names no token and no user. */
-export interface ExchangeEvent {
+/** One exchange with Entra, for the operator. It names no token. */
+export interface ExchangeResult {
   readonly outcome: 'success' | EntraError['kind']
-  readonly scopes: readonly string[]
   readonly milliseconds: number
   /** Whether it renewed a token ahead of time, while nobody waited. */
   readonly background: boolean
   readonly error?: EntraError
+  readonly trace?: EntraTrace | undefined
+  readonly facts?: EventFacts | undefined
 }
 
 /** A token as replicas share it. */
@@ -70,7 +74,7 @@ export interface OnBehalfOfOptions {
   readonly maxEntries?: number | undefined
   /** Looked up before Entra is asked, and written afterwards. Default: every process has its own tokens. */
   readonly shared?: SharedTokens | undefined
-  readonly onExchange?: (event: ExchangeEvent) => void
+  readonly onExchange?: (result: ExchangeResult) => void
 }
 
 /** Milliseconds between two attempts to renew a token in the background. */
@@ -164,16 +168,16 @@ export function onBehalfOf(options: OnBehalfOfOptions): OnBehalfOf & { readonly 
   ): Promise<TimedToken> {
     const [issuedAt, started] = [now(), monotonic()]
     if (isExpired(input)) throw new EntraError('invalid_assertion', 'the assertion has expired')
-    const report = (result: Pick<ExchangeEvent, 'outcome' | 'error'>) =>
+    const report = (result: Pick<ExchangeResult, 'outcome' | 'error' | 'trace'>) =>
       onExchange({
-        scopes: input.scopes,
+        facts: input.facts,
         milliseconds: monotonic() - started,
         background,
         ...result,
       })
     try {
-      const { accessToken, expiresIn } = await endpoint.onBehalfOf(requestOf(input))
-      report({ outcome: 'success' })
+      const { accessToken, expiresIn, trace } = await endpoint.onBehalfOf(requestOf(input))
+      report({ outcome: 'success', trace })
       return timedToken(accessToken, expiresIn, issuedAt)
     } catch (error) {
       if (error instanceof EntraError) report({ outcome: error.kind, error })

@@ -84,7 +84,7 @@ function codesOf(value: unknown): readonly number[] {
 }
 
 /** Error codes and ids only, so that no text, line break or markup gets into a log. */
-function word(value: unknown): string | undefined {
+export function word(value: unknown): string | undefined {
   return typeof value === 'string' && /^[\w.-]{1,64}$/.test(value) ? value : undefined
 }
 

@@ -4,11 +4,12 @@
  */
 import { randomUUID } from 'node:crypto'
 import type { Deadline } from '../async/deadline.js'
+import type { EntraTrace } from '../http/event-facts.js'
 import type { ClientProof } from './credentials.js'
 import { EntraError, UpstreamOutage } from './errors.js'
 import { fetchUpstream, type UpstreamResponse } from './http-client.js'
 import { jsonObject } from './json-object.js'
-import { readFailure } from './read-failure.js'
+import { readFailure, word } from './read-failure.js'
 import type { GrantRequest, WriteRequest } from './request-writer.js'
 
 /** Tokens that Entra issued. None of them ever leaves the server. */
@@ -20,6 +21,8 @@ export interface UpstreamTokens {
   readonly idToken?: string
   /** As Entra wrote it: with prefixes, and possibly more than was asked for. */
   readonly scope?: string
+  /** Where Entra's logs have the request that brought them. */
+  readonly trace?: EntraTrace
 }
 
 /** A request to the token endpoint of one tenant. */
@@ -65,6 +68,7 @@ function readTokens(answer: UpstreamResponse, correlationId: string): UpstreamTo
     ...(isText(refresh_token) && { refreshToken: refresh_token }),
     ...(isText(id_token) && { idToken: id_token }),
     ...(typeof scope === 'string' && { scope }),
+    trace: { correlationId, traceId: word(answer.headers['x-ms-request-id']) },
   }
 }
 

@@ -3,7 +3,12 @@ import { singleFlight } from '../async/single-flight.js'
 import type { TokenEndpoint } from '../entra/token-endpoint.js'
 import type { Report } from '../http/report.js'
 import { isPolicyRefusal } from '../login/policy.js'
-import { endRefusedGrant, renewGrant, type UpstreamContext } from '../login/upstream-grant.js'
+import {
+  endRefusedGrant,
+  type LoginAtHand,
+  renewGrant,
+  type UpstreamContext,
+} from '../login/upstream-grant.js'
 import { OAuthError } from '../oauth/errors.js'
 import type { Grants } from '../tokens/grants.js'
 import type { Grant, UpstreamGrant } from '../tokens/records.js'
@@ -35,27 +40,29 @@ export function assertionRenewal(options: AssertionRenewalOptions): RenewAsserti
       ? grant.upstream
       : undefined
 
-  const renew = async (sid: string, expired: string): Promise<UpstreamGrant | undefined> => {
-    const known = live((await grants.read(sid))?.value, expired)
-    return known ?? grants.exclusively(sid, () => renewLocked(sid, expired))
+  const renew = async (sid: string, { assertion, clientId }: VerifiedToken) => {
+    const known = live((await grants.read(sid))?.value, assertion)
+    return known ?? grants.exclusively(sid, () => renewLocked(sid, assertion, clientId))
   }
 
-  const renewLocked = async (sid: string, expired: string) => {
+  const renewLocked = async (sid: string, expired: string, clientId: string) => {
     const grant = (await grants.read(sid))?.value
     const meanwhile = live(grant, expired)
     if (meanwhile || grant?.upstream.refreshToken === undefined) return meanwhile
-    const next = await renewGrant(options, grant).catch((error) => refuse(sid, error))
+    const login = { sid, grant, clientId }
+    const { grant: next } = await renewGrant(options, grant).catch((error) => refuse(login, error))
     return (await grants.keep(sid, next)) ? next.upstream : undefined
   }
 
   /** The gate answers, not the token endpoint. */
-  const refuse = async (sid: string, error: unknown): Promise<never> => {
+  const refuse = async (login: LoginAtHand, error: unknown): Promise<never> => {
     if (!isPolicyRefusal(error)) throw error
-    await endRefusedGrant(options, sid, error)
+    await endRefusedGrant(options, login, error)
     throw new OAuthError('invalid_token', 'The login has ended. Sign in again.')
   }
 
-  return async function renewAssertion({ sid, assertion }) {
-    return sid === undefined ? undefined : renewals.run(sid, () => renew(sid, assertion))
+  return async function renewAssertion(verified) {
+    const { sid } = verified
+    return sid === undefined ? undefined : renewals.run(sid, () => renew(sid, verified))
   }
 }

@@ -53,11 +53,21 @@ export interface AuthInternals {
     scopes: readonly string[]
     claims?: string
     tenantId?: string
+    /** For the operator: the tools that it is for. */
+    tools?: readonly string[] | undefined
   }): Promise<DownstreamAccessToken>
-  /** 403 `insufficient_scope` for these scopes. The client's next refresh hears that it has to log in for them. */
-  refuseScopes(needed: readonly string[], description: string): Promise<Refusal>
+  /**
+   * 403 `insufficient_scope` for these scopes. The client's next refresh hears that it has to log in for them.
+   *
+   * @param tools for the operator: those that the request calls, as far as a guard names them
+   */
+  refuseScopes(
+    needed: readonly string[],
+    description: string,
+    tools?: readonly string[],
+  ): Promise<Refusal>
   /** Tells the operator of a refusal that a middleware answers itself. */
-  report(error: OAuthError): void
+  report(error: OAuthError, tools?: readonly string[]): void
   /** Downstream APIs by the names that {@link oboToken} was given. */
   readonly downstream: Readonly<Record<string, readonly string[]>>
 }

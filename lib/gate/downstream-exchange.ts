@@ -7,7 +7,8 @@ import type { Clock } from '../async/clock.js'
 import { sha256 } from '../crypto/hashing.js'
 import type { EntraAuthority } from '../entra/authority.js'
 import { EntraError } from '../entra/errors.js'
-import type { ExchangeEvent, OnBehalfOf } from '../entra/on-behalf-of.js'
+import type { ExchangeResult, OnBehalfOf } from '../entra/on-behalf-of.js'
+import type { EventFacts } from '../http/event-facts.js'
 import type { Report } from '../http/report.js'
 import { upstreamDetail } from '../login/upstream-outcome.js'
 import { OAuthError } from '../oauth/errors.js'
@@ -44,62 +45,66 @@ export interface DownstreamExchangeOptions {
   readonly now: Clock
 }
 
-/** Exchanges a verified token. @throws OAuthError */
+/** Exchanges a verified token. @param facts about the call, for the operator @throws OAuthError */
 export type Exchange = (
   verified: VerifiedToken,
   request: ExchangeRequest,
+  facts: EventFacts,
 ) => Promise<DownstreamAccessToken>
+
+/** What the events of an exchange name. */
+const endpoint = 'on-behalf-of'
 
 /** @see https://learn.microsoft.com/entra/identity-platform/v2-oauth2-on-behalf-of-flow */
 export function downstreamExchange(options: DownstreamExchangeOptions): Exchange {
   const { exchanges, report, now } = options
-  return async (verified, request) => {
+  return async (verified, request, facts) => {
     if (!exchanges) throw new TypeError('downstream tokens need a `credential` in entraAuth')
     if (!verified.user) throw appOnly()
     const startedAt = now()
     try {
-      return await exchange({ options, exchanges, user: verified.user, verified, request })
+      return await exchange({ options, exchanges, user: verified.user, verified, request, facts })
     } catch (error) {
       if (!(error instanceof EntraError)) throw error
       const ours = error.kind === 'misconfigured' || error.kind === 'unavailable'
-      report(ours ? 'failure' : 'exchange', {
-        endpoint: 'on-behalf-of',
-        milliseconds: now() - startedAt,
-        ...upstreamDetail(error),
-      })
-      throw await clientError(options, verified, request, error)
+      const milliseconds = now() - startedAt
+      const event = { endpoint, milliseconds, ...upstreamDetail(error) }
+      report(ours ? 'failure' : 'exchange', event, facts)
+      throw await clientError({ options, verified, request, facts }, error)
     }
   }
 }
 
 /** Reports exchanges that succeed, and failures that nobody waits for. {@link downstreamExchange} reports the others. */
 export function exchangeReporter(report: Report) {
-  return ({ error, background, ...event }: ExchangeEvent): void => {
-    if (error && !background) return
-    report(error?.kind === 'misconfigured' ? 'failure' : 'exchange', {
-      endpoint: 'on-behalf-of',
-      background,
-      ...event,
-      ...(error && upstreamDetail(error)),
-    })
+  return ({ error, trace, facts, ...result }: ExchangeResult): void => {
+    if (!error) return report('exchange', { endpoint, ...result }, { ...facts, trace })
+    if (!result.background) return
+    const event = { endpoint, ...result, ...upstreamDetail(error) }
+    report(error.kind === 'misconfigured' ? 'failure' : 'exchange', event, facts)
   }
 }
 
-interface ExchangeAttempt {
+/** One wish of one caller. */
+interface ExchangeCall {
   readonly options: DownstreamExchangeOptions
-  readonly exchanges: OnBehalfOf
-  readonly user: User
   readonly verified: VerifiedToken
   readonly request: ExchangeRequest
+  readonly facts: EventFacts
+}
+
+interface ExchangeAttempt extends ExchangeCall {
+  readonly exchanges: OnBehalfOf
+  readonly user: User
 }
 
 /** Tries the assertion at hand, and once more with a new one when that has expired. @throws EntraError */
 async function exchange(attempt: ExchangeAttempt): Promise<DownstreamAccessToken> {
-  const { options, exchanges, user, verified, request } = attempt
+  const { options, exchanges, user, verified, request, facts: about } = attempt
   const { renewAssertion, report, now } = options
   const { oid, tid } = user
   const { scopes, claims, tenantId = tid } = request
-  const wanted = { oid, tid: tenantId, scopes, ...(claims !== undefined && { claims }) }
+  const wanted = { oid, tid: tenantId, scopes, claims, facts: about }
   const { assertion, sid: login } = verified
   const facts = verified.assertionFacts()
   const assertionExpiresAt = facts.expiresAt
@@ -115,7 +120,7 @@ async function exchange(attempt: ExchangeAttempt): Promise<DownstreamAccessToken
     const expired = isExpired(error) || assertionExpiresAt * 1000 <= now()
     const fresh = expired ? await renewAssertion?.(verified) : undefined
     if (!fresh) throw error
-    report('exchange', { endpoint: 'on-behalf-of', reason: 'assertion_renewed' })
+    report('exchange', { endpoint, reason: 'assertion_renewed' }, about)
     const { accessToken, expiresAt } = fresh
     return exchanges.token({
       ...wanted,
@@ -138,17 +143,13 @@ function appOnly(): OAuthError {
   )
 }
 
-async function clientError(
-  options: DownstreamExchangeOptions,
-  verified: VerifiedToken,
-  { scopes }: ExchangeRequest,
-  error: EntraError,
-): Promise<OAuthError> {
+async function clientError(call: ExchangeCall, error: EntraError): Promise<OAuthError> {
+  const { options, verified, request } = call
   const cause = { cause: error }
   switch (error.kind) {
     case 'interaction_required': {
       const challenge = error.claims === undefined ? {} : { claims: error.claims }
-      if (await rememberChallenge(options, verified, challenge)) {
+      if (await rememberChallenge(call, challenge)) {
         return new OAuthError(
           'insufficient_claims',
           'Microsoft Entra wants the user to sign in again, with more proof.',
@@ -162,7 +163,7 @@ async function clientError(
       )
     }
     case 'consent_required':
-      if (verified.grant && (await rememberChallenge(options, verified, { scopes }))) {
+      if (verified.grant && (await rememberChallenge(call, { scopes: request.scopes }))) {
         return new OAuthError(
           'invalid_token',
           'Consent is needed. Sign in again to give it.',
@@ -198,8 +199,7 @@ const answerSeconds = 600
 
 /** Remembers a challenge for the user's next login. @returns false when a login has just carried it, without success */
 async function rememberChallenge(
-  { tokens, report, now }: DownstreamExchangeOptions,
-  { grant, sid }: VerifiedToken,
+  { options: { tokens, report, now }, verified: { grant, sid }, facts }: ExchangeCall,
   challenge: Challenge,
 ): Promise<boolean> {
   if (!grant || sid === undefined || !tokens) return true
@@ -217,7 +217,7 @@ async function rememberChallenge(
     await tokens.challenges.remember(user, { ...challenge, raisedBy, after: answered })
   } catch (error) {
     // The next exchange brings the challenge anew.
-    report('failure', { endpoint: 'on-behalf-of', reason: 'challenge_not_recorded', error })
+    report('failure', { endpoint, reason: 'challenge_not_recorded', error }, facts)
   }
   return true
 }

@@ -1,6 +1,7 @@
 /** Refusals: a plain value that says what to answer, and the one function that sends it. */
 import type { ServerResponse } from 'node:http'
 import { allowAnyOrigin } from '../http/cors.js'
+import { type EventFacts, factsOf } from '../http/event-facts.js'
 import type { Report } from '../http/report.js'
 import { noStore, sendJson, setRetryAfter } from '../http/respond.js'
 import type { OAuthError } from '../oauth/errors.js'
@@ -37,14 +38,21 @@ export function sendRefusal(res: ServerResponse, refusal: Refusal): void {
   res.end()
 }
 
-/** Tells the operator of a refusal. A 5xx is a failure, and has its cause with it. */
-export function reportRefusal(report: Report, error: OAuthError): void {
+/**
+ * Tells the operator of a refusal. A 5xx is a failure, and has its cause with it.
+ *
+ * @param facts about the caller, once its token has been verified
+ * @param needed short names of the scopes that were missing
+ */
+export function reportRefusal(
+  report: Report,
+  error: OAuthError,
+  facts: EventFacts = {},
+  needed?: readonly string[],
+): void {
   const { code, description, status, cause } = error
-  const failed = status >= 500
-  report(failed ? 'failure' : 'refusal', {
-    endpoint: 'gate',
-    reason: code,
-    detail: description,
-    ...(failed && { cause }),
-  })
+  const event = { endpoint: 'gate', reason: code, detail: description }
+  const about = { ...facts, ...factsOf(error) }
+  if (status >= 500) report('failure', { ...event, cause }, about)
+  else report('refusal', { ...event, needed }, about)
 }

@@ -4,7 +4,7 @@ import type { ScopeStrategy } from '../entra/scopes.js'
 import type { Report } from '../http/report.js'
 import type { StepUps } from '../tokens/step-ups.js'
 import type { GateContext } from './context.js'
-import type { VerifiedToken } from './verified-token.js'
+import { type VerifiedToken, verifiedFacts } from './verified-token.js'
 
 /** What marking needs. Without `stepUps` (no `keys`) nothing is marked. */
 export interface StepUpMarksOptions {
@@ -33,7 +33,8 @@ export function stepUpMarks(options: StepUpMarksOptions): GateContext['askForSte
       marked.set(verified, time)
     } catch (error) {
       // The 403 is right all the same.
-      report('failure', { endpoint: 'gate', reason: 'step_up_not_recorded', error })
+      const event = { endpoint: 'gate', reason: 'step_up_not_recorded', error }
+      report('failure', event, verifiedFacts(verified))
     }
   }
 }

@@ -3,6 +3,7 @@ import { type DecodedJwt, decodeJwt } from '../crypto/decode-jwt.js'
 import { sha256 } from '../crypto/hashing.js'
 import type { ScopeStrategy } from '../entra/scopes.js'
 import { type EntraClaims, isAppOnly } from '../entra/verify.js'
+import type { EventFacts } from '../http/event-facts.js'
 import { userFromClaims } from '../login/user.js'
 import { type AccessTokenClaims, scopesOf } from '../tokens/access-token.js'
 import type { Grant, User } from '../tokens/records.js'
@@ -84,6 +85,12 @@ export function entraToken(
     assertion: token,
     assertionFacts: factsOnce(token),
   }
+}
+
+/** What a verified token says about an event. */
+export function verifiedFacts(verified: VerifiedToken): EventFacts {
+  const { user, clientId, sid, scopes, resource } = verified
+  return { user, client: { id: clientId }, sid, scopes, resource }
 }
 
 function factsOnce(token: string): () => AssertionFacts {

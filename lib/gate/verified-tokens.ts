@@ -8,13 +8,25 @@ import { singleFlight } from '../async/single-flight.js'
 import { decodeJwt } from '../crypto/decode-jwt.js'
 import type { ScopeStrategy } from '../entra/scopes.js'
 import type { EntraClaims, EntraVerifier } from '../entra/verify.js'
+import { attribute, type EventFacts, factsOf } from '../http/event-facts.js'
 import { isPolicyRefusal, type LoginPolicy, recheckPolicy } from '../login/policy.js'
 import { OAuthError } from '../oauth/errors.js'
-import { type AccessTokenClaims, type AccessTokens, scopesOf } from '../tokens/access-token.js'
+import {
+  type AccessTokenClaims,
+  type AccessTokens,
+  accessTokenFacts,
+  scopesOf,
+} from '../tokens/access-token.js'
 import type { Grants } from '../tokens/grants.js'
 import type { Grant, User } from '../tokens/records.js'
 import { type GrantRecord, type LiveGrants, liveGrants } from './live-grants.js'
-import { entraToken, fromGrant, proxyToken, type VerifiedToken } from './verified-token.js'
+import {
+  entraToken,
+  fromGrant,
+  proxyToken,
+  type VerifiedToken,
+  verifiedFacts,
+} from './verified-token.js'
 
 /** What verifying needs. */
 export interface VerifiedTokensOptions {
@@ -120,7 +132,10 @@ export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
       from.live.recall(sid) ?? from.live.read(sid),
       from.grants.isTokenRevoked(sid, jti),
     ])
-    if (!record || isRevoked) throw revoked(scopesOf(claims))
+    if (!record || isRevoked) {
+      const facts = { ...accessTokenFacts(claims), user: record?.value.user }
+      throw revoked(scopesOf(claims), facts)
+    }
     // It stays good until it expires. It only leaves the cache, since its client has a newer one.
     const superseded = from.live.supersede(sid, { key: endOf(token), issuedAt: claims.iat })
     if (superseded !== undefined) entries.delete(superseded)
@@ -133,7 +148,8 @@ export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
     const verified = entraToken(token, claims, options.scopes)
     try {
       await checkCaller(options.policy, verified.user, claims)
-    } catch (error) {
+    } catch (cause) {
+      const error = attribute(cause, verifiedFacts(verified))
       if (isPolicyRefusal(error))
         refusals.set(endOf(token), { token, error, expiresAt: claims.exp })
       throw error
@@ -146,7 +162,8 @@ export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
     if (refusal?.token !== token) return
     if (refusal.expiresAt * 1000 > now()) throw refusal.error
     // A new token may say other things about the user, so the client should get one.
-    throw new OAuthError('invalid_token', 'The access token has expired.')
+    const expired = new OAuthError('invalid_token', 'The access token has expired.')
+    throw attribute(expired, factsOf(refusal.error))
   }
 
   /** Looks at the grant of a token of ours again. */
@@ -157,7 +174,7 @@ export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
     const isSame = record === own.record
     if (!record || (!isSame && (await from.grants.isTokenRevoked(sid, jti)))) {
       entries.delete(endOf(entry.token))
-      throw revoked(entry.verified.scopes)
+      throw revoked(entry.verified.scopes, verifiedFacts(entry.verified))
     }
     if (isSame) return entry.verified
     entry.own = { sid, jti, record }
@@ -176,7 +193,8 @@ export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
     if (isOver(entry)) {
       entries.delete(endOf(token))
       const scopes = own && verified.scopes
-      throw new OAuthError('invalid_token', 'The access token has expired.', { scopes })
+      const expired = new OAuthError('invalid_token', 'The access token has expired.', { scopes })
+      throw attribute(expired, verifiedFacts(verified))
     }
     if (!own || !proxy || proxy.live.recall(own.sid) === own.record) return verified
     return recheck(proxy, entry, own)
@@ -219,6 +237,7 @@ function sizeOf({ token }: Entry): number {
 const objects = 1024
 
 /** @param scopes those of the token, whose signature is ours: a new login is to ask for as much */
-function revoked(scopes: readonly string[]): OAuthError {
-  return new OAuthError('invalid_token', 'The access token has been revoked.', { scopes })
+function revoked(scopes: readonly string[], facts: EventFacts): unknown {
+  const error = new OAuthError('invalid_token', 'The access token has been revoked.', { scopes })
+  return attribute(error, facts)
 }

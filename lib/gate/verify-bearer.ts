@@ -1,12 +1,13 @@
 /** Whether a request may pass the gate: a function of its `Authorization` header, which touches no response. */
 import { advertisedScopes } from '../entra/scopes.js'
+import { attribute, type EventFacts } from '../http/event-facts.js'
 import { bearerChallenge } from '../oauth/challenge.js'
 import { OAuthError } from '../oauth/errors.js'
 import type { Resource } from '../oauth/resource.js'
 import { type AuthInfo, type AuthInternals, withInternals } from './caller.js'
 import type { GateContext } from './context.js'
 import { type Refusal, refusalFor, reportRefusal } from './refuse.js'
-import type { VerifiedToken } from './verified-token.js'
+import { type VerifiedToken, verifiedFacts } from './verified-token.js'
 
 /** A gate in front of one resource. */
 export interface Gate {
@@ -90,7 +91,17 @@ function bareChallenge(context: GateContext, resource: Resource): Refusal {
 
 function checkResource({ resource }: Gate, verified: VerifiedToken): void {
   if (verified.resource === undefined || verified.resource === resource.url) return
-  throw new OAuthError('invalid_token', 'The access token is not for this resource.')
+  const error = new OAuthError('invalid_token', 'The access token is not for this resource.')
+  throw attribute(error, verifiedFacts(verified))
+}
+
+/** What is known of a request whose token is for this gate. */
+function callFacts(
+  { resource }: Gate,
+  verified: VerifiedToken,
+  tools?: readonly string[],
+): EventFacts {
+  return { ...verifiedFacts(verified), resource: resource.url, tools }
 }
 
 /** Most tokens name what is required; only for the others does it matter what a scope implies. */
@@ -109,13 +120,16 @@ async function refuseRequired(gate: Gate, verified: VerifiedToken): Promise<Verd
 
 /** 403 `insufficient_scope`, and a mark for the client's next refresh. */
 async function refuseScopes(
-  { context, resource }: Gate,
+  gate: Gate,
   verified: VerifiedToken,
   needed: readonly string[],
   description: string,
+  tools?: readonly string[],
 ): Promise<Refusal> {
+  const { context, resource } = gate
   const error = new OAuthError('insufficient_scope', description)
-  reportRefusal(context.report, error)
+  const missing = context.scopes.missing(verified.scopes, needed)
+  reportRefusal(context.report, error, callFacts(gate, verified, tools), missing)
   await context.askForStepUp(verified, needed)
   // Everything the operation needs, and what the caller holds already: SDK v1 asks for this and no more.
   const scopes = [...new Set([...verified.scopes, ...needed])]
@@ -165,9 +179,11 @@ function internals(gate: Gate, verified: VerifiedToken): AuthInternals {
     claims: () => verified.claims(),
     scopes,
     missingScopes: (needed) => scopes.missing(verified.scopes, needed),
-    exchange: (request) => exchange(verified, request),
-    refuseScopes: (needed, description) => refuseScopes(gate, verified, needed, description),
-    report: (error) => reportRefusal(report, error),
+    exchange: ({ tools, ...request }) =>
+      exchange(verified, request, { ...callFacts(gate, verified, tools), scopes: request.scopes }),
+    refuseScopes: (needed, description, tools) =>
+      refuseScopes(gate, verified, needed, description, tools),
+    report: (error, tools) => reportRefusal(report, error, callFacts(gate, verified, tools)),
     downstream: {},
   }
 }

@@ -1,29 +1,36 @@
 /** What the operator sees: `diagnostics_channel` events, and a line in the log for those that matter. */
 import { channel } from 'node:diagnostics_channel'
 import type { Clock } from '../async/clock.js'
+import type { EventFacts } from './event-facts.js'
+import type { EventName, EventSubject, McpEntraEvents } from './events.js'
 import { logLimit } from './log-limit.js'
 
-/** Reports to the operator what happened: reason codes, durations and correlation ids, never a secret. */
-export type Report = (name: EventName, event: ReportedEvent) => void
+/**
+ * Reports to the operator what happened: reason codes, durations and correlation ids, never a secret.
+ *
+ * @param facts whom and what it is about. They may hold secrets; what an event shows of them is made when it is heard
+ */
+export type Report = <N extends EventName>(
+  name: N,
+  event: ReportedEvent<N>,
+  facts?: EventFacts,
+) => void
 
-/** What happened, in fields. */
-export interface ReportedEvent {
-  /**
-   * Set when anybody can cause this without a login. Such failures are warnings in the log, limited in number. The
-   * operator's own failures are errors, and each of them is logged.
-   */
-  readonly origin?: 'stranger' | undefined
-  readonly [field: string]: unknown
-}
+/** What happened, in fields. The subject of the event is made of the facts. */
+export type ReportedEvent<N extends EventName> = N extends EventName
+  ? Maybe<Omit<McpEntraEvents[N], Exclude<keyof EventSubject, keyof EntraIds>>>
+  : never
 
-/** Names of the `diagnostics_channel` events, after `mcp-entra:`. */
-export type EventName = 'login' | 'token' | 'refusal' | 'exchange' | 'revocation' | 'failure'
+type EntraIds = Pick<EventSubject, 'correlationId' | 'traceId'>
+type Maybe<T> = { readonly [F in keyof T]: T[F] | undefined }
 
 /** A logger in pino's shape. */
 export interface Logger {
   info(fields: object, message: string): void
   warn(fields: object, message: string): void
   error(fields: object, message: string): void
+  /** Whether lines of this level are written. Without it all are: their fields are made in any case. */
+  isLevelEnabled?(level: 'info' | 'warn' | 'error'): boolean
 }
 
 /** Used when the application has no logger: writes only what somebody has to act on. */
@@ -31,9 +38,10 @@ const consoleLogger: Logger = {
   info: () => undefined,
   warn: (fields, message) => console.warn(message, fields),
   error: (fields, message) => console.error(message, fields),
+  isLevelEnabled: (level) => level !== 'info',
 }
 
-const levels: Readonly<Record<EventName, keyof Logger>> = {
+const levels: Readonly<Record<EventName, 'info' | 'warn' | 'error'>> = {
   login: 'info',
   token: 'info',
   refusal: 'info',
@@ -46,15 +54,23 @@ const channels = Object.fromEntries(
   (Object.keys(levels) as EventName[]).map((name) => [name, channel(`mcp-entra:${name}`)]),
 ) as Record<EventName, ReturnType<typeof channel>>
 
+/** Options of {@link reporter}. */
+export interface ReporterOptions {
+  /** Default: warnings and errors on the console. */
+  readonly logger?: Logger | undefined
+  readonly now: Clock
+  /** Makes of the facts what an event may show. Called only for an event that somebody hears. */
+  readonly describe: (facts: EventFacts) => { readonly [F in keyof EventSubject]: unknown }
+}
+
 /**
  * Makes a report that publishes every event and logs it. Of failures that strangers cause, ten a minute are logged for
  * each reason, and then how many were left out. The operator's own failures are all logged, however similar: each has
  * ids and a time that somebody may have to follow up.
- *
- * @param logger default: warnings and errors on the console
  */
-export function reporter(logger: Logger = consoleLogger, now: Clock = () => Date.now()): Report {
-  const isWritten = logLimit({
+export function reporter({ logger = consoleLogger, now, describe }: ReporterOptions): Report {
+  const isWanted = (level: 'info' | 'warn' | 'error') => logger.isLevelEnabled?.(level) ?? true
+  const isWithinLimit = logLimit({
     now,
     onLeftOut: (reason, count) =>
       logger.warn(
@@ -62,17 +78,20 @@ export function reporter(logger: Logger = consoleLogger, now: Clock = () => Date
         'mcp-entra: failures that were not logged one by one',
       ),
   })
-  return (name, event) => {
-    const fields = readable(event)
-    if (channels[name].hasSubscribers) channels[name].publish(fields)
-    const limited = name === 'failure' && event.origin === 'stranger'
-    if (!limited) logger[levels[name]](fields, `mcp-entra: ${name}`)
-    else if (isWritten(String(event.reason))) logger.warn(fields, `mcp-entra: ${name}`)
+  return (name, event, facts) => {
+    const limited = name === 'failure' && 'origin' in event && event.origin === 'stranger'
+    const level = limited ? 'warn' : levels[name]
+    const isHeard = channels[name].hasSubscribers
+    const isWritten = isWanted(level) && (!limited || isWithinLimit(String(event.reason)))
+    if (!isHeard && !isWritten) return
+    const fields = { ...(facts && readable(describe(facts))), ...readable(event) }
+    if (isHeard) channels[name].publish(fields)
+    if (isWritten) logger[level](fields, `mcp-entra: ${name}`)
   }
 }
 
 /** Replaces errors by their name and message: their other properties may hold secrets. */
-function readable(event: Readonly<Record<string, unknown>>): Record<string, unknown> {
+function readable(event: object): Record<string, unknown> {
   const entries = Object.entries(event).filter(([, value]) => value !== undefined)
   return Object.fromEntries(
     entries.map(([name, value]) => [

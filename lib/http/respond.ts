@@ -13,13 +13,22 @@ export function sendJson(res: ServerResponse, status: number, body: unknown): vo
   send(res, status, 'application/json', JSON.stringify(body))
 }
 
+/** A page for a person. */
+export interface Page {
+  readonly html: string
+  /** Of its text (BCP 47). */
+  readonly language: string
+  readonly contentSecurityPolicy: string
+}
+
 /** Sends a page that must not be framed or cached, and whose URL is not sent on as a referrer. */
-export function sendPage(res: ServerResponse, status: number, html: string, csp: string): void {
+export function sendPage(res: ServerResponse, status: number, page: Page): void {
   noStore(res)
-  res.setHeader('Content-Security-Policy', csp)
+  res.setHeader('Content-Language', page.language)
+  res.setHeader('Content-Security-Policy', page.contentSecurityPolicy)
   res.setHeader('X-Frame-Options', 'DENY')
   res.setHeader('Referrer-Policy', 'no-referrer')
-  send(res, status, 'text/html; charset=utf-8', html)
+  send(res, status, 'text/html; charset=utf-8', page.html)
 }
 
 /** Redirects. Use 303 after a POST, so that browsers do not send the form on (RFC 9700 section 4.12). */

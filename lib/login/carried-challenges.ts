@@ -67,7 +67,8 @@ export async function refuseChallenge(
     }
   } catch (error) {
     // The client hears Entra's refusal even when this cannot be stored.
-    report('failure', { endpoint: 'callback', reason: 'challenge_not_recorded', error })
+    const event = { endpoint: 'callback', reason: 'challenge_not_recorded', error }
+    report('failure', event, { user, client: { hash: client } })
   }
 }
 

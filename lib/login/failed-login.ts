@@ -1,6 +1,7 @@
 /** A login that did not succeed: what the operator sees of it, and what the client hears. */
 import { aadstsCodesIn } from '../entra/aadsts-codes.js'
 import { EntraError, isAlreadyRedeemed, isMalformedRequest } from '../entra/errors.js'
+import { type EventFacts, factsOf } from '../http/event-facts.js'
 import type { Report } from '../http/report.js'
 import { OAuthError, type OAuthErrorCode } from '../oauth/errors.js'
 import { loginOutcome, reportUpstream } from './upstream-outcome.js'
@@ -24,32 +25,36 @@ export function isLoginRefusal({ code }: OAuthError): boolean {
  * Reports an error that Entra sent through the browser instead of a code.
  *
  * @param description Entra's text: only the AADSTS numbers in it are reported
+ * @param facts about the login
  * @returns the error for the client
  */
 export function refuseByEntra(
   report: Report,
   error: string,
   description: string | undefined,
+  facts: EventFacts,
 ): OAuthError {
   const codes = aadstsCodesIn(description ?? '')
   const code = passedOn.find((known) => known === error) ?? 'server_error'
   const refusal = new OAuthError(code, 'Microsoft Entra did not complete the sign-in.', {
     cause: { codes },
   })
-  report(refusal.status >= 500 ? 'failure' : 'refusal', {
+  const event = {
     endpoint: 'callback',
     reason: 'entra_error',
     error: code,
     codes,
     // The browser brings this error, and nothing proves that Entra sent it.
     origin: 'stranger',
-  })
+  } as const
+  report(refusal.status >= 500 ? 'failure' : 'refusal', event, facts)
   return refusal
 }
 
 /**
  * Reports what ended a login.
  *
+ * @param facts about the login
  * @param alreadyReported whether {@link refuseByEntra} has reported it as a failure
  * @returns the error for the client
  * @throws OAuthError `access_denied`, to show on a page, when this sign-in has been completed before
@@ -57,44 +62,45 @@ export function refuseByEntra(
 export function concludeFailedLogin(
   report: Report,
   error: unknown,
+  facts: EventFacts,
   alreadyReported: boolean,
 ): OAuthError {
-  if (error instanceof EntraError) return concludeUpstreamFailure(report, error)
+  if (error instanceof EntraError) return concludeUpstreamFailure(report, error, facts)
   if (error instanceof OAuthError) {
-    if (error.status < 500) reportRefusal(report, error)
-    else if (!alreadyReported) reportFailure(report, error)
+    const all = { ...facts, ...factsOf(error) }
+    if (error.status < 500) reportRefusal(report, error, all)
+    else if (!alreadyReported) reportFailure(report, error, all)
     return error
   }
-  report('failure', { endpoint: 'callback', reason: 'unexpected', error })
+  report('failure', { endpoint: 'callback', reason: 'unexpected', error }, facts)
   return new OAuthError('server_error', 'The sign-in could not be completed. Try again.', {
     cause: error,
   })
 }
 
-function concludeUpstreamFailure(report: Report, cause: EntraError): OAuthError {
+function concludeUpstreamFailure(report: Report, cause: EntraError, facts: EventFacts): OAuthError {
   // The code comes from the browser too, and may be made up.
   const origin = isMalformedRequest(cause) ? 'stranger' : undefined
-  reportUpstream(report, 'callback', cause, origin)
+  reportUpstream(report, 'callback', cause, facts, origin)
   if (isAlreadyRedeemed(cause)) {
     // The client gets the answer of the first redemption: an error by redirect could arrive before it.
-    throw new OAuthError('access_denied', 'This sign-in has been completed already.', { cause })
+    throw new OAuthError('access_denied', 'This sign-in has been completed already.', {
+      cause,
+      situation: 'signInCompleted',
+    })
   }
   return loginOutcome(cause)
 }
 
-function reportRefusal(report: Report, error: OAuthError): void {
+function reportRefusal(report: Report, error: OAuthError, facts: EventFacts): void {
   const { code, description } = error
-  report('login', { outcome: code, detail: description, cause: readCause(error) })
+  report('login', { outcome: code, detail: description, cause: readCause(error) }, facts)
 }
 
-function reportFailure(report: Report, error: OAuthError): void {
+function reportFailure(report: Report, error: OAuthError, facts: EventFacts): void {
   const { code, description } = error
-  report('failure', {
-    endpoint: 'callback',
-    reason: code,
-    detail: description,
-    cause: readCause(error),
-  })
+  const event = { endpoint: 'callback', reason: code, detail: description, cause: readCause(error) }
+  report('failure', event, facts)
 }
 
 function readCause({ cause }: OAuthError): unknown {

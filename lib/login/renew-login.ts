@@ -3,10 +3,16 @@ import { EntraError } from '../entra/errors.js'
 import type { TokenEndpoint } from '../entra/token-endpoint.js'
 import type { Report } from '../http/report.js'
 import { OAuthError } from '../oauth/errors.js'
+import { grantFacts } from '../tokens/event-subject.js'
 import type { Grants } from '../tokens/grants.js'
-import type { Grant } from '../tokens/records.js'
 import { isPolicyRefusal } from './policy.js'
-import { endRefusedGrant, renewGrant, type UpstreamContext } from './upstream-grant.js'
+import {
+  endRefusedGrant,
+  type LoginAtHand,
+  type RenewedGrant,
+  renewGrant,
+  type UpstreamContext,
+} from './upstream-grant.js'
 import { refreshOutcome, reportUpstream } from './upstream-outcome.js'
 
 /** What renewing needs. */
@@ -25,18 +31,18 @@ export interface RenewalContext extends UpstreamContext {
  */
 export async function renewLogin(
   context: RenewalContext,
-  sid: string,
-  grant: Grant,
-): Promise<Grant> {
+  login: LoginAtHand,
+): Promise<RenewedGrant> {
+  const { sid, grant, clientId } = login
   try {
     return await renewGrant(context, grant)
   } catch (error) {
     if (isPolicyRefusal(error)) {
-      await endRefusedGrant(context, sid, error)
+      await endRefusedGrant(context, login, error)
       throw new OAuthError('invalid_grant', 'The login has ended. Sign in again.')
     }
     if (!(error instanceof EntraError)) throw error
-    reportUpstream(context.report, 'token', error)
+    reportUpstream(context.report, 'token', error, grantFacts(sid, grant, clientId))
     const outcome = refreshOutcome(error)
     if (outcome.code === 'invalid_grant') await context.grants.revoke(sid)
     throw outcome

@@ -7,11 +7,14 @@ import { decodeJwt } from '../crypto/decode-jwt.js'
 import type { ScopeStrategy } from '../entra/scopes.js'
 import type { TokenEndpoint, UpstreamTokens } from '../entra/token-endpoint.js'
 import { type EntraClaims, type EntraVerifier, isAppOnly } from '../entra/verify.js'
+import { attribute, type EntraTrace } from '../http/event-facts.js'
 import type { Report } from '../http/report.js'
 import { OAuthError, unavailable } from '../oauth/errors.js'
+import { grantFacts } from '../tokens/event-subject.js'
 import type { Grants } from '../tokens/grants.js'
 import type { Grant, UpstreamGrant } from '../tokens/records.js'
 import { checkPolicy, type LoginPolicy, recheckPolicy } from './policy.js'
+import { refuseTokens, unusableTokens } from './unusable-tokens.js'
 import { userFromClaims } from './user.js'
 
 /** What creating and renewing grants needs. */
@@ -47,16 +50,15 @@ export async function admitUser(
 ): Promise<Grant> {
   const now = nowSeconds(context)
   const claims = await verifyTokens(context, tokens, nonce)
+  const user = userFromClaims(claims)
   const granted = context.scopes.fromUpstream(tokens.scope ?? String(claims.scp ?? ''))
   const scopes = context.scopes.grant(requested, granted)
-  if (context.scopes.missing(scopes, context.scopes.required).length > 0) {
-    throw new OAuthError(
-      'access_denied',
-      'Microsoft Entra did not grant the scopes this server needs.',
-    )
+  try {
+    checkGranted(context, scopes)
+    await checkPolicy(context.policy, user, claims)
+  } catch (error) {
+    throw attribute(error, { user, scopes, trace: tokens.trace })
   }
-  const user = userFromClaims(claims)
-  await checkPolicy(context.policy, user, claims)
   return {
     user,
     client,
@@ -71,6 +73,29 @@ export async function admitUser(
   }
 }
 
+function checkGranted({ scopes }: UpstreamContext, granted: readonly string[]): void {
+  if (scopes.missing(granted, scopes.required).length === 0) return
+  throw new OAuthError(
+    'access_denied',
+    'Microsoft Entra did not grant the scopes this server needs.',
+  )
+}
+
+/** A login in the store. */
+export interface LoginAtHand {
+  readonly sid: string
+  readonly grant: Grant
+  /** The client's own id: the grant has only its hash. */
+  readonly clientId: string
+}
+
+/** A grant with new tokens of Entra's. */
+export interface RenewedGrant {
+  readonly grant: Grant
+  /** Where Entra's logs have the renewal. */
+  readonly trace: EntraTrace | undefined
+}
+
 /**
  * Gets new tokens from Entra for a grant. It asks for the scopes requested at login, not for those granted, so that
  * refreshing neither adds nor loses any. The login policy is asked again, about the claims that Entra sends now.
@@ -83,7 +108,7 @@ export async function admitUser(
 export async function renewGrant(
   context: UpstreamContext & { readonly tokenEndpoint: TokenEndpoint },
   grant: Grant,
-): Promise<Grant> {
+): Promise<RenewedGrant> {
   const { refreshToken } = grant.upstream
   if (refreshToken === undefined) throw refreshTokenRefusal()
   const tokens = await context.tokenEndpoint.refresh({
@@ -98,22 +123,24 @@ export async function renewGrant(
   const user = { ...grant.user, roles: claims.roles ?? [] }
   await recheckPolicy(context.policy, user, claims)
   const granted = context.scopes.fromUpstream(tokens.scope ?? claims.scp)
-  return {
+  const renewed = {
     ...grant,
     user,
     scopes: context.scopes.grant(grant.requested, granted),
     upstream: { refreshToken, ...upstreamGrant(tokens, nowSeconds(context)) },
   }
+  return { grant: renewed, trace: tokens.trace }
 }
 
 /** Revokes the grant of a user whom the login policy no longer lets in. */
 export async function endRefusedGrant(
   { grants, report }: { readonly grants: Grants; readonly report: Report },
-  sid: string,
+  { sid, grant, clientId }: LoginAtHand,
   { description }: OAuthError,
 ): Promise<void> {
   await grants.revoke(sid)
-  report('revocation', { reason: 'login_policy', detail: description })
+  const facts = grantFacts(sid, grant, clientId)
+  report('revocation', { reason: 'login_policy', detail: description }, facts)
 }
 
 /** The error for a refresh token that cannot be used any more. */
@@ -156,9 +183,7 @@ async function verifyTokens(
     }
     return { ...identity, ...access }
   } catch (error) {
-    if (!(error instanceof OAuthError) || error.code !== 'invalid_token') throw error
-    // `invalid_token` is for a bearer at a gate. The client of a login has sent no token.
-    throw new OAuthError('access_denied', error.description, { cause: error })
+    throw refuseTokens(error)
   }
 }
 
@@ -171,12 +196,6 @@ async function verifyAccessToken(
   const claims = await verifier.accessToken(jwt)
   if (isAppOnly(claims)) throw unusableTokens('the access token has no user')
   return claims
-}
-
-function unusableTokens(cause: string): OAuthError {
-  return new OAuthError('server_error', 'Microsoft Entra sent tokens this server cannot use.', {
-    cause,
-  })
 }
 
 /** The client keeps its login when Entra answers a refresh with tokens that cannot be used: it can try again. */

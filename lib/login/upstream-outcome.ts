@@ -1,10 +1,12 @@
 /** What a client hears when Entra refuses or does not answer. Entra's own words stay with the operator. */
 import type { EntraError } from '../entra/errors.js'
-import type { Report, ReportedEvent } from '../http/report.js'
+import type { EventFacts } from '../http/event-facts.js'
+import type { EventOrigin } from '../http/events.js'
+import type { Report } from '../http/report.js'
 import { OAuthError } from '../oauth/errors.js'
 
 /** What the operator sees of a failure at Entra. */
-export function upstreamDetail(error: EntraError): Record<string, unknown> {
+export function upstreamDetail(error: EntraError) {
   const { kind, message, codes, suberror, status, correlationId, traceId, hint } = error
   return { reason: kind, detail: message, codes, suberror, status, correlationId, traceId, hint }
 }
@@ -14,11 +16,12 @@ export function reportUpstream(
   report: Report,
   endpoint: string,
   error: EntraError,
-  origin?: ReportedEvent['origin'],
+  facts: EventFacts,
+  origin?: EventOrigin,
 ): void {
   const name =
     error.kind === 'misconfigured' || error.kind === 'unavailable' ? 'failure' : 'refusal'
-  report(name, { endpoint, ...upstreamDetail(error), origin })
+  report(name, { endpoint, ...upstreamDetail(error), origin }, facts)
 }
 
 /** For a login: the error goes to the client by redirect. @see RFC 6749 section 4.1.2.1 */

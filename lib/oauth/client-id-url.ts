@@ -9,6 +9,11 @@ export function isClientIdUrl(id: string): boolean {
   return /^https?:/i.test(id)
 }
 
+/** The host of the document that a client id names. Undefined for a client id of another kind. */
+export function documentHostOf(id: string): string | undefined {
+  return isClientIdUrl(id) && URL.canParse(id) ? new URL(id).host : undefined
+}
+
 /**
  * Checks a client id that is a URL. It is refused unless the URL parser would write it the same way, so that the host
  * that is checked, fetched and shown to the user is the one in the text.

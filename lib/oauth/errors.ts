@@ -27,6 +27,15 @@ const statusByCode = {
 /** A code registered in the IANA "OAuth Extensions Error" registry (or Microsoft's `insufficient_claims`). */
 export type OAuthErrorCode = keyof typeof statusByCode
 
+/** What has happened to a user, where a page explains it in the user's own language. */
+export type Situation =
+  | 'pageExpired'
+  | 'signInNotOpen'
+  | 'signInCompleted'
+  | 'fromAnotherSite'
+  | 'unknownClient'
+  | 'appsPageExpired'
+
 /** What an {@link OAuthError} may carry besides its code and description. */
 export interface OAuthErrorOptions {
   /** What happened, for the operator. It is never sent. */
@@ -37,6 +46,8 @@ export interface OAuthErrorOptions {
   readonly retryAfter?: number
   /** Scopes to name in the challenge of a 401, if they are not those for a new client. @see RFC 6750 section 3 */
   readonly scopes?: readonly string[] | undefined
+  /** For the page that a user sees. Without it the page shows the description. */
+  readonly situation?: Situation
 }
 
 /**
@@ -54,6 +65,7 @@ export class OAuthError extends Error {
   /** Whole seconds, at least one. */
   readonly retryAfter: number | undefined
   readonly scopes: readonly string[] | undefined
+  readonly situation: Situation | undefined
 
   constructor(code: OAuthErrorCode, description: string, options: OAuthErrorOptions = {}) {
     const safe = description.replace(/[^\x20-\x21\x23-\x5B\x5D-\x7E]/g, ' ')
@@ -64,6 +76,7 @@ export class OAuthError extends Error {
     this.retryAfter =
       options.retryAfter === undefined ? undefined : Math.max(1, Math.ceil(options.retryAfter))
     this.scopes = options.scopes
+    this.situation = options.situation
   }
 
   /** The body of the answer. @see RFC 6749 section 5.2 */

@@ -99,6 +99,18 @@ export function staysOnDevice(uri: string): boolean {
 }
 
 /**
+ * Who receives what is sent to a redirect URI: its origin, the device for a loopback host on whatever port, or the
+ * application that has registered its scheme.
+ *
+ * @see RFC 6454 section 4
+ */
+export function redirectOrigin(uri: string): string {
+  const { protocol, hostname, origin } = parse(uri)
+  if (protocol !== 'http:' && protocol !== 'https:') return protocol
+  return isLoopbackHost(hostname) ? `${protocol}//${hostname}` : origin
+}
+
+/**
  * Adds response parameters to a redirect URI, and leaves every byte of it as the client registered it.
  *
  * @see RFC 6749 section 4.1.2

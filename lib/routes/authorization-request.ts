@@ -16,6 +16,8 @@ export interface AuthorizationRequest {
   /** Short names. */
   readonly scopes: readonly string[]
   readonly resource: string
+  /** The language of pages that the client asked for, if there is one here (BCP 47). */
+  readonly language?: string
   /** Passed on to Entra unchanged. */
   readonly hints: Readonly<Partial<Record<Hint, string>>>
 }
@@ -32,12 +34,13 @@ const prompts = ['none', 'login', 'consent', 'select_account']
  * @throws OAuthError that goes to the client, by redirect
  */
 export function readAuthorizationRequest(
-  context: Pick<ProxyContext, 'resources' | 'scopes'>,
+  context: Pick<ProxyContext, 'resources' | 'scopes' | 'looks'>,
   params: Params,
   { client, redirectUri }: RequestingClient,
 ): AuthorizationRequest {
   checkResponseType(params)
   const { state } = params
+  const language = context.looks.languageFor(params.ui_locales)
   return {
     clientId: client.id,
     redirectUri,
@@ -45,6 +48,7 @@ export function readAuthorizationRequest(
     codeChallenge: readCodeChallenge(params),
     resource: findResource(context, params.resource).url,
     scopes: withRequired(context.scopes, context.scopes.fromClient(params.scope)),
+    ...(language !== undefined && { language }),
     hints: readHints(params),
   }
 }

@@ -1,19 +1,25 @@
-/** `GET /authorize`: checks the request and shows the consent page. Nothing is stored; Entra comes after Approve. */
+/**
+ * `GET /authorize`: checks the request and shows the consent page. Nothing is stored; Entra comes after Approve, or at
+ * once when the user has allowed all of it before.
+ */
 import type { ServerResponse } from 'node:http'
 import { sha256 } from '../crypto/hashing.js'
 import type { Browser } from '../http/browser.js'
-import { redirect, sendPage } from '../http/respond.js'
+import { redirect } from '../http/respond.js'
 import { senderOf } from '../http/sender.js'
+import type { SignedInUser } from '../login/browser-sessions.js'
+import { documentHostOf } from '../oauth/client-id-url.js'
 import { OAuthError } from '../oauth/errors.js'
 import { type Params, singleParams } from '../oauth/params.js'
-import { readAuthorizationRequest } from './authorization-request.js'
+import type { Look } from '../pages/look.js'
+import { askForConsent } from './ask-for-consent.js'
+import { type AuthorizationRequest, readAuthorizationRequest } from './authorization-request.js'
 import { errorAnswer, mayRedirectUnasked } from './client-answer.js'
-import { writeConsentForm } from './consent-form.js'
-import { consentPage } from './consent-page.js'
 import type { EndpointRequest, ProxyContext } from './context.js'
-import { contentSecurityPolicy, returnPage } from './page.js'
+import { sendRefusalPage } from './refusal-page.js'
+import { loginWithoutPage, recallConsent } from './remembered-consent.js'
 import { identifyClient, type RequestingClient } from './requesting-client.js'
-import { checkLoginFits } from './upstream-login.js'
+import { beginLogin, checkLoginFits } from './upstream-login.js'
 
 /** @see RFC 6749 section 4.1.1 */
 export function authorize(context: ProxyContext) {
@@ -23,40 +29,61 @@ export function authorize(context: ProxyContext) {
   ): Promise<void> {
     const params = singleParams(query)
     const requesting = await identifyClient(context, params, senderOf(req))
+    const look = context.looks.forReader(req, params.ui_locales)
     try {
-      askForConsent(context, { req, res }, requesting, params)
+      await continueOrAsk(context, { req, res }, look, requesting, params)
     } catch (error) {
       if (!(error instanceof OAuthError)) throw error
-      sendRefusal(context, res, requesting, params.state, error)
+      sendRefusal(context, res, look, requesting, params.state, error)
     }
   }
 }
 
-function askForConsent(
+async function continueOrAsk(
   context: ProxyContext,
   browser: Browser,
+  look: Look,
   requesting: RequestingClient,
   params: Params,
-): void {
-  const { client } = requesting
+): Promise<void> {
   const request = readAuthorizationRequest(context, params, requesting)
-  checkLoginFits(context, { ...request, client: sha256(client.id) })
-  const fields = writeConsentForm(context, browser, request)
-  const action = `${context.basePath}/consent`
-  const html = consentPage(context, { client, request, action, fields })
-  sendPage(browser.res, 200, html, contentSecurityPolicy)
+  const { clientId } = request
+  checkLoginFits(context, {
+    ...request,
+    client: sha256(clientId),
+    host: documentHostOf(clientId),
+  })
+  const recalled = await recallConsent(context, browser, requesting, request)
+  const login = recalled && loginWithoutPage(context, browser, request, recalled)
+  if (!login) return askForConsent(context, browser, look, requesting, request, recalled)
+  const hints = hintUser(request.hints, recalled.user)
+  redirect(browser.res, 302, beginLogin(context, browser, login, { hints }))
+}
+
+/** Spares the user the choice of an account, unless the client has chosen or wants the user to. */
+function hintUser(
+  hints: AuthorizationRequest['hints'],
+  { username }: SignedInUser,
+): AuthorizationRequest['hints'] {
+  if (username === undefined || hints.prompt === 'select_account') return hints
+  return { login_hint: username, ...hints }
 }
 
 /** The client hears it by redirect; one that nobody vouches for gets a page with a link instead. */
 function sendRefusal(
-  { report, baseUrl }: Pick<ProxyContext, 'report' | 'baseUrl'>,
+  context: Pick<ProxyContext, 'report' | 'baseUrl'>,
   res: ServerResponse,
+  look: Look,
   { client, redirectUri }: RequestingClient,
   state: string | undefined,
   error: OAuthError,
 ): void {
-  report('refusal', { endpoint: 'authorize', reason: error.code, detail: error.description })
-  const answer = errorAnswer({ redirectUri, state }, error, baseUrl)
-  if (mayRedirectUnasked(client, redirectUri)) return redirect(res, 302, answer)
-  sendPage(res, error.status, returnPage(error, answer), contentSecurityPolicy)
+  const endpoint = 'authorize'
+  const facts = { client: { id: client.id, redirectUri } }
+  const answer = errorAnswer({ redirectUri, state }, error, context.baseUrl)
+  if (!mayRedirectUnasked(client, redirectUri)) {
+    return sendRefusalPage(context, res, look, { endpoint, error, target: answer, facts })
+  }
+  context.report('refusal', { endpoint, reason: error.code, detail: error.description }, facts)
+  redirect(res, 302, answer)
 }

@@ -1,90 +1,160 @@
 /** `GET /auth/callback`: Entra's answer becomes a grant and a code of ours, or an error for the client. */
 import type { ServerResponse } from 'node:http'
-import type { UpstreamTokens } from '../entra/token-endpoint.js'
+import { randomSecret } from '../crypto/hashing.js'
+import type { Browser } from '../http/browser.js'
 import { redirect } from '../http/respond.js'
 import {
   findUnansweredChallenge,
   recordAnswers,
   refuseChallenge,
 } from '../login/carried-challenges.js'
-import { concludeFailedLogin, isLoginRefusal, refuseByEntra } from '../login/failed-login.js'
+import { concludeFailedLogin, isLoginRefusal } from '../login/failed-login.js'
 import { admitUser } from '../login/upstream-grant.js'
-import { type Params, required, singleParams } from '../oauth/params.js'
+import { OAuthError } from '../oauth/errors.js'
+import { type Params, required } from '../oauth/params.js'
 import { keepTrying } from '../storage/keep-trying.js'
 import type { PendingChallenge } from '../tokens/challenges.js'
-import type { Grant } from '../tokens/records.js'
+import type { Grant, User } from '../tokens/records.js'
+import { finishSignIn } from './account-sign-in.js'
+import { askUnaskedUser, type UnaskedUser } from './ask-for-consent.js'
 import { codeAnswer, errorAnswer } from './client-answer.js'
 import type { EndpointRequest, ProxyContext } from './context.js'
-import { beginChallengedLogin, endLogin, type PendingLogin } from './upstream-login.js'
+import { readEntraAnswer, redeemAnswer } from './entra-answer.js'
+import { sendRefusalPage, siteOf } from './refusal-page.js'
+import { isStillAllowed, rememberConsent } from './remembered-consent.js'
+import { beginChallengedLogin, endLogin, loginFacts, type PendingLogin } from './upstream-login.js'
 
 /** @see RFC 6749 section 4.1.2, RFC 9700 section 4.7 (binding to the browser) */
 export function callback(context: ProxyContext) {
   return async function callbackEndpoint(
-    { req, query, arrivedAt }: EndpointRequest,
+    request: EndpointRequest,
     res: ServerResponse,
   ): Promise<void> {
+    const { req, query, arrivedAt } = request
     const params = readEntraAnswer(query)
-    const login = endLogin(context, { req, res }, required(params, 'state'))
-    try {
-      const tokens = await redeemCode(context, params, login)
-      const grant = recordAnswers(login.carries, await admitUser(context, tokens, login))
-      const { challenge, code } = await concludeLogin(context, login, grant)
-      if (challenge) {
-        const onward = beginChallengedLogin(context, { req, res }, login, grant.user, challenge)
-        return redirect(res, 302, onward)
-      }
-      context.report('login', { outcome: 'success', milliseconds: context.now() - arrivedAt })
-      redirect(res, 302, codeAnswer(login, code, context.baseUrl))
-    } catch (error) {
-      const refusal = concludeFailedLogin(context.report, error, params.error !== undefined)
-      if (isLoginRefusal(refusal)) await refuseChallenge(context, login.client, login.carries)
-      redirect(res, 302, errorAnswer(login, refusal, context.baseUrl))
-    }
+    const browser = { req, res }
+    const login = endLogin(context, browser, required(params, 'state'))
+    if ('account' in login) return finishSignIn(context, request, res, params, login)
+    const outcome = await finishLogin(context, browser, params, login, arrivedAt)
+    if ('unasked' in outcome) return askUnaskedUser(context, browser, login, outcome.unasked)
+    if ('shown' in outcome) return showRefusal(context, browser, login, outcome.shown)
+    redirect(res, 302, outcome.onward)
   }
 }
 
-/** The parameters of Entra's answer that decide anything. */
-const decisive = ['state', 'code', 'error']
+/**
+ * Where the browser goes: to the client, to Entra once more, or nowhere, before its user has been asked or because the
+ * client has been answered before.
+ */
+type Outcome =
+  | { readonly onward: string }
+  | { readonly unasked: UnaskedUser }
+  | { readonly shown: OAuthError }
 
-/** Entra's `error_description` has line breaks. They must not keep the error itself from the client. */
-function readEntraAnswer(query: URLSearchParams): Params {
-  const params = singleParams([...query].filter(([name]) => decisive.includes(name)))
-  return { ...params, error_description: query.get('error_description') ?? undefined }
+/** The user reads it in the language that the client asked for. */
+function showRefusal(
+  context: Pick<ProxyContext, 'report' | 'looks'>,
+  { req, res }: Browser,
+  login: PendingLogin,
+  error: OAuthError,
+): void {
+  const look = context.looks.forReader(req, login.language)
+  const target = siteOf(login.redirectUri)
+  const facts = loginFacts(login)
+  sendRefusalPage(context, res, look, { endpoint: 'callback', error, target, facts })
 }
 
-function redeemCode(
-  context: Pick<ProxyContext, 'tokenEndpoint' | 'scopes' | 'baseUrl' | 'callbackPath' | 'report'>,
+async function finishLogin(
+  context: ProxyContext,
+  browser: Browser,
   params: Params,
   login: PendingLogin,
-): Promise<UpstreamTokens> {
-  if (params.error !== undefined)
-    throw refuseByEntra(context.report, params.error, params.error_description)
-  return context.tokenEndpoint.redeemCode({
-    code: required(params, 'code'),
-    redirectUri: context.baseUrl + context.callbackPath,
-    codeVerifier: login.verifier,
-    scopes: context.scopes.toUpstreamTokenExchange(login.scopes),
-  })
+  arrivedAt: number,
+): Promise<Outcome> {
+  const facts = loginFacts(login)
+  try {
+    const asked = context.scopes.toUpstreamTokenExchange(login.scopes)
+    const tokens = await redeemAnswer(context, params, login, { scopes: asked, facts })
+    const grant = recordAnswers(login.carries, await admitUser(context, tokens, login))
+    const { user, scopes } = grant
+    const known = { ...facts, user, scopes, trace: tokens.trace }
+    const { unasked, challenge, begun } = await concludeLogin(context, login, grant)
+    if (unasked) return { unasked }
+    if (challenge) {
+      context.report('login', { outcome: 'challenged' }, known)
+      return { onward: beginChallengedLogin(context, browser, login, user, challenge) }
+    }
+    await rememberConsent(context, login, user)
+    await beginSession(context, browser, user)
+    const consent = login.remembered ? 'remembered' : 'given'
+    const event = { outcome: 'success', consent, milliseconds: context.now() - arrivedAt } as const
+    context.report('login', event, { ...known, sid: begun.sid })
+    return { onward: codeAnswer(login, begun.code, context.baseUrl) }
+  } catch (error) {
+    return concludeRefusal(context, params, login, error)
+  }
 }
 
-/** Where a sign-in goes next: to Entra once more with a challenge, or to the client with a code. */
+async function concludeRefusal(
+  context: Pick<ProxyContext, 'report' | 'challenges' | 'baseUrl'>,
+  params: Params,
+  login: PendingLogin,
+  error: unknown,
+): Promise<Outcome> {
+  const isReported = params.error !== undefined
+  try {
+    const refusal = concludeFailedLogin(context.report, error, loginFacts(login), isReported)
+    if (isLoginRefusal(refusal)) await refuseChallenge(context, login.client, login.carries)
+    return { onward: errorAnswer(login, refusal, context.baseUrl) }
+  } catch (shown) {
+    if (shown instanceof OAuthError) return { shown }
+    throw shown
+  }
+}
+
+/** The user is back from Entra either way, and that no session could begin must not cost the client its login. */
+async function beginSession(
+  { account, report }: Pick<ProxyContext, 'account' | 'report'>,
+  browser: Browser,
+  user: User,
+): Promise<void> {
+  try {
+    await account.sessions?.begin(browser, user)
+  } catch (error) {
+    report('failure', { endpoint: 'callback', reason: 'session_not_begun', error }, { user })
+  }
+}
+
+/** Where a sign-in goes next: to the page, to Entra once more with a challenge, or to the client with a code. */
 type Conclusion =
-  | { readonly challenge: PendingChallenge; readonly code?: never }
-  | { readonly challenge?: never; readonly code: string }
+  | { readonly unasked: UnaskedUser; readonly challenge?: never; readonly begun?: never }
+  | { readonly unasked?: never; readonly challenge: PendingChallenge; readonly begun?: never }
+  | { readonly unasked?: never; readonly challenge?: never; readonly begun: BegunGrant }
+
+/** A code, and the secret of the grant that it begins. */
+interface BegunGrant {
+  readonly code: string
+  readonly sid: string
+}
 
 /**
  * Entra's code is spent, so a store that is away for a moment must not cost the user a sign-in that is all but
  * finished. Writing twice does no harm: each write has new secrets.
  */
 function concludeLogin(
-  context: Pick<ProxyContext, 'challenges' | 'codes' | 'now'>,
+  context: ProxyContext,
   login: PendingLogin,
   grant: Grant,
 ): Promise<Conclusion> {
+  const { remembered, redirectUri, codeChallenge } = login
   return keepTrying(async () => {
+    if (remembered && !(await isStillAllowed(context, login, remembered, grant.user))) {
+      return { unasked: { user: grant.user, clientId: remembered.clientId } }
+    }
     const challenge = await findUnansweredChallenge(context.challenges, login.carries, grant)
     if (challenge) return { challenge }
-    const { redirectUri, codeChallenge } = login
-    return { code: await context.codes.create({ redirectUri, codeChallenge, grant }) }
+    const sid = randomSecret()
+    const code = await context.codes.create({ sid, redirectUri, codeChallenge, grant })
+    return { begun: { code, sid } }
   }, context)
 }

@@ -4,13 +4,17 @@ import { openJson, sealJson } from '../crypto/sealing.js'
 import type { Browser } from '../http/browser.js'
 import { OAuthError } from '../oauth/errors.js'
 import { longestParam, type Params, required } from '../oauth/params.js'
+import type { UserId } from '../tokens/connected-apps.js'
 import type { AuthorizationRequest } from './authorization-request.js'
 import type { ProxyContext } from './context.js'
 
 type FormContext = Pick<ProxyContext, 'consentCookies' | 'ring' | 'lifetimes' | 'now'>
 
-interface ConsentForm {
+/** What a form carries. */
+export interface ConsentForm {
   readonly request: AuthorizationRequest
+  /** Whom the page asks, where that is known. */
+  readonly askedUser?: UserId
   /** Milliseconds since the epoch. */
   readonly expiresAt: number
 }
@@ -28,9 +32,14 @@ export function writeConsentForm(
   context: FormContext,
   { req, res }: Browser,
   request: AuthorizationRequest,
+  askedUser?: UserId,
 ): { readonly form: string; readonly request: string } {
   const cookie = randomSecret()
-  const form: ConsentForm = { request, expiresAt: context.now() + context.lifetimes.login * 1000 }
+  const form: ConsentForm = {
+    request,
+    ...(askedUser && { askedUser: { tid: askedUser.tid, oid: askedUser.oid } }),
+    expiresAt: context.now() + context.lifetimes.login * 1000,
+  }
   const fields = { form: randomId(), request: sealJson(context.ring, consentSeal(cookie), form) }
   if (fields.request.length > longestParam) {
     throw new OAuthError(
@@ -51,7 +60,7 @@ export function readConsentForm(
   context: FormContext,
   req: Browser['req'],
   params: Params,
-): AuthorizationRequest {
+): ConsentForm {
   const cookie = context.consentCookies.read(req, required(params, 'form'))
   const form =
     cookie &&
@@ -62,7 +71,8 @@ export function readConsentForm(
     throw new OAuthError(
       'access_denied',
       'This page has expired, or it was opened in another browser. Start again from the application.',
+      { situation: 'pageExpired' },
     )
   }
-  return form.request
+  return form
 }

@@ -1,17 +1,20 @@
 /** `POST /consent`: Approve sets the login cookie and sends the browser to Entra; Deny sends it back to the client. */
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import { sha256 } from '../crypto/hashing.js'
 import { oauthBodyLimit, readForm } from '../http/body.js'
 import type { Browser } from '../http/browser.js'
 import { redirect } from '../http/respond.js'
+import { checkSameOrigin } from '../http/same-origin.js'
 import { senderOf } from '../http/sender.js'
+import { documentHostOf } from '../oauth/client-id-url.js'
 import { OAuthError } from '../oauth/errors.js'
 import { required } from '../oauth/params.js'
 import type { AuthorizationRequest } from './authorization-request.js'
 import { errorAnswer } from './client-answer.js'
 import { readConsentForm } from './consent-form.js'
 import type { EndpointRequest, ProxyContext } from './context.js'
-import { identifyClient } from './requesting-client.js'
+import { forgetConsent, keepsConsent } from './remembered-consent.js'
+import { identifyClient, type RequestingClient } from './requesting-client.js'
 import { beginLogin } from './upstream-login.js'
 
 /** @see MCP Security Best Practices, "Confused Deputy Problem" */
@@ -21,32 +24,33 @@ export function consent(context: ProxyContext) {
     res: ServerResponse,
   ): Promise<void> {
     const params = await readForm(req, oauthBodyLimit)
-    checkSameOrigin(req)
-    const request = readConsentForm(context, req, params)
-    const { clientId, redirectUri } = request
-    await identifyClient(context, { client_id: clientId, redirect_uri: redirectUri }, senderOf(req))
+    checkSameOrigin(req, new URL(context.baseUrl).origin)
+    const { request, askedUser } = readConsentForm(context, req, params)
+    const named = { client_id: request.clientId, redirect_uri: request.redirectUri }
+    const requesting = await identifyClient(context, named, senderOf(req))
     const action = required(params, 'action')
-    if (action === 'approve') return approve(context, { req, res }, request)
-    if (action === 'deny') return deny(context, res, request)
+    if (action === 'approve') return approve(context, { req, res }, requesting, request)
+    if (action === 'deny') {
+      if (askedUser) await forgetConsent(context, askedUser, requesting.client)
+      return deny(context, res, request)
+    }
     throw new OAuthError('invalid_request', "'action' must be 'approve' or 'deny'.")
-  }
-}
-
-/** A second defence beside the cookie: browsers say which site a form was sent from. */
-function checkSameOrigin(req: IncomingMessage): void {
-  const site = req.headers['sec-fetch-site']
-  if (site !== undefined && site !== 'same-origin' && site !== 'none') {
-    throw new OAuthError('access_denied', 'The form was sent from another site.')
   }
 }
 
 function approve(
   context: ProxyContext,
   browser: Browser,
+  requesting: RequestingClient,
   { clientId, hints, ...request }: AuthorizationRequest,
 ): void {
-  const client = sha256(clientId)
-  redirect(browser.res, 303, beginLogin(context, browser, { ...request, client }, { hints }))
+  const login = {
+    ...request,
+    client: sha256(clientId),
+    host: documentHostOf(clientId),
+    ...(keepsConsent(context, requesting) && { approvedAt: context.now() / 1000 }),
+  }
+  redirect(browser.res, 303, beginLogin(context, browser, login, { hints }))
 }
 
 function deny(
@@ -54,7 +58,9 @@ function deny(
   res: ServerResponse,
   request: AuthorizationRequest,
 ): void {
-  report('refusal', { endpoint: 'consent', reason: 'denied' })
+  const { clientId, redirectUri, scopes, resource } = request
+  const facts = { client: { id: clientId, redirectUri }, scopes, resource }
+  report('refusal', { endpoint: 'consent', reason: 'denied' }, facts)
   const denied = new OAuthError('access_denied', 'The user did not allow access.')
   redirect(res, 303, errorAnswer(request, denied, baseUrl))
 }

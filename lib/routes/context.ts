@@ -11,12 +11,15 @@ import type { Report } from '../http/report.js'
 import type { AccountSlot } from '../login/browser-sessions.js'
 import type { LoginPolicy } from '../login/policy.js'
 import type { Resources } from '../oauth/resource.js'
+import type { Looks } from '../pages/look.js'
+import type { Vault } from '../storage/vault.js'
 import type { AccessTokens } from '../tokens/access-token.js'
 import type { AuthorizationCodes } from '../tokens/authorization-code.js'
 import type { Challenges } from '../tokens/challenges.js'
 import type { ClientAssertions } from '../tokens/client-assertions.js'
 import type { Clients } from '../tokens/clients.js'
 import type { ConnectedApps } from '../tokens/connected-apps.js'
+import type { Consents } from '../tokens/consents.js'
 import type { CutOffs } from '../tokens/cut-offs.js'
 import type { Grants } from '../tokens/grants.js'
 import type { Lifetimes } from '../tokens/lifetimes.js'
@@ -33,6 +36,14 @@ export interface ClientFeatures {
   readonly assertions: boolean
 }
 
+/** Which consents are remembered, where browsers can be signed in. */
+export interface ConsentPolicy {
+  /** False: every login asks. */
+  readonly remember: boolean
+  /** Also those for clients for whose name nobody vouches. */
+  readonly unverified: boolean
+}
+
 /** Everything an endpoint may use; each function names the part it takes. */
 export interface ProxyContext {
   /** Our issuer: never with a trailing slash. */
@@ -40,6 +51,9 @@ export interface ProxyContext {
   /** The path of `baseUrl`: empty at the root of the host. */
   readonly basePath: string
   readonly resourceName: string | undefined
+  /** What pages call this server. */
+  readonly serverName: string
+  readonly looks: Looks
   readonly clientId: string
   readonly callbackPath: string
   readonly resources: Resources
@@ -49,7 +63,9 @@ export interface ProxyContext {
   readonly lifetimes: Lifetimes
   readonly stepUpByLogin: boolean
   readonly policy: LoginPolicy
+  readonly consentPolicy: ConsentPolicy
   readonly ring: KeyRing
+  readonly vault: Vault
   readonly clients: Clients
   readonly clientAssertions: ClientAssertions
   readonly features: ClientFeatures
@@ -59,6 +75,7 @@ export interface ProxyContext {
   readonly challenges: Challenges
   readonly stepUps: StepUps
   readonly codes: AuthorizationCodes
+  readonly consents: Consents
   readonly refreshTokens: RefreshTokens
   readonly accessTokens: AccessTokens
   readonly account: AccountSlot

@@ -8,7 +8,8 @@ export function authorizationServerMetadata({
   baseUrl,
   scopes,
   features,
-}: Pick<ProxyContext, 'baseUrl' | 'scopes' | 'features'>) {
+  looks,
+}: Pick<ProxyContext, 'baseUrl' | 'scopes' | 'features' | 'looks'>) {
   const { registration, documents, assertions } = features
   const methods = assertions ? [...authMethods, 'private_key_jwt'] : authMethods
   return {
@@ -33,5 +34,6 @@ export function authorizationServerMetadata({
     ...(documents && { client_id_metadata_document_supported: true }),
     code_challenge_methods_supported: ['S256'],
     authorization_response_iss_parameter_supported: true,
+    ui_locales_supported: looks.languages,
   }
 }

@@ -1,4 +1,5 @@
 /** The client of an authorization request, and the redirect URI that its answers go to. */
+import { attribute } from '../http/event-facts.js'
 import type { ClientMetadata } from '../oauth/client-metadata.js'
 import { OAuthError } from '../oauth/errors.js'
 import { type Params, required } from '../oauth/params.js'
@@ -29,12 +30,16 @@ export async function identifyClient(
     throw new OAuthError(
       'invalid_client',
       'This application is not registered here. Remove the server from the application and add it again, so that it registers anew.',
-      { status: 400 },
+      { status: 400, situation: 'unknownClient' },
     )
   }
-  const redirectUri = chooseRedirectUri(client, params.redirect_uri)
-  checkRedirectAllowed(context, client.metadata.application_type, redirectUri)
-  return { client, redirectUri }
+  try {
+    const redirectUri = chooseRedirectUri(client, params.redirect_uri)
+    checkRedirectAllowed(context, client.metadata.application_type, redirectUri)
+    return { client, redirectUri }
+  } catch (error) {
+    throw attribute(error, { client: { id: client.id } })
+  }
 }
 
 /**

@@ -1,14 +1,15 @@
 /** `grant_type=authorization_code`: redeems one of our codes for tokens, once. */
-import { randomSecret, sha256 } from '../crypto/hashing.js'
+import { sha256 } from '../crypto/hashing.js'
 import { OAuthError } from '../oauth/errors.js'
 import { required } from '../oauth/params.js'
 import { verifierMatches } from '../oauth/pkce.js'
 import { findResource } from '../oauth/resource.js'
 import { keepTrying } from '../storage/keep-trying.js'
+import { grantFacts } from '../tokens/event-subject.js'
 import type { CodeRecord, Grant, TokenAnswer } from '../tokens/records.js'
 import type { ProxyContext } from './context.js'
 import { tokenAnswer } from './token-answer.js'
-import type { TokenRequest } from './token-request.js'
+import type { IssuedTokens, TokenRequest } from './token-request.js'
 
 /**
  * Everything is checked before the code is taken, so that a refused request does not use up the client's code.
@@ -19,7 +20,7 @@ import type { TokenRequest } from './token-request.js'
 export async function authorizationCodeGrant(
   context: ProxyContext,
   request: TokenRequest,
-): Promise<TokenAnswer> {
+): Promise<IssuedTokens> {
   const { params, client } = request
   const code = required(params, 'code')
   const verifier = required(params, 'code_verifier')
@@ -30,14 +31,14 @@ export async function authorizationCodeGrant(
   if (!(await context.codes.redeem(code))) {
     throw await refuseUnknownCode(context, request, code, verifier)
   }
-  const sid = randomSecret()
-  await beginGrant(context, { code, sid, record, client })
-  return issueTokens(context, client, sid, record.grant)
+  const { sid, grant, redirectUri } = record
+  await beginGrant(context, { code, record, client })
+  const facts = { ...grantFacts(sid, grant), client: { id: client.id, redirectUri } }
+  return { answer: await issueTokens(context, client, sid, grant), facts }
 }
 
 interface RedeemedCode {
   readonly code: string
-  readonly sid: string
   readonly record: CodeRecord
   readonly client: TokenRequest['client']
 }
@@ -45,9 +46,9 @@ interface RedeemedCode {
 /** The code is spent now, and a store that is away for a moment must not cost the client its login. */
 async function beginGrant(
   context: Pick<ProxyContext, 'codes' | 'grants' | 'account' | 'connectedApps' | 'now'>,
-  { code, sid, record, client }: RedeemedCode,
+  { code, record, client }: RedeemedCode,
 ): Promise<void> {
-  const { grant, codeChallenge } = record
+  const { sid, grant, codeChallenge } = record
   const spent = { sid, client: grant.client, codeChallenge, redeemedAt: context.now() }
   const write = () =>
     Promise.all([context.grants.begin(sid, grant), context.codes.rememberRedeemed(code, spent)])
@@ -100,8 +101,11 @@ async function refuseUnknownCode(
   verifier: string,
 ): Promise<OAuthError> {
   const replay = { client: sha256(client.id), verifier, arrivedAt }
-  if (await context.codes.revokeIfReplayed(code, replay)) {
-    context.report('revocation', { reason: 'code_replayed' })
+  const ended = await context.codes.revokeIfReplayed(code, replay)
+  if (ended) {
+    const { sid, grant } = ended
+    const facts = { ...(grant && grantFacts(sid, grant)), sid, client: { id: client.id } }
+    context.report('revocation', { reason: 'code_replayed' }, facts)
   }
   return invalidGrant('The code is unknown, expired or used.')
 }

@@ -1,17 +1,20 @@
 /** `grant_type=refresh_token`: one caller asks Entra, and all callers with the same token get the same answer. */
 import { sha256 } from '../crypto/hashing.js'
 import { withRequired } from '../entra/scopes.js'
+import { attribute, type EntraTrace, type EventFacts } from '../http/event-facts.js'
 import { renewLogin } from '../login/renew-login.js'
 import { refreshTokenRefusal } from '../login/upstream-grant.js'
 import { OAuthError } from '../oauth/errors.js'
 import { required } from '../oauth/params.js'
 import { findResource } from '../oauth/resource.js'
+import type { VaultRecord } from '../storage/vault.js'
 import { blocks, challengedUser } from '../tokens/challenges.js'
+import { grantFacts } from '../tokens/event-subject.js'
 import type { Grant, TokenAnswer } from '../tokens/records.js'
 import type { RefreshToken, Renewal, Rotation } from '../tokens/refresh-token.js'
 import type { ProxyContext } from './context.js'
 import { tokenAnswer } from './token-answer.js'
-import type { TokenRequest } from './token-request.js'
+import type { IssuedTokens, TokenRequest } from './token-request.js'
 
 /** Seconds. */
 const day = 86_400
@@ -24,19 +27,43 @@ const day = 86_400
  */
 export async function refreshTokenGrant(
   context: ProxyContext,
-  { params, client }: TokenRequest,
-): Promise<TokenAnswer> {
+  request: TokenRequest,
+): Promise<IssuedTokens> {
+  const { params, client } = request
   const presented = context.refreshTokens.read(required(params, 'refresh_token'))
   const record = presented && (await context.grants.read(presented.sid))
   if (!record || record.value.client !== sha256(client.id)) throw refreshTokenRefusal()
+  const facts = grantFacts(presented.sid, record.value, client.id)
+  try {
+    return await refreshGrant(context, request, { presented, record, facts })
+  } catch (error) {
+    throw attribute(error, facts)
+  }
+}
+
+/** A refresh token that belongs to the client, and the grant behind it. */
+interface PresentedGrant {
+  readonly presented: RefreshToken
+  readonly record: VaultRecord<Grant>
+  readonly facts: EventFacts
+}
+
+async function refreshGrant(
+  context: ProxyContext,
+  { params, client }: TokenRequest,
+  { presented, record, facts }: PresentedGrant,
+): Promise<IssuedTokens> {
   const grant = record.value
   const named = namedScopes(context, params.scope)
   checkResource(context, params.resource, grant)
   await checkChallenge(context, presented, grant)
   await checkScopes(context, named, presented, grant)
-  const renewal = renewalFor(context, client.id, presented)
+  let trace: EntraTrace | undefined
+  const renewal = renewalFor(context, client.id, presented, (renewed) => {
+    trace = renewed
+  })
   const rotation = await context.refreshTokens.rotate(presented, record, renewal)
-  const answer = readRotation(context, rotation)
+  const whole = readRotation(context, rotation, facts)
   if (
     context.account.keepsApps &&
     rotation.outcome === 'rotated' &&
@@ -44,7 +71,9 @@ export async function refreshTokenGrant(
   ) {
     await context.connectedApps.record(presented.sid, grant, client)
   }
-  return named.length === 0 ? answer : narrowAnswer(context, named, client.id, presented, answer)
+  const answer =
+    named.length === 0 ? whole : await narrowAnswer(context, named, client.id, presented, whole)
+  return { answer, facts: { ...facts, trace } }
 }
 
 /** Once a day is enough for the index of apps to live as long as the grant. */
@@ -102,17 +131,30 @@ async function checkScopes(
   }
 }
 
-function renewalFor(context: ProxyContext, clientId: string, { sid }: RefreshToken): Renewal {
+function renewalFor(
+  context: ProxyContext,
+  clientId: string,
+  { sid }: RefreshToken,
+  onRenewed: (trace: EntraTrace | undefined) => void,
+): Renewal {
   return {
-    renew: (grant) => renewLogin(context, sid, grant),
+    async renew(grant) {
+      const renewed = await renewLogin(context, { sid, grant, clientId })
+      onRenewed(renewed.trace)
+      return renewed.grant
+    },
     answer: (grantSid, grant, next) =>
       tokenAnswer(context, { sid: grantSid, grant, clientId }, next),
   }
 }
 
-function readRotation({ report }: Pick<ProxyContext, 'report'>, rotation: Rotation): TokenAnswer {
+function readRotation(
+  { report }: Pick<ProxyContext, 'report'>,
+  rotation: Rotation,
+  facts: EventFacts,
+): TokenAnswer {
   if ('answer' in rotation) return rotation.answer
-  if (rotation.outcome === 'reused') report('revocation', { reason: 'refresh_token_reused' })
+  if (rotation.outcome === 'reused') report('revocation', { reason: 'refresh_token_reused' }, facts)
   throw refreshTokenRefusal()
 }
 

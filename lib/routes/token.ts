@@ -1,6 +1,7 @@
 /** `POST /token`: authenticates the client, then hands over to the file of the grant type. */
 import type { ServerResponse } from 'node:http'
 import { oauthBodyLimit, readForm } from '../http/body.js'
+import { attribute } from '../http/event-facts.js'
 import { noStore, sendJson } from '../http/respond.js'
 import { OAuthError } from '../oauth/errors.js'
 import { required } from '../oauth/params.js'
@@ -9,9 +10,9 @@ import { authenticateClient } from './client-authentication.js'
 import type { EndpointRequest, ProxyContext } from './context.js'
 import { authorizationCodeGrant } from './token-authorization-code.js'
 import { refreshTokenGrant } from './token-refresh.js'
-import type { TokenRequest } from './token-request.js'
+import type { IssuedTokens, TokenRequest } from './token-request.js'
 
-type GrantEndpoint = (context: ProxyContext, request: TokenRequest) => Promise<TokenAnswer>
+type GrantEndpoint = (context: ProxyContext, request: TokenRequest) => Promise<IssuedTokens>
 
 const grantEndpoints: ReadonlyMap<string, GrantEndpoint> = new Map([
   ['authorization_code', authorizationCodeGrant],
@@ -26,23 +27,31 @@ export function token(context: ProxyContext) {
   ): Promise<void> {
     const params = await readForm(req, oauthBodyLimit)
     const client = await authenticateClient(context, req, params)
-    const type = required(params, 'grant_type')
-    const grantEndpoint = grantEndpoints.get(type)
-    if (!grantEndpoint) {
-      throw new OAuthError(
-        'unsupported_grant_type',
-        `'grant_type' must be one of: ${[...grantEndpoints.keys()].join(', ')}.`,
-      )
+    try {
+      const answer = await issueTokens(context, { params, client, arrivedAt })
+      noStore(res)
+      sendJson(res, 200, answer)
+    } catch (error) {
+      throw attribute(error, { client: { id: client.id } })
     }
-    if (!client.metadata.grant_types.includes(type)) {
-      throw new OAuthError(
-        'unauthorized_client',
-        'The client is not registered for this grant type.',
-      )
-    }
-    const answer = await grantEndpoint(context, { params, client, arrivedAt })
-    context.report('token', { grantType: type, milliseconds: context.now() - arrivedAt })
-    noStore(res)
-    sendJson(res, 200, answer)
   }
+}
+
+async function issueTokens(context: ProxyContext, request: TokenRequest): Promise<TokenAnswer> {
+  const { params, client, arrivedAt } = request
+  const type = required(params, 'grant_type')
+  const grantEndpoint = grantEndpoints.get(type)
+  if (!grantEndpoint) {
+    throw new OAuthError(
+      'unsupported_grant_type',
+      `'grant_type' must be one of: ${[...grantEndpoints.keys()].join(', ')}.`,
+    )
+  }
+  if (!client.metadata.grant_types.includes(type)) {
+    throw new OAuthError('unauthorized_client', 'The client is not registered for this grant type.')
+  }
+  const { answer, facts } = await grantEndpoint(context, request)
+  const event = { grantType: type, milliseconds: context.now() - arrivedAt }
+  context.report('token', event, { ...facts, scopes: answer.scope.split(' ') })
+  return answer
 }

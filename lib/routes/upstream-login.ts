@@ -3,10 +3,12 @@ import { randomSecret, sha256 } from '../crypto/hashing.js'
 import { openJson, sealedLength, sealJson } from '../crypto/sealing.js'
 import { combineScopes } from '../entra/scopes.js'
 import type { Browser } from '../http/browser.js'
+import type { EventFacts } from '../http/event-facts.js'
 import { type CarriedChallenges, carryChallenge } from '../login/carried-challenges.js'
 import { OAuthError } from '../oauth/errors.js'
 import { codeChallenge as challengeOf } from '../oauth/pkce.js'
 import { answersAtMost, type Challenge, type PendingChallenge } from '../tokens/challenges.js'
+import type { UserId } from '../tokens/connected-apps.js'
 import type { User } from '../tokens/records.js'
 import type { ProxyContext } from './context.js'
 
@@ -19,16 +21,50 @@ export interface ClientRequest {
   readonly resource: string
   /** SHA-256 of the client id. */
   readonly client: string
+  /** Host of the client's metadata document, if it has one: for the operator. */
+  readonly host?: string | undefined
+  /** The language of pages that the client asked for (BCP 47). Entra documents no parameter for it. */
+  readonly language?: string
 }
 
-/** A login under way, sealed in a cookie of its own and bound to its `state`. */
-export interface PendingLogin extends ClientRequest {
+/** A trip of the browser to Entra, sealed in a cookie of its own and bound to its `state`. */
+export interface PendingTrip {
   /** Our own PKCE verifier and nonce for Entra. */
   readonly verifier: string
   readonly nonce: string
   /** Milliseconds since the epoch. */
   readonly expiresAt: number
+}
+
+/** How the user has allowed a request. At most one of the two is there. */
+export interface GivenConsent {
+  /** When the user approved the page, if that is to be remembered: seconds since the epoch. */
+  readonly approvedAt?: number
+  readonly remembered?: RememberedConsent
+}
+
+/** Whose remembered consent took the place of the page. Anybody else who comes back from Entra is asked first. */
+export interface RememberedConsent extends UserId {
+  readonly clientId: string
+}
+
+/** What goes along to Entra and back. */
+export type CarriedRequest = ClientRequest & GivenConsent
+
+/** The login of a client under way. */
+export interface PendingLogin extends CarriedRequest, PendingTrip {
   readonly carries?: CarriedChallenges
+}
+
+/** What a login under way says about an event. */
+export function loginFacts(login: ClientRequest): EventFacts {
+  const { client: hash, host, redirectUri, scopes, resource } = login
+  return { client: { hash, host, redirectUri }, scopes, resource }
+}
+
+/** A sign-in under way that is for no client, but for the pages of the account. */
+export interface PendingSignIn extends PendingTrip {
+  readonly account: true
 }
 
 /** What goes to Entra beside the client's request. */
@@ -45,6 +81,9 @@ const longestCarries: CarriedChallenges = {
   oid: '0'.repeat(36),
 }
 
+/** A time with as many digits as one ever has. */
+const longestTime = 9_999_999_999.999
+
 const loginSeal = (state: string) => ({ purpose: 'pending login', boundTo: state })
 const cookieId = (state: string) => sha256(`login\0${state}`).slice(0, 16)
 
@@ -56,15 +95,19 @@ type UpstreamContext = Pick<
   'authority' | 'clientId' | 'baseUrl' | 'callbackPath' | 'scopes'
 >
 
+/** Whether the cookie has room for this request and for every challenge that may be added to it later. */
+export function loginFits(context: LoginContext, request: CarriedRequest): boolean {
+  const longest = pendingLogin(context, request, longestCarries)
+  return context.loginCookies.fits(cookieId(''), sealedLength(longest))
+}
+
 /**
- * Checks that the cookie has room for this request and for every challenge that may be added to it later. The client
- * has to hear it before the user approves.
+ * Checks that the login will fit once its user has approved it. The client has to hear it before that.
  *
  * @throws OAuthError `invalid_request`
  */
 export function checkLoginFits(context: LoginContext, request: ClientRequest): void {
-  const longest = pendingLogin(context, request, longestCarries)
-  if (context.loginCookies.fits(cookieId(''), sealedLength(longest))) return
+  if (loginFits(context, { ...request, approvedAt: longestTime })) return
   throw new OAuthError(
     'invalid_request',
     "The request is too long to be carried in a cookie: shorten 'state', 'redirect_uri' or 'scope'.",
@@ -79,15 +122,48 @@ export function checkLoginFits(context: LoginContext, request: ClientRequest): v
  */
 export function beginLogin(
   context: LoginContext & UpstreamContext,
-  { req, res }: Browser,
-  request: ClientRequest,
+  browser: Browser,
+  request: CarriedRequest,
   extras: LoginExtras = {},
 ): string {
-  const state = randomSecret()
   const login = pendingLogin(context, request, extras.carries)
-  const sealed = sealJson(context.ring, loginSeal(state), login)
-  context.loginCookies.write(req, res, cookieId(state), sealed)
-  return upstreamUrl(context, login, state, extras)
+  const state = rememberTrip(context, browser, login)
+  const scopes = context.scopes.toUpstreamAuthorize(request.scopes)
+  return upstreamUrl(context, login, state, {
+    scope: combineScopes(scopes, extras.challenge?.scopes).join(' '),
+    ...extras.hints,
+    ...(extras.challenge && challengeParams(extras.challenge)),
+  })
+}
+
+/** OpenID Connect alone: the pages of the account need to know who the user is, and no API. */
+export const signInScopes: readonly string[] = ['openid', 'profile']
+
+/**
+ * Sets the login cookie for a sign-in to the pages of the account.
+ *
+ * @param hints further parameters for Entra
+ * @returns where to send the browser
+ */
+export function beginSignIn(
+  context: LoginContext & UpstreamContext,
+  browser: Browser,
+  hints: Readonly<Record<string, string>> = {},
+): string {
+  const login: PendingSignIn = { account: true, ...pendingTrip(context) }
+  const state = rememberTrip(context, browser, login)
+  return upstreamUrl(context, login, state, { scope: signInScopes.join(' '), ...hints })
+}
+
+/** @returns the `state` for Entra */
+function rememberTrip(
+  { ring, loginCookies }: LoginContext,
+  { req, res }: Browser,
+  trip: PendingTrip,
+): string {
+  const state = randomSecret()
+  loginCookies.write(req, res, cookieId(state), sealJson(ring, loginSeal(state), trip))
+  return state
 }
 
 /**
@@ -96,13 +172,12 @@ export function beginLogin(
  * @returns where to send the browser
  */
 export function beginChallengedLogin(
-  context: LoginContext & UpstreamContext & Pick<ProxyContext, 'report'>,
+  context: LoginContext & UpstreamContext,
   browser: Browser,
   login: PendingLogin,
   user: User,
   challenge: PendingChallenge,
 ): string {
-  context.report('login', { outcome: 'challenged' })
   return beginLogin(context, browser, login, {
     challenge,
     carries: carryChallenge(login.carries, user, challenge),
@@ -111,10 +186,12 @@ export function beginChallengedLogin(
 }
 
 function pendingLogin(
-  { now, lifetimes }: LoginContext,
-  { redirectUri, state, codeChallenge, scopes, resource, client }: ClientRequest,
+  context: LoginContext,
+  request: CarriedRequest,
   carries: PendingLogin['carries'],
 ): PendingLogin {
+  const { redirectUri, state, codeChallenge, scopes, resource, client, host } = request
+  const { language, approvedAt, remembered } = request
   return {
     redirectUri,
     ...(state !== undefined && { state }),
@@ -122,15 +199,25 @@ function pendingLogin(
     scopes,
     resource,
     client,
+    ...(host !== undefined && { host }),
+    ...(language !== undefined && { language }),
+    ...pendingTrip(context),
+    ...(carries && { carries }),
+    ...(approvedAt !== undefined && { approvedAt }),
+    ...(remembered && { remembered }),
+  }
+}
+
+function pendingTrip({ now, lifetimes }: LoginContext): PendingTrip {
+  return {
     verifier: randomSecret(),
     nonce: randomSecret(),
     expiresAt: now() + lifetimes.login * 1000,
-    ...(carries && { carries }),
   }
 }
 
 /**
- * Reads the login that a callback belongs to, and clears its cookie.
+ * Reads the login or sign-in that a callback belongs to, and clears its cookie.
  *
  * @throws OAuthError `access_denied` when this browser has no login with that state
  * @see RFC 9700 section 4.7
@@ -139,14 +226,16 @@ export function endLogin(
   context: LoginContext,
   { req, res }: Browser,
   state: string,
-): PendingLogin {
+): PendingLogin | PendingSignIn {
   const cookie = context.loginCookies.read(req, cookieId(state))
   const login =
-    cookie && (openJson(context.ring, loginSeal(state), cookie) as PendingLogin | undefined)
+    cookie &&
+    (openJson(context.ring, loginSeal(state), cookie) as PendingLogin | PendingSignIn | undefined)
   if (!login || login.expiresAt <= context.now()) {
     throw new OAuthError(
       'access_denied',
       'This sign-in was started in another browser, is finished, or has expired. Start again from the application.',
+      { situation: 'signInNotOpen' },
     )
   }
   context.loginCookies.clear(res, cookieId(state))
@@ -155,9 +244,9 @@ export function endLogin(
 
 function upstreamUrl(
   context: UpstreamContext,
-  { scopes, verifier, nonce }: PendingLogin,
+  { verifier, nonce }: PendingTrip,
   state: string,
-  { hints = {}, challenge }: LoginExtras,
+  more: Readonly<Record<string, string>>,
 ): string {
   const url = new URL(context.authority.authorizationEndpoint())
   const params = {
@@ -165,13 +254,11 @@ function upstreamUrl(
     response_type: 'code',
     response_mode: 'query',
     redirect_uri: context.baseUrl + context.callbackPath,
-    scope: combineScopes(context.scopes.toUpstreamAuthorize(scopes), challenge?.scopes).join(' '),
     state,
     nonce,
     code_challenge: challengeOf(verifier),
     code_challenge_method: 'S256',
-    ...hints,
-    ...(challenge && challengeParams(challenge)),
+    ...more,
   }
   for (const [name, value] of Object.entries(params)) url.searchParams.set(name, value)
   return url.href

@@ -87,6 +87,8 @@ export function readClientOptions(options: ClientOptions, customSchemes: readonl
   })
   return {
     features,
+    /** A client that the operator has set up. */
+    operatorClient: (id: string) => operators.get(id)?.client,
     /** The clients themselves, and how they prove themselves by signature. */
     build({ registered, records, baseUrl, report, now, monotonic }: ClientFloor) {
       const fetched = {

@@ -8,15 +8,17 @@ import type { LoginPolicy } from '../login/policy.js'
 import { isLoopbackHost } from '../oauth/loopback.js'
 import type { Resource } from '../oauth/resource.js'
 import { wellKnownPath } from '../oauth/resource.js'
+import type { ConsentPolicy } from '../routes/context.js'
 import type { Storage } from '../storage/storage.js'
 import type { Lifetimes } from '../tokens/lifetimes.js'
 import type { ClientOptions } from './client-options.js'
+import type { PageOptions } from './page-options.js'
 
 /** Whose tokens clients bring: ours, or Entra's own. */
 export type Mode = 'proxy' | 'direct'
 
 /** Options of {@link entraAuth}. Times are in seconds. */
-export interface EntraAuthOptions extends ClientOptions {
+export interface EntraAuthOptions extends ClientOptions, PageOptions {
   /** Where this server is reached from outside: the issuer. https (http on loopback), no trailing slash. */
   readonly baseUrl: string
   /** The tenant: its GUID, one of its domains, or `organizations`, `common`, `consumers`. */
@@ -45,7 +47,7 @@ export interface EntraAuthOptions extends ClientOptions {
   readonly storage?: Storage
   /** Paths of the MCP endpoints (default `['/mcp']`). */
   readonly resources?: readonly string[]
-  /** What to call this server on the consent page and in metadata. */
+  /** What to call this server in the text of pages and in metadata (default there: its host). */
   readonly resourceName?: string
   /** For a multi-tenant `tenantId`: whose users may come in. `'any'` has to be said on purpose. */
   readonly allowedTenants?: readonly string[] | 'any'
@@ -79,6 +81,17 @@ export interface EntraAuthOptions extends ClientOptions {
   /** Private-use URI schemes of clients to allow besides the known ones: `['myapp:']`. */
   readonly customSchemes?: readonly string[]
   /**
+   * Whether users are asked again at a login that asks for nothing new (default `remember`: not for 90 days,
+   * `lifetimes.consent`). Only a browser that is signed in is known well enough, so without `accountRoutes` every login
+   * asks, and so do clients for whose name nobody vouches (see `rememberUnverified`). `always` asks at every login.
+   */
+  readonly consent?: 'always' | 'remember'
+  /**
+   * Whether to remember consents for clients of which only the name is known: those that registered themselves, and all
+   * that wait for the sign-in on the user's device, where any program can use their name (default false).
+   */
+  readonly rememberUnverified?: boolean
+  /**
    * Which of the redirect URIs that clients bring are good enough here (default: all that the rules allow):
    * `({ hostname }) => hostname === 'claude.ai'`. Asked at registration and again at each login: it narrows
    * what a client registered, and never adds to it.
@@ -109,6 +122,12 @@ export interface EntraAuthOptions extends ClientOptions {
   readonly connectedApps?: boolean
   /** In pino's shape (default: warnings and errors on the console). */
   readonly logger?: Logger
+  /**
+   * Whether events and log lines name users by a pseudonym instead of their ids (default false). It is made under the
+   * first of the `keys`: the same on all replicas and after a restart, another one when a new key comes first. Nobody
+   * without that key can tell whose it is.
+   */
+  readonly pseudonymousEvents?: boolean
   /** For tests. */
   readonly now?: Clock
 }
@@ -219,4 +238,20 @@ export function readMode({ mode, keys }: Pick<EntraAuthOptions, 'mode' | 'keys'>
   if (mode === undefined) return keys === undefined ? 'direct' : 'proxy'
   if (mode === 'proxy' || mode === 'direct') return mode
   throw new TypeError(`entraAuth: mode must be 'proxy' or 'direct': ${JSON.stringify(mode)}`)
+}
+
+/** @throws TypeError for anything else than the documented values */
+export function readConsentPolicy({
+  consent = 'remember',
+  rememberUnverified = false,
+}: Pick<EntraAuthOptions, 'consent' | 'rememberUnverified'>): ConsentPolicy {
+  if (consent !== 'remember' && consent !== 'always') {
+    throw new TypeError(
+      `entraAuth: consent must be 'remember' or 'always': ${JSON.stringify(consent)}`,
+    )
+  }
+  if (typeof rememberUnverified !== 'boolean') {
+    throw new TypeError('entraAuth: rememberUnverified must be true or false')
+  }
+  return { remember: consent === 'remember', unverified: rememberUnverified }
 }

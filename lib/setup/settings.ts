@@ -1,17 +1,22 @@
 /** The options of `entraAuth` once they are read: everything checked, every default filled in. */
 import type { Clock } from '../async/clock.js'
 import { monotonicNow } from '../async/monotonic-now.js'
-import { type KeyRing, keyRing } from '../crypto/key-ring.js'
+import { type KeyRing, keyRing, type RingKey } from '../crypto/key-ring.js'
 import { type EntraAuthority, entraAuthority } from '../entra/authority.js'
 import { type Report, reporter } from '../http/report.js'
 import { type AccountSlot, accountSlot } from '../login/browser-sessions.js'
 import type { LoginPolicy } from '../login/policy.js'
 import { knownCustomSchemes } from '../oauth/redirect-uri.js'
 import type { Resources } from '../oauth/resource.js'
+import type { Looks } from '../pages/look.js'
+import type { ConsentPolicy } from '../routes/context.js'
 import { memoryStorage } from '../storage/memory.js'
 import type { Storage } from '../storage/storage.js'
+import { clients, type RegisteredClients } from '../tokens/clients.js'
+import { eventSubjects } from '../tokens/event-subject.js'
 import { type Lifetimes, lifetimes } from '../tokens/lifetimes.js'
 import { readClientOptions } from './client-options.js'
+import { needed } from './needed.js'
 import {
   checkStorage,
   checkStrategy,
@@ -19,11 +24,13 @@ import {
   type EntraAuthOptions,
   type Mode,
   readBaseUrl,
+  readConsentPolicy,
   readMode,
   readPath,
   readResources,
   readSchemes,
 } from './options.js'
+import { readPageOptions } from './page-options.js'
 
 /** What `entraAuth` works with. Options that need no reading stay in `options`. */
 export interface Settings {
@@ -37,12 +44,16 @@ export interface Settings {
   readonly customSchemes: readonly string[]
   readonly authority: EntraAuthority
   readonly policy: LoginPolicy
+  readonly consentPolicy: ConsentPolicy
   readonly account: AccountSlot
   readonly stepUpByLogin: boolean
   readonly lifetimes: Lifetimes
   readonly storage: Storage
   readonly ring: KeyRing | undefined
+  /** There with `ring`, and only then. */
+  readonly registered: RegisteredClients | undefined
   readonly clients: ReturnType<typeof readClientOptions>
+  readonly looks: Looks
   readonly report: Report
   readonly now: Clock
   /** Milliseconds on a clock that only goes forward. */
@@ -57,6 +68,13 @@ export function readSettings(options: EntraAuthOptions): Settings {
   checkStrategy(options.scopes)
   checkStorage(storage)
   const customSchemes = [...knownCustomSchemes, ...readSchemes(options.customSchemes)]
+  const ring = options.keys && keyRing(options.keys)
+  const registered = ring && clients(ring, now)
+  const clientOptions = readClientOptions(options, customSchemes)
+  const describe = eventSubjects({
+    findClient: (id) => clientOptions.operatorClient(id) ?? registered?.find(id),
+    pseudonymKey: readPseudonymKey(options, ring),
+  })
   return Object.freeze({
     options,
     mode: readMode(options),
@@ -66,17 +84,32 @@ export function readSettings(options: EntraAuthOptions): Settings {
     customSchemes,
     authority: readAuthority(options),
     policy: readPolicy(options),
+    consentPolicy: readConsentPolicy(options),
     account: accountSlot(options.connectedApps),
     stepUpByLogin: options.stepUpByLogin ?? true,
     lifetimes: lifetimes(options.lifetimes),
     storage,
-    ring: options.keys && keyRing(options.keys),
-    clients: readClientOptions(options, customSchemes),
-    report: reporter(options.logger, now),
+    ring,
+    registered,
+    clients: clientOptions,
+    looks: readPageOptions(options, base.baseUrl),
+    report: reporter({ logger: options.logger, now, describe }),
     now,
     // A clock of a test's only goes forward, so it serves as both.
     monotonic: options.now ?? monotonicNow,
   })
+}
+
+function readPseudonymKey(
+  { pseudonymousEvents = false }: EntraAuthOptions,
+  ring: KeyRing | undefined,
+): RingKey | undefined {
+  if (typeof pseudonymousEvents !== 'boolean') {
+    throw new TypeError('entraAuth: pseudonymousEvents must be true or false')
+  }
+  if (!pseudonymousEvents) return undefined
+  needed('entraAuth with pseudonymousEvents', 'keys', ring)
+  return ring.current
 }
 
 function readAuthority({ tenantId, authorityHost, cloud, policy }: EntraAuthOptions) {

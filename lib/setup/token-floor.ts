@@ -4,23 +4,31 @@ import { vault } from '../storage/vault.js'
 import { accessTokens } from '../tokens/access-token.js'
 import { authorizationCodes } from '../tokens/authorization-code.js'
 import { challenges } from '../tokens/challenges.js'
-import { clients } from '../tokens/clients.js'
+import type { RegisteredClients } from '../tokens/clients.js'
 import { connectedApps } from '../tokens/connected-apps.js'
+import { consents } from '../tokens/consents.js'
 import { cutOffs } from '../tokens/cut-offs.js'
 import { grants } from '../tokens/grants.js'
 import { refreshTokens } from '../tokens/refresh-token.js'
 import { stepUps } from '../tokens/step-ups.js'
 import type { Settings } from './settings.js'
 
+/** What of the settings there is only with `keys`. */
+interface KeyedSettings {
+  readonly ring: KeyRing
+  readonly registered: RegisteredClients
+}
+
 /** See the file's own comment. */
 export type TokenFloor = ReturnType<typeof makeTokenFloor>
 
-export function makeTokenFloor(settings: Settings, ring: KeyRing) {
+export function makeTokenFloor(settings: Settings, { ring, registered }: KeyedSettings) {
   const { storage, lifetimes, baseUrl, customSchemes, report, now, monotonic } = settings
   const records = vault(storage, ring)
-  const ended = cutOffs({ vault: records, lifetime: lifetimes.grant, now, monotonic })
+  // A cut-off outlives all that it has ended.
+  const lifetime = Math.max(lifetimes.grant, lifetimes.consent)
+  const ended = cutOffs({ vault: records, lifetime, now, monotonic })
   const allGrants = grants({ vault: records, cutOffs: ended, lifetimes, now, monotonic })
-  const registered = clients(ring, now)
   const apps = connectedApps({
     vault: records,
     grants: allGrants,
@@ -28,7 +36,8 @@ export function makeTokenFloor(settings: Settings, ring: KeyRing) {
     lifetimes,
     downstream: settings.options.scopes.additional,
     now,
-    onFailure: (error) => report('failure', { reason: 'connected_app_not_recorded', error }),
+    onFailure: (error) =>
+      report('failure', { endpoint: 'token', reason: 'connected_app_not_recorded', error }),
   })
   return {
     ring,
@@ -39,6 +48,7 @@ export function makeTokenFloor(settings: Settings, ring: KeyRing) {
     challenges: challenges(records),
     stepUps: stepUps(records, now),
     codes: authorizationCodes(records, allGrants, lifetimes),
+    consents: consents({ vault: records, cutOffs: ended, lifetime: lifetimes.consent, now }),
     refreshTokens: refreshTokens(ring, records, allGrants, lifetimes, now),
     accessTokens: accessTokens(baseUrl, ring, lifetimes.accessToken, now),
     ...settings.clients.build({

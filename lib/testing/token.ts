@@ -33,7 +33,9 @@ export function token(
   try {
     if (fault) throw fault
     const body = redeem(emulation, request, segment, origin)
-    return withHeaders(json(200, body), origin ? cors : {})
+    const trace = newTrace(emulation.clock.now(), undefined)
+    const ids = { 'x-ms-request-id': trace.traceId }
+    return withHeaders(json(200, body, ids), origin ? cors : {})
   } catch (error) {
     if (!(error instanceof AadstsError)) throw error
     return withHeaders(tokenError(emulation, request, error), origin ? cors : {})

@@ -4,6 +4,7 @@ import type { Clock } from '../async/clock.js'
 import type { DecodedJwt } from '../crypto/decode-jwt.js'
 import { randomId } from '../crypto/hashing.js'
 import type { KeyRing, RingKey } from '../crypto/key-ring.js'
+import { attribute, type EventFacts } from '../http/event-facts.js'
 import { OAuthError } from '../oauth/errors.js'
 import type { Grant } from './records.js'
 
@@ -85,7 +86,8 @@ export function accessTokens(
       await verifySignature(jwt, publicKey)
       const claims = jwt.claims as unknown as AccessTokenClaims
       if (claims.exp > Math.floor(now() / 1000)) return claims
-      throw invalid('The access token has expired.', scopesOf(claims))
+      const expired = invalid('The access token has expired.', scopesOf(claims))
+      throw attribute(expired, accessTokenFacts(claims))
     },
   })
 }
@@ -121,6 +123,12 @@ async function verifySignature(
 /** Short names of the scopes in a verified token. */
 export function scopesOf({ scope }: Pick<AccessTokenClaims, 'scope'>): readonly string[] {
   return scope === '' ? [] : scope.split(' ')
+}
+
+/** What a verified token says about an event. It names no user: its `sub` is pairwise. */
+export function accessTokenFacts(claims: AccessTokenClaims): EventFacts {
+  const { client_id, sid, aud } = claims
+  return { client: { id: client_id }, sid, scopes: scopesOf(claims), resource: aud }
 }
 
 function invalid(description: string, scopes?: readonly string[]): OAuthError {

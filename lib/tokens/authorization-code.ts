@@ -4,7 +4,7 @@ import { verifierMatches } from '../oauth/pkce.js'
 import type { Vault } from '../storage/vault.js'
 import type { Grants } from './grants.js'
 import type { Lifetimes } from './lifetimes.js'
-import type { CodeRecord, SpentCode } from './records.js'
+import type { CodeRecord, Grant, SpentCode } from './records.js'
 
 /** The codes in the store. */
 export interface AuthorizationCodes {
@@ -14,8 +14,8 @@ export interface AuthorizationCodes {
   redeem(code: string): Promise<boolean>
   /** Remembers a redeemed code, so that a replay is recognised. */
   rememberRedeemed(code: string, spent: SpentCode): Promise<void>
-  /** Revokes the grant of a code that its own client replays. @returns whether this was such a replay */
-  revokeIfReplayed(code: string, replay: Replay): Promise<boolean>
+  /** Revokes the grant of a code that its own client replays. @returns the login, if this was such a replay */
+  revokeIfReplayed(code: string, replay: Replay): Promise<ReplayedLogin | undefined>
 }
 
 /** A request with a code that is not in the store, or no longer. */
@@ -25,6 +25,13 @@ export interface Replay {
   readonly verifier: string
   /** Milliseconds since the epoch at which the request came in. */
   readonly arrivedAt: number
+}
+
+/** A login that has ended because its code was replayed. */
+export interface ReplayedLogin {
+  readonly sid: string
+  /** Undefined when it had ended before. */
+  readonly grant: Grant | undefined
 }
 
 /** Milliseconds after a redemption in which the same request is a retry, by a client that missed the answer. */
@@ -53,18 +60,22 @@ export function authorizationCodes(
       return code
     },
     async read(code: string) {
-      return (await codes.get(code))?.value
+      const record = (await codes.get(code))?.value
+      // A login that was under way with 0.1 has no secret yet: its user starts again.
+      return record?.sid === undefined ? undefined : record
     },
     redeem: (code: string) => codes.remove(code),
     rememberRedeemed: (code: string, record: SpentCode) =>
       spent.set(code, record, Math.min(lifetimes.grant, longestMemory)),
     async revokeIfReplayed(code: string, { client, verifier, arrivedAt }: Replay) {
       const redeemed = (await spent.get(code))?.value
-      if (!redeemed || redeemed.client !== client) return false
-      if (!verifierMatches(verifier, redeemed.codeChallenge)) return false
-      if (arrivedAt - redeemed.redeemedAt <= retryTime) return false
-      await grants.revoke(redeemed.sid)
-      return true
+      if (!redeemed || redeemed.client !== client) return undefined
+      if (!verifierMatches(verifier, redeemed.codeChallenge)) return undefined
+      if (arrivedAt - redeemed.redeemedAt <= retryTime) return undefined
+      const { sid } = redeemed
+      const grant = (await grants.read(sid))?.value
+      await grants.revoke(sid)
+      return { sid, grant }
     },
   })
 }

@@ -42,6 +42,13 @@ export interface ConnectedApp {
   readonly logins: number
 }
 
+/** An app whose access has been ended. */
+export interface EndedApp {
+  /** SHA-256 of the client id. */
+  readonly hash: string
+  readonly host?: string
+}
+
 /** The apps of all users. */
 export interface ConnectedApps {
   /** Notes a login that has just begun, or was renewed. A failure is reported, and costs nobody a login. */
@@ -50,8 +57,8 @@ export interface ConnectedApps {
   noteUse(sid: string, grant: Grant): void
   /** The apps with an active login, the last used first. @throws OAuthError 503 */
   list(user: UserId): Promise<readonly ConnectedApp[]>
-  /** Ends all logins of one app of the user. @returns false when the user has no such app @throws OAuthError 503 */
-  revoke(user: UserId, appId: string): Promise<boolean>
+  /** Ends all logins of one app of the user. @returns undefined when the user has no such app @throws OAuthError 503 */
+  revoke(user: UserId, appId: string): Promise<EndedApp | undefined>
   /** Ends all logins of the user, those that the index does not know too. @throws OAuthError 503 */
   revokeAll(user: UserId): Promise<void>
 }
@@ -180,11 +187,11 @@ export function connectedApps(options: ConnectedAppsOptions): ConnectedApps {
     },
     async revoke(user: UserId, appId: string) {
       const app = (await read(user)).find(({ client }) => client === appId)
-      if (!app) return false
+      if (!app) return undefined
       await cutOffs.record({ tid: user.tid, oid: user.oid, client: app.client })
       await removeGrants([app])
       await edit(user, (apps) => apps.filter(({ client }) => client !== appId))
-      return true
+      return { hash: app.client, ...(app.host !== undefined && { host: app.host }) }
     },
     async revokeAll(user: UserId) {
       await cutOffs.record({ tid: user.tid, oid: user.oid })

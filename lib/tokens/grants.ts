@@ -23,8 +23,13 @@ export interface Grants {
   /** Ends a grant for good, on every replica. True when there was one. */
   revoke(sid: string): Promise<boolean>
   readonly exclusively: EditExclusively
-  /** Ends one access token before its time; the grant goes on. @param exp seconds since the epoch */
-  revokeToken(sid: string, jti: string, exp: number): Promise<void>
+  /**
+   * Ends one access token before its time; the grant goes on.
+   *
+   * @param exp seconds since the epoch
+   * @returns the grant, if there is one
+   */
+  revokeToken(sid: string, jti: string, exp: number): Promise<Grant | undefined>
   /** Whether this one access token was revoked. */
   isTokenRevoked(sid: string, jti: string): Promise<boolean>
   /** Whether the access of this user or client has been cut off since. @throws OAuthError 503 */
@@ -120,14 +125,16 @@ export function grants(options: GrantsOptions): Grants {
     },
     async revokeToken(sid: string, jti: string, exp: number) {
       const seconds = exp - now() / 1000
-      if (seconds <= 0) return
+      if (seconds <= 0) return undefined
       await revokedTokens.set(tokenSecret(sid, jti), true, seconds)
       // Gates look at the marks when a grant has been written, so it is written again, unchanged.
-      await exclusively(sid, async () => {
-        const grant = (await read(sid))?.value
-        if (grant) await keep(sid, grant)
+      const grant = await exclusively(sid, async () => {
+        const current = (await read(sid))?.value
+        if (current) await keep(sid, current)
+        return current
       })
       await revocations.publish()
+      return grant
     },
     isTokenRevoked: (sid: string, jti: string) => revokedTokens.has(tokenSecret(sid, jti)),
     news: bothNews(revocations, cutOffs.news),

@@ -14,6 +14,8 @@ export interface Lifetimes {
   readonly login: number
   /** A used refresh token gives the same answer again for this long (default 60; 0 turns it off). */
   readonly refreshGrace: number
+  /** A remembered consent, from the approval on (default 90 days). Using it does not prolong it. */
+  readonly consent: number
 }
 
 const defaults: Lifetimes = {
@@ -23,6 +25,7 @@ const defaults: Lifetimes = {
   code: 120,
   login: 600,
   refreshGrace: 60,
+  consent: 90 * 24 * 3600,
 }
 
 /** @throws TypeError for a lifetime that is not a positive number of seconds */

@@ -48,6 +48,8 @@ export interface Grant {
 
 /** An authorization code that nobody has redeemed, and the grant that its redemption begins. */
 export interface CodeRecord {
+  /** The secret of that grant. It is chosen at login, so that what is told of the login names the grant. */
+  readonly sid: string
   readonly redirectUri: string
   readonly codeChallenge: string
   readonly grant: Grant

@@ -6,11 +6,16 @@ import { afterEach, describe, expect, it } from '@jest/globals'
 import { startEntra } from 'mcp-entra/testing'
 import { Agent, fetch as undiciFetch } from 'undici'
 import type { Entra } from '../../support/host.js'
+import { navigate } from '../../support/navigation.js'
 import {
   addNote,
+  authorizeUrl,
   callMcp,
+  getCode,
   getNotes,
   login,
+  newBrowser,
+  pkce,
   refresh,
   type Tokens,
   toolText,
@@ -142,6 +147,22 @@ describe('npm run example', () => {
     expect(await statuses({})).toEqual([200, 200, true])
   }, 60_000)
 
+  it('remembers a consent as MCP_ENTRA_CONSENT and MCP_ENTRA_REMEMBER_UNVERIFIED say', async () => {
+    const entra = await emulator()
+    const secondLogin = async (more: Environment) => {
+      const host = await listening(start({ ...(await environmentFor(entra)), ...more }))
+      const browser = newBrowser()
+      const { clientId } = await getCode(host.url, { browser })
+      const again = await navigate(browser, authorizeUrl(host.url, clientId, pkce().challenge))
+      return again.status === 302 ? 'at Entra' : again.status
+    }
+    const unverified = { MCP_ENTRA_REMEMBER_UNVERIFIED: '1' }
+    expect(await secondLogin({})).toBe(200)
+    expect(await secondLogin(unverified)).toBe('at Entra')
+    expect(await secondLogin({ ...unverified, MCP_ENTRA_CONSENT: 'remember' })).toBe('at Entra')
+    expect(await secondLogin({ ...unverified, MCP_ENTRA_CONSENT: 'always' })).toBe(200)
+  }, 60_000)
+
   it('exits with 1 and says so when its port is taken', async () => {
     const entra = await emulator()
     const env = await environmentFor(entra)
@@ -209,6 +230,8 @@ describe('npm run example with something wrong', () => {
     ['MCP_ENTRA_KEYS', 'k'.repeat(30).concat(',', 'k'.repeat(30)), 'twice', 'openssl rand'],
     ['MCP_ENTRA_REFRESH_GRACE', 'a minute', 'refreshGrace must be', '60 when unset'],
     ['MCP_ENTRA_REFRESH_GRACE', '-1', 'refreshGrace must be', '60 when unset'],
+    ['MCP_ENTRA_CONSENT', 'never', "consent must be 'remember' or 'always'", 'always to ask'],
+    ['MCP_ENTRA_REMEMBER_UNVERIFIED', 'yes', 'must be 1', '1 to remember'],
     ['REDIS_URL', 'localhost:6379', 'redis://', 'the URL of your Redis'],
     ['GRAPH_URL', 'graph.microsoft.com', 'must be an https URL', 'leave it unset'],
   ])('exits with 1 and prints one line when %s is %j', async (name, value, problem, place) => {

@@ -53,7 +53,7 @@ describe('the confused deputy', () => {
     }
   })
 
-  it('is asked again by the same client too: no approval is remembered', async () => {
+  it('is asked again by the same client too, where browsers cannot be signed in', async () => {
     const browser = newBrowser()
     const { clientId } = await getCode(proxy.url, { browser })
     const { page } = await openConsent(proxy.url, { browser, clientId })

@@ -4,6 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, it } from '@jest/globals'
 import { redisStorage } from '../../../lib/storage/redis.js'
 import {
+  ada,
   authorizeUrl,
   callMcp,
   getCode,
@@ -169,6 +170,7 @@ describeWithRedis('two replicas on one Redis', () => {
   })
 
   it('a refresh token used again after the grace ends the login on both, and says so', async () => {
+    const tid = world.entra.tenant.id
     const events: unknown[] = []
     const listener = (event: unknown) => void events.push(event)
     const extra = await Promise.all(
@@ -184,7 +186,9 @@ describeWithRedis('two replicas on one Redis', () => {
     unsubscribe('mcp-entra:revocation', listener)
     expect(reused.status).toBe(400)
     expect(await reused.json()).toMatchObject({ error: 'invalid_grant' })
-    expect(events).toEqual([{ reason: 'refresh_token_reused' }])
+    expect(events).toEqual([
+      expect.objectContaining({ reason: 'refresh_token_reused', user: { tid, oid: ada } }),
+    ])
     for (const url of [first, second]) {
       expect((await getNotes(url, renewed.access_token)).status).toBe(401)
       const next = await refresh(url, { ...tokens, ...renewed })

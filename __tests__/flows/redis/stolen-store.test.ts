@@ -88,6 +88,7 @@ describeWithRedis('a stolen store', () => {
         'refresh-answer',
         'revoked',
         'revoked-token',
+        'session',
         'spent-code',
         'step-up',
       ].sort(),

@@ -3,7 +3,9 @@ import { requireBearerAuth } from '@modelcontextprotocol/sdk/server/auth/middlew
 import type { AuthInfo as SdkAuthInfo } from '@modelcontextprotocol/sdk/server/auth/types.js'
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js'
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js'
+import { RedisStore } from 'connect-redis'
 import express from 'express'
+import { MemoryStore } from 'express-session'
 import {
   type AuthInfo,
   authOf,
@@ -23,6 +25,7 @@ import {
   type User,
   userOf,
 } from 'mcp-entra'
+import { accountRoutes } from 'mcp-entra/account'
 import { type EntraEmulator, startEntra } from 'mcp-entra/testing'
 
 declare const options: EntraAuthOptions
@@ -34,6 +37,8 @@ const auth = entraAuth({
 
 const app = express()
 app.use(oauthRoutes(auth))
+app.use(accountRoutes(auth, { session: { store: new RedisStore({ client: {} }), idle: 900 } }))
+app.use(accountRoutes(auth, { session: { store: new MemoryStore() } }))
 app.use(resourceMetadata(auth))
 app.use(requireBearer(auth))
 app.use('/mcp', requireBearer(auth, { resource: '/mcp' }), scopeGuard('notes.read'))

@@ -22,12 +22,14 @@ import {
   tokenClaim,
   userOf,
 } from 'mcp-entra'
+import { accountRoutes } from 'mcp-entra/account'
 
 declare const options: EntraAuthOptions
 const auth = entraAuth(options)
 
 const app = createMcpExpressApp()
 app.use(oauthRoutes(auth))
+app.use(accountRoutes(auth))
 app.use(resourceMetadata(auth))
 app.use('/mcp', requireBearer(auth))
 

@@ -1,0 +1,43 @@
+/** `GET /auth/apps`: the apps that hold the user's access. Who is not signed in goes through Entra first. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { redirect, sendPage } from '../http/respond.js'
+import { type AppsPage, appsPage } from '../pages/apps-page.js'
+import type { EndpointRequest } from '../routes/context.js'
+import { beginSignIn } from '../routes/upstream-login.js'
+import type { ConnectedApp } from '../tokens/connected-apps.js'
+import { type AccountContext, accountPaths } from './account-context.js'
+import type { AccountSession } from './browser-sessions.js'
+
+/** The page, or the way to Entra. */
+export function showApps(context: AccountContext) {
+  return async function appsEndpoint({ req }: EndpointRequest, res: ServerResponse): Promise<void> {
+    const browser = { req, res }
+    const session = await context.sessions.read(browser)
+    if (!session) return redirect(res, 302, beginSignIn(context, browser, hints(context, req)))
+    const apps = await context.connectedApps.list(session.user)
+    sendPage(res, 200, appsPage(context.looks.forReader(req), shown(context, session, apps)))
+  }
+}
+
+function shown(
+  { serverName, scopes, basePath }: AccountContext,
+  { user, csrf }: AccountSession,
+  apps: readonly ConnectedApp[],
+): AppsPage {
+  const actions = {
+    revoke: basePath + accountPaths.revoke,
+    signOut: basePath + accountPaths.signOut,
+  }
+  return { server: serverName, scopes, user, apps, actions, fields: { csrf } }
+}
+
+/**
+ * Entra would sign in silently whoever is still signed in there. Who has signed out here, and goes back or leaves the
+ * device to somebody else, is asked.
+ */
+function hints(
+  { sessions }: AccountContext,
+  req: IncomingMessage,
+): Readonly<Record<string, string>> {
+  return sessions.hasSignedOut(req) ? { prompt: 'select_account' } : {}
+}

@@ -1,0 +1,33 @@
+/** `POST /auth/apps/revoke`: ends the access of one app, or of all. */
+import type { ServerResponse } from 'node:http'
+import { redirect } from '../http/respond.js'
+import { required } from '../oauth/params.js'
+import type { EndpointRequest } from '../routes/context.js'
+import type { UserId } from '../tokens/connected-apps.js'
+import { type AccountContext, accountPaths } from './account-context.js'
+import { readAccountForm } from './account-form.js'
+
+/** An app that is gone already is no error: whoever presses a button twice gets what they wanted. */
+export function revokeApps(context: AccountContext) {
+  return async function revokeAppsEndpoint(
+    { req }: EndpointRequest,
+    res: ServerResponse,
+  ): Promise<void> {
+    const { session, params } = await readAccountForm(context, { req, res })
+    await endAccess(context, session.user, required(params, 'app'))
+    redirect(res, 303, context.basePath + accountPaths.apps)
+  }
+}
+
+async function endAccess(
+  { connectedApps, report }: AccountContext,
+  user: UserId,
+  app: string,
+): Promise<void> {
+  if (app === 'all') {
+    await connectedApps.revokeAll(user)
+    return report('revocation', { reason: 'user' }, { user })
+  }
+  const client = await connectedApps.revoke(user, app)
+  if (client) report('revocation', { reason: 'user' }, { user, client })
+}

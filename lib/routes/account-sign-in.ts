@@ -1,0 +1,52 @@
+/** The end of a sign-in to the pages of the account: Entra's answer becomes a session of the browser. */
+import { randomReference } from '../crypto/reference.js'
+import type { Browser } from '../http/browser.js'
+import { redirect } from '../http/respond.js'
+import { concludeFailedLogin } from '../login/failed-login.js'
+import { identifyUser } from '../login/identify-user.js'
+import { OAuthError } from '../oauth/errors.js'
+import type { Params } from '../oauth/params.js'
+import type { EndpointRequest, ProxyContext } from './context.js'
+import { redeemAnswer } from './entra-answer.js'
+import { sendProblem } from './run-route.js'
+import { type PendingSignIn, signInScopes } from './upstream-login.js'
+
+/** Where the connected apps are shown, below the path of `baseUrl`. */
+export const appsPath = '/auth/apps'
+
+/**
+ * Signs the user in and goes on to the connected apps. The login policy is not asked: who may no longer use this server
+ * may still see which apps have access, and end it.
+ */
+export async function finishSignIn(
+  context: ProxyContext,
+  request: EndpointRequest,
+  res: Browser['res'],
+  params: Params,
+  login: PendingSignIn,
+): Promise<void> {
+  const browser = { req: request.req, res }
+  try {
+    await signIn(context, browser, params, login)
+  } catch (error) {
+    const reference = randomReference()
+    const isReported = params.error !== undefined
+    const refusal = concludeFailedLogin(context.report, error, { reference }, isReported)
+    return sendProblem(context, request, res, refusal, reference)
+  }
+  redirect(res, 303, context.basePath + appsPath)
+}
+
+async function signIn(
+  context: ProxyContext,
+  browser: Browser,
+  params: Params,
+  login: PendingSignIn,
+): Promise<void> {
+  const { account, verifier, report } = context
+  const tokens = await redeemAnswer(context, params, login, { scopes: signInScopes, facts: {} })
+  const user = await identifyUser(verifier, tokens, login.nonce)
+  if (!account.sessions) throw new OAuthError('access_denied', 'This server has no account pages.')
+  await account.sessions.begin(browser, user)
+  report('login', { outcome: 'signed_in' }, { user, trace: tokens.trace })
+}
