@@ -99,6 +99,7 @@ export interface GetTokenOptions {
   readonly claims?: string
   /** Another tenant than the user's own. */
   readonly tenantId?: string
+  /** When it is aborted already, nothing is asked for. */
   readonly abortSignal?: { readonly aborted: boolean }
 }
 

@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import GithubSlugger from 'github-slugger'
 import { Application } from 'typedoc'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -10,8 +11,8 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 const intro = `# Options and exports
 
 Made by \`npm run docs\` from the comments in the code: change those, not this page. [README.md](../README.md) says what to
-begin with. Times are in seconds. The options of [\`entraAuth\`](#entraauthoptions) and [\`entraScopes\`](#entrascopesoptions)
-are the ones to know.
+begin with. Times are in seconds. [\`EntraAuthOptions\`](#entraauthoptions) and
+[\`EntraScopesOptions\`](#entrascopesoptions) are the ones to know.
 `
 
 /** @returns {Promise<string>} the page */
@@ -26,7 +27,7 @@ export async function optionsPage() {
       ),
     )
     const contents = subpaths.map(({ name }) => `- [${name}](#${name.replace('/', '')})`)
-    return [intro, `${contents.join('\n')}\n`, ...parts].join('\n')
+    return withLinks([intro, `${contents.join('\n')}\n`, ...parts].join('\n'))
   } finally {
     await rm(folder, { recursive: true })
   }
@@ -103,4 +104,17 @@ function shifted(markdown) {
       return isCode ? line : line.replace(/^(#{1,5}) /, '#$1 ').trimEnd()
     })
     .join('\n')
+}
+
+/** Links to exports by name: TypeDoc takes `EntraAuth` for `entraAuth()`, and knows nothing of the other parts. */
+function withLinks(page) {
+  const slugger = new GithubSlugger()
+  const anchors = new Map()
+  for (const [, level, heading] of page.matchAll(/^(#+) (.+)$/gm)) {
+    const slug = slugger.slug(heading)
+    if (level === '###') anchors.set(heading.replace(/\(\)$/, ''), slug)
+  }
+  return page.replace(/\[(`?)(\w+)\1\]\(#[\w-]+\)/g, (link, quote, name) =>
+    anchors.has(name) ? `[${quote}${name}${quote}](#${anchors.get(name)})` : link,
+  )
 }

@@ -53,6 +53,7 @@ export interface ScopeClaims {
 
 /** The scopes of an app registration. */
 export interface EntraScopesOptions {
+  /** Application (client) ID of the app registration. */
   readonly clientId: string
   /** Short names every caller must have. */
   readonly required: readonly string[]

@@ -64,6 +64,7 @@ export interface EntraAuthOptions extends ClientOptions, PageOptions {
   readonly identifierUris?: readonly string[]
   /** Path of the redirect URI registered at Entra (default `/auth/callback`). */
   readonly callbackPath?: string
+  /** How long tokens, logins and sign-ins live. */
   readonly lifetimes?: Partial<Lifetimes>
   /**
    * Whether a user may come in. Asked about verified claims: at login (of id token and access token; false is
