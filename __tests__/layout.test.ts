@@ -11,6 +11,7 @@ const lib = join(dirname(fileURLToPath(import.meta.url)), '..', 'lib')
  * own, `mcp-entra/account`: it takes what `entraAuth` returns, and nothing below it may load `express-session`.
  */
 const floors = [
+  ['cli'],
   ['account'],
   [''],
   ['setup'],
@@ -139,7 +140,7 @@ describe('the layout of lib', () => {
     expect(shown(wrong)).toEqual([])
   })
 
-  it('keeps testing apart: nobody imports it, and it imports no more than oauth and crypto', () => {
+  it('keeps testing apart: nobody but the command imports it, and it imports no more than oauth and crypto', () => {
     // The contract suite for other people's stores needs to say what a store is: the interface, no code.
     const contract = ({ how, target }: Arrow) => how === 'type' && target === 'storage/storage.js'
     const wrong = arrows.filter((arrow) =>
@@ -147,7 +148,7 @@ describe('the layout of lib', () => {
         ? arrow.into !== undefined &&
           !['testing', 'oauth', 'crypto'].includes(arrow.into) &&
           !contract(arrow)
-        : arrow.into === 'testing',
+        : arrow.into === 'testing' && arrow.room !== 'cli',
     )
     expect(shown(wrong)).toEqual([])
   })
@@ -157,6 +158,14 @@ describe('the layout of lib', () => {
     const below = ['oauth', 'http', 'crypto', 'storage']
     const wrong = arrows.filter(({ room, target }) => below.includes(room) && entra.test(target))
     expect(shown(wrong)).toEqual([])
+  })
+
+  it('keeps the command to itself: nobody imports it, and nobody else its argument parser', () => {
+    const wrong = arrows.filter(
+      ({ room, into, target }) => room !== 'cli' && (into === 'cli' || target === 'commander'),
+    )
+    expect(shown(wrong)).toEqual([])
+    expect(arrows.some(({ target }) => target === 'commander')).toBe(true)
   })
 
   it('knows no Express anywhere: not in entra, and nowhere but as a type elsewhere', () => {
@@ -176,10 +185,11 @@ describe('the layout of lib', () => {
     }
   })
 
-  it('reads no environment variable', () => {
+  it('reads no environment variable, but for the file that hands it to the command', () => {
     const readers = sources.filter(
-      ({ room, text }) =>
+      ({ room, path, text }) =>
         room !== 'testing' &&
+        path !== 'cli/main.ts' &&
         (/\bprocess\s*(?:\?\.|\.)\s*env\b/.test(text) ||
           /\benv\b[^'"`]*\bfrom 'node:process'/.test(text)),
     )

@@ -23,6 +23,7 @@ import { ada, bob, newBrowser } from '../support/oauth-client.js'
 import {
   countingStorage,
   entraWords,
+  hear,
   signInAtEntra,
   startTestEntra,
   type TestProxy,
@@ -304,6 +305,7 @@ describe('the page', () => {
 })
 
 describe('ending access', () => {
+  const revocations = hear('mcp-entra:revocation')
   async function withApps() {
     apps.byUser.set(ada, [app(), app({ id: 'app-two', name: 'Second' })])
     apps.byUser.set(bob, [app({ id: 'app-of-bob', name: "Bob's" })])
@@ -328,6 +330,19 @@ describe('ending access', () => {
     const answer = await browser.open(...formWith(page, 'app', 'all'))
     expect(texts(answer)).toContain('No application has access')
     expect(left()).toEqual({ [bob]: ['app-of-bob'] })
+  })
+
+  it('is an event that says who ended what, once', async () => {
+    const { browser, page } = await withApps()
+    revocations.length = 0
+    for (const id of ['app-two', 'app-two', 'all']) {
+      await browser.fetchOnce(...formWith(page, 'app', id))
+    }
+    const user = { tid: entra.tenant.id, oid: ada }
+    expect(revocations).toEqual([
+      { reason: 'user', user, client: { id: 'app-two' } },
+      { reason: 'user', user },
+    ])
   })
 
   it("of another user's app does nothing", async () => {

@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import { startEntra } from 'mcp-entra/testing'
 import type { Entra } from '../support/host.js'
-import { ada, callMcp, challengeParams, login, toolText } from '../support/oauth-client.js'
+import { ada, callMcp, challengeParams, login, refresh, toolText } from '../support/oauth-client.js'
 import {
   type Environment,
   environmentFor,
@@ -98,5 +98,39 @@ describeWithRedis('examples/redis', () => {
     await ended
     await start('redis', env)
     expect(await callTool(url, access_token, 'whoami')).toMatchObject({ oid: ada })
+  })
+
+  it('takes up a new key in two steps: tokens and clients of every replica stay good', async () => {
+    const [old = '', fresh = ''] = [
+      'example key old: 0123456789abcdef',
+      'example key new: 0123456789a',
+    ]
+    const own = await environmentFor(entra)
+    const ports = [own.PORT ?? '', String(await freePort())]
+    const replicas: Program[] = []
+    const restart = async (index: number, keys: string) => {
+      replicas[index]?.child.kill('SIGKILL')
+      await replicas[index]?.ended
+      const env = { ...own, REDIS_URL: redis.url, MCP_ENTRA_KEYS: keys }
+      replicas[index] = await start('redis', { ...env, PORT: ports[index] ?? '' })
+    }
+    for (const index of [0, 1]) await restart(index, old)
+    const at = (index: number) => `http://localhost:${ports[index]}`
+    const { access_token, refresh_token, clientId } = await login(at(0))
+    const tokens = [access_token]
+    for (const keys of [`${old},${fresh}`, `${fresh},${old}`]) {
+      for (const index of [0, 1]) {
+        await restart(index, keys)
+        // In the midst of a step one replica has restarted, and the other has not.
+        tokens.push((await login(at(0), { clientId })).access_token)
+        for (const token of tokens) {
+          for (const where of [0, 1]) {
+            expect(await callTool(at(where), token, 'whoami')).toMatchObject({ oid: ada })
+          }
+        }
+      }
+    }
+    const renewed = await refresh(at(1), { refresh_token, clientId })
+    expect(renewed.status).toBe(200)
   })
 })

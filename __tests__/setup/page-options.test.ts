@@ -71,6 +71,8 @@ describe('branding', () => {
     ['another site', 'https://cdn.example/logo.svg'],
     ['another site without a scheme', '//cdn.example/logo.svg'],
     ['another site with a backslash', '/\\cdn.example/logo.svg'],
+    ['another site behind dots', '/.//cdn.example/logo.svg'],
+    ['another site behind more dots', '/a/..//cdn.example/logo.svg'],
     ['what ends a source of the policy', '/logo.svg;script-src *'],
     ['what ends the policy', "/logo.svg, script-src 'unsafe-inline'"],
     ['a line break', '/logo.svg\r\nx: y'],
@@ -141,6 +143,9 @@ describe('texts', () => {
     for (const language of Object.keys(texts)) {
       expect(pageWith({ texts }, language).html).toContain(`<html lang="${language}" dir="rtl">`)
     }
+    // Nobody knows how qaa is written: it is for private use.
+    const other = { texts: { qaa: english } }
+    expect(pageWith(other, 'qaa').html).toContain('<html lang="qaa">')
     expect(pageWith({ texts }, 'de').html).toContain('<html lang="de">')
   })
 

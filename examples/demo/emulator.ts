@@ -7,6 +7,8 @@ import { startEntra } from 'mcp-entra/testing'
 
 if (!process.env.AZURE_TENANT_ID) {
   const entra = await startEntra()
+  // Loopback is registered as it is, whatever the port; only a prefix is not.
+  if (process.env.BASE_URL) entra.addRedirectUri(`${process.env.BASE_URL}/auth/callback`)
   Object.assign(process.env, {
     AZURE_TENANT_ID: entra.tenant.id,
     AZURE_CLIENT_ID: entra.app.clientId,

@@ -52,7 +52,8 @@ export interface OAuthErrorOptions {
 
 /**
  * A protocol outcome, which becomes a response, a redirect or a challenge. The description is for the client's
- * developer: printable ASCII without `"` and `\` (RFC 6749 section 5.2). Other characters are replaced by a space.
+ * developer: printable ASCII without double quotes and backslashes (RFC 6749 section 5.2). Other characters are
+ * replaced by a space.
  *
  * @see RFC 6749 sections 4.1.2.1 and 5.2, RFC 6750 section 3.1
  */

@@ -14,7 +14,7 @@ import type { Say } from './texts.js'
  */
 export function problemPage(look: Look, error: OAuthError, reference: string): Page {
   const { say } = look
-  const title = say(error.status >= 500 ? 'failedTitle' : 'refusedTitle')
+  const title = titleOf(say, error)
   return page(
     look,
     title,
@@ -35,7 +35,7 @@ ${error.situation === undefined ? detail(say, error) : undefined}${referenceLine
  */
 export function returnPage(look: Look, error: OAuthError, target: string, reference: string): Page {
   const { say } = look
-  const title = say('refusedTitle')
+  const title = titleOf(say, error)
   return page(
     look,
     title,
@@ -49,6 +49,10 @@ export function returnPage(look: Look, error: OAuthError, target: string, refere
 <p class="soft">${say('continueIfKnown')}</p>
 ${referenceLine(say, reference)}`,
   )
+}
+
+function titleOf(say: Say, { status }: OAuthError): Html {
+  return say(status >= 500 ? 'failedTitle' : 'refusedTitle')
 }
 
 function explain(say: Say, { code, situation, status }: OAuthError): Html {

@@ -82,10 +82,8 @@ function readLogo(logo: unknown, baseUrl: string): Logo {
   // Without the characters that end a source in a content security policy, and without `//host`.
   if (typeof logo === 'string' && /^\/(?!\/)[\w.~%/-]*(?:\?[\w.=&-]*)?$/.test(logo)) {
     const { origin, pathname, search } = new URL(logo, baseUrl)
-    // The query counts for caches, and not for the policy: it has to be left out there.
-    if (origin === new URL(baseUrl).origin) {
-      return { src: pathname + search, source: origin + pathname }
-    }
+    // Without its dots, `/.//host` would be the address of a host. The query has no place in the policy.
+    if (!pathname.startsWith('//')) return { src: pathname + search, source: origin + pathname }
   }
   throw new TypeError(
     "entraAuth: branding.logo must be a data URI of an image ('data:image/svg+xml;base64,…': png, svg+xml, jpeg, webp or gif) or a path on this server ('/logo.svg')",
@@ -124,15 +122,21 @@ function readTexts(
 }
 
 function readTag(tag: string): string {
+  const canonical = canonicalTag(tag)
+  if (canonical === tag) return tag
+  throw new TypeError(
+    canonical === undefined
+      ? `entraAuth: texts: not the tag of a language, such as 'fr': ${JSON.stringify(tag)}`
+      : `entraAuth: texts: spell ${JSON.stringify(tag)} as '${canonical}'`,
+  )
+}
+
+/** @see BCP 47 */
+function canonicalTag(tag: string): string | undefined {
   try {
-    const [canonical = tag] = Intl.getCanonicalLocales(tag)
-    if (canonical === tag) return tag
-    throw new TypeError(`entraAuth: texts: spell ${JSON.stringify(tag)} as '${canonical}'`)
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error
-    throw new TypeError(
-      `entraAuth: texts: not the tag of a language, such as 'fr': ${JSON.stringify(tag)}`,
-    )
+    return Intl.getCanonicalLocales(tag)[0]
+  } catch {
+    return undefined
   }
 }
 

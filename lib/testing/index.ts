@@ -1,4 +1,4 @@
-/** `mcp-entra/testing`: Microsoft Entra ID for tests and demonstrations, on loopback. */
+/** `mcp-entra/testing`: Microsoft Entra ID for tests and demonstrations, on loopback, and users who sign in there. */
 export {
   type DefineTest,
   type DescribeStorageOptions,
@@ -19,4 +19,11 @@ export type {
   EntraUserOptions,
 } from './options.js'
 export type { EntraEndpoint, EntraGrant, LoggedRequest } from './request-log.js'
+export {
+  type ConnectedClient,
+  type ConnectOptions,
+  connect,
+  type ToolAnswer,
+} from './sign-in/connect.js'
+export { type SignedIn, type SignInOptions, SignInRefused, signIn } from './sign-in/sign-in.js'
 export type { SigningKey } from './signing-keys.js'

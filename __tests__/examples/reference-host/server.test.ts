@@ -7,11 +7,16 @@ import { startEntra } from 'mcp-entra/testing'
 import { Agent, fetch as undiciFetch } from 'undici'
 import { openApps, signOutForm } from '../../support/account.js'
 import type { Entra } from '../../support/host.js'
+import { navigate } from '../../support/navigation.js'
 import {
   addNote,
+  authorizeUrl,
   callMcp,
+  getCode,
   getNotes,
   login,
+  newBrowser,
+  pkce,
   refresh,
   type Tokens,
   toolText,
@@ -146,6 +151,22 @@ describe('npm run example', () => {
     expect(await statuses({ MCP_ENTRA_REFRESH_GRACE: '0' })).toEqual([200, 400, false])
     expect(await statuses({ MCP_ENTRA_REFRESH_GRACE: '60' })).toEqual([200, 200, true])
     expect(await statuses({})).toEqual([200, 200, true])
+  }, 60_000)
+
+  it('remembers a consent as MCP_ENTRA_CONSENT and MCP_ENTRA_REMEMBER_UNVERIFIED say', async () => {
+    const entra = await emulator()
+    const secondLogin = async (more: Environment) => {
+      const host = await listening(start({ ...(await environmentFor(entra)), ...more }))
+      const browser = newBrowser()
+      const { clientId } = await getCode(host.url, { browser })
+      const again = await navigate(browser, authorizeUrl(host.url, clientId, pkce().challenge))
+      return again.status === 302 ? 'at Entra' : again.status
+    }
+    const unverified = { MCP_ENTRA_REMEMBER_UNVERIFIED: '1' }
+    expect(await secondLogin({})).toBe(200)
+    expect(await secondLogin(unverified)).toBe('at Entra')
+    expect(await secondLogin({ ...unverified, MCP_ENTRA_CONSENT: 'remember' })).toBe('at Entra')
+    expect(await secondLogin({ ...unverified, MCP_ENTRA_CONSENT: 'always' })).toBe(200)
   }, 60_000)
 
   it('exits with 1 and says so when its port is taken', async () => {

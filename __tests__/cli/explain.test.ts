@@ -1,0 +1,274 @@
+/** `mcp-entra explain`: plain words, decoded here, and never the token itself. */
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import type { Explanation } from '../../lib/cli/explain/explanation.js'
+import { testKeys } from '../support/auth-options.js'
+import { type CliOptions, cli } from '../support/cli.js'
+import { startWorld, type World } from '../support/host.js'
+import { login } from '../support/oauth-client.js'
+
+let world: World
+beforeAll(async () => {
+  world = await startWorld()
+})
+afterAll(() => world.close())
+
+interface Result {
+  readonly code: number
+  readonly err: string
+  readonly said: Explanation
+}
+
+/** Settings of the world's server. */
+function settings(more: CliOptions['env'] = {}): NonNullable<CliOptions['env']> {
+  const { entra, url } = world
+  return {
+    AZURE_TENANT_ID: entra.tenant.id,
+    AZURE_CLIENT_ID: entra.app.clientId,
+    AZURE_AUTHORITY_HOST: entra.url,
+    BASE_URL: url,
+    ...more,
+  }
+}
+
+async function explain(input: string, options: CliOptions = {}): Promise<Result> {
+  const { code, out, err } = await cli(['explain', '--json', '-'], {
+    env: settings(),
+    input,
+    ...options,
+  })
+  return { code, err, said: JSON.parse(out) as Explanation }
+}
+
+/** No part of the token that says anything may come back. */
+function expectHidden(token: string, text: string): void {
+  for (const part of token.split('.')) expect(text).not.toContain(part.slice(0, 24))
+}
+
+describe('explain, of tokens of Entra', () => {
+  it('says who, for whom, until when, and that only the signature is open', async () => {
+    const token = await world.entra.mintAccessToken({
+      user: 'ada@contoso.example',
+      scopes: ['notes.read'],
+    })
+    const { code, said } = await explain(token)
+    expect(code).toBe(0)
+    expect(said).toMatchObject({ kind: 'entra-access-token', gate: { admits: 'unknown' } })
+    expect(said.summary).toMatch(/for ada@contoso\.example, good for another 6\d minutes/)
+    const facts = Object.fromEntries(said.facts)
+    expect(facts).toMatchObject({
+      name: 'Ada Lovelace',
+      tenant: world.entra.tenant.id,
+      'for (aud)': world.entra.app.clientId,
+      'scopes (scp)': 'notes.read',
+      version: '2.0',
+    })
+    expect(facts['good until']).toMatch(/^\d{4}-.* \(in \d+ minutes\)$/)
+    expect(said.gate?.because.join(' ')).toMatch(/audience, version, kind and issuer are good/)
+    expectHidden(token, JSON.stringify(said))
+  })
+
+  it('takes a whole Authorization header', async () => {
+    const token = await world.entra.mintAccessToken({ user: 'ada@contoso.example' })
+    expect((await explain(`Authorization: Bearer ${token}\n`)).said.kind).toBe('entra-access-token')
+  })
+
+  it.each([
+    ['of version 1', { version: 1 as const }, /version 1\.0/, /requestedAccessTokenVersion/],
+    ['that has expired', { expiresIn: -600 }, /has expired/, /compare the clocks/],
+    [
+      'for Graph',
+      { audience: 'https://graph.microsoft.com' },
+      /Microsoft Graph/,
+      /api:\/\/<client id>/,
+    ],
+    [
+      'for another app',
+      { audience: '6f1d0c3a-1111-4222-8333-444455556666' },
+      /another application/,
+      /AZURE_CLIENT_ID/,
+    ],
+    ['without a scope', { scopes: [] }, /grants no scope/, /not an id token/],
+    ['of another tenant', { user: 'frida@fabrikam.example' }, /another tenant/, /guest/],
+  ])('says why the gate refuses one %s', async (_what, options, because, remedy) => {
+    const token = await world.entra.mintAccessToken({ user: 'ada@contoso.example', ...options })
+    const { said } = await explain(token)
+    expect(said.gate?.admits).toBe('no')
+    expect(said.gate?.because.join(' ')).toMatch(because)
+    expect(said.remedies.join(' ')).toMatch(remedy)
+    expectHidden(token, JSON.stringify(said))
+  })
+
+  it('knows an application, which has no user', async () => {
+    const token = await world.entra.mintAccessToken({ user: null })
+    expect((await explain(token)).said.summary).toMatch(/for an application without a user/)
+  })
+
+  it('says what it would have to know', async () => {
+    const token = await world.entra.mintAccessToken({ user: 'ada@contoso.example' })
+    const env = { AZURE_AUTHORITY_HOST: world.entra.url }
+    expect((await explain(token, { env })).said.gate?.because.join(' ')).toMatch(/say --client-id/)
+  })
+
+  it('lets no control character of a claim reach the terminal', async () => {
+    const token = await world.entra.mintAccessToken({
+      user: 'ada@contoso.example',
+      claims: { name: 'A\u001b[31mda\nfailure' },
+    })
+    const { out } = await cli(['explain', '-'], { env: settings(), input: token })
+    expect(out).toContain('A [31mda failure')
+    expect(out.includes('\u001b')).toBe(false)
+  })
+})
+
+describe('explain, of tokens of a server', () => {
+  it('checks the signature when it has the keys, and names no person', async () => {
+    const { access_token: token } = await login(world.url)
+    const known = await explain(token, { env: settings({ MCP_ENTRA_KEYS: testKeys.join(',') }) })
+    expect(known.said).toMatchObject({
+      kind: 'server-access-token',
+      gate: { admits: 'unknown', because: [expect.stringMatching(/signature is good/)] },
+    })
+    const foreign = await explain(token, {
+      env: settings({ MCP_ENTRA_KEYS: 'another key: 0123456789abcdef' }),
+    })
+    expect(foreign.said.gate).toMatchObject({
+      admits: 'no',
+      because: [expect.stringMatching(/not one of this server/)],
+    })
+    expectHidden(token, JSON.stringify([known.said, foreign.said]))
+    expect(JSON.stringify(known.said)).not.toContain(claimsOf(token).sid)
+  })
+
+  it('compares issuer and audience without the keys', async () => {
+    const { access_token: token } = await login(world.url)
+    expect((await explain(token)).said.gate?.admits).toBe('unknown')
+    const { said } = await explain(token, {
+      env: settings({ BASE_URL: 'https://mcp.contoso.example' }),
+    })
+    expect(said.gate).toMatchObject({ admits: 'no' })
+    expect(said.gate?.because.join(' ')).toContain(
+      `It was issued by ${world.url}, not by https://mcp.contoso.example.`,
+    )
+  })
+
+  it('says of a JWT of others that it is none of ours', async () => {
+    const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
+    const token = `${part({ alg: 'RS256' })}.${part({ iss: 'https://accounts.google.example', exp: 1 })}.AAAA`
+    expect((await explain(token)).said).toMatchObject({
+      kind: 'unknown-token',
+      gate: { admits: 'no' },
+    })
+  })
+})
+
+describe('explain, of codes, headers and addresses', () => {
+  it.each([
+    'AADSTS50011',
+    '50011',
+    'aadsts50011: The redirect URI …',
+    'error AADSTS50011 in my log',
+  ])('knows %s', async (text) => {
+    const { said } = await explain(text)
+    expect(said).toMatchObject({
+      kind: 'aadsts-code',
+      facts: expect.arrayContaining([['kind', 'misconfigured']]),
+    })
+    expect(said.remedies.join()).toContain('redirect URI')
+  })
+
+  it('says where to look up a code that it does not know', async () => {
+    expect((await explain('AADSTS99999999')).said.remedies.join()).toContain('error?code=99999999')
+  })
+
+  it('explains the challenge of a real server', async () => {
+    const response = await fetch(`${world.url}/mcp`, { method: 'POST' })
+    const { said } = await explain(`WWW-Authenticate: ${response.headers.get('www-authenticate')}`)
+    expect(said.summary).toMatch(/had no token/)
+    expect(said.facts).toContainEqual([
+      'where to read on',
+      `${world.url}/.well-known/oauth-protected-resource/mcp`,
+    ])
+  })
+
+  it.each([
+    ['Bearer', /had no token/],
+    ['Bearer error="invalid_token", error_description="The token has expired."', /not good/],
+    [
+      'Bearer error="insufficient_scope", scope="notes.read notes.write"',
+      /needs the scopes notes\.read notes\.write/,
+    ],
+    [
+      `Bearer error="insufficient_claims", claims="${Buffer.from('{"access_token":{}}').toString('base64')}"`,
+      /more of the user/,
+    ],
+    ['DPoP error=use_dpop_nonce', /use_dpop_nonce/],
+  ])('explains %s', async (text, summary) => {
+    const { said } = await explain(text)
+    expect(said).toMatchObject({ kind: 'challenge' })
+    expect(said.summary).toMatch(summary)
+  })
+
+  it('decodes the claims of a challenge', async () => {
+    const claims = Buffer.from('{"access_token":{"acrs":{"essential":true}}}').toString('base64')
+    const { said } = await explain(`Bearer error="insufficient_claims", claims="${claims}"`)
+    expect(said.facts).toContainEqual(['claims', '{"access_token":{"acrs":{"essential":true}}}'])
+  })
+
+  it.each([
+    [
+      'https://mcp.contoso.com/auth/callback?error=invalid_client&error_description=AADSTS650053%3A+The+application%0D%0ATrace+ID%3A+1',
+      /AADSTS650053/,
+    ],
+    [
+      'http://127.0.0.1:33418/callback?error=access_denied&iss=https%3A%2F%2Fmcp.contoso.com',
+      /not allowed/,
+    ],
+    ['https://login.microsoftonline.com/error?code=7000215', /AADSTS7000215/],
+    ['https://client.example/cb#error=server_error', /server_error|failed/],
+  ])('explains %s', async (url, summary) => {
+    expect((await explain(url)).said.summary).toMatch(summary)
+  })
+
+  it('never repeats the code of a login that succeeded', async () => {
+    const { out } = await cli([
+      'explain',
+      'http://127.0.0.1:33418/callback?code=0.AXsecretsecret&state=s3cr3tstate',
+    ])
+    expect(out).toMatch(/no error/)
+    expect(out).not.toMatch(/AXsecret|s3cr3tstate/)
+  })
+
+  it.each([
+    'hello',
+    '',
+    'https://mcp.contoso.com/',
+    '0.AXsecretsecret_refresh',
+    'eyJub3Q.eyJh.token',
+    'x'.repeat(70_000),
+  ])('does not make up an explanation, and repeats nothing: exit code 2 (%#)', async (text) => {
+    const { code, out, err } = await cli(['explain', '-'], { input: text })
+    expect({ code, out }).toEqual({ code: 2, out: '' })
+    if (text !== '') expect(err).not.toContain(text)
+  })
+
+  it('says so when a token came as an argument, where a shell keeps it', async () => {
+    const token = await world.entra.mintAccessToken({ user: 'ada@contoso.example' })
+    const { code, err } = await cli(['explain', token], { env: settings() })
+    expect(code).toBe(0)
+    expect(err).toMatch(/history of your shell/)
+    expectHidden(token, err)
+  })
+
+  it('says in its help how to keep tokens out of the history of the shell', async () => {
+    const { code, out } = await cli(['explain', '--help'])
+    expect(code).toBe(0)
+    expect(out).toMatch(/standard input[\s\S]*history/)
+  })
+})
+
+function claimsOf(token: string): Record<string, string> {
+  return JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as Record<
+    string,
+    string
+  >
+}

@@ -1,0 +1,38 @@
+/**
+ * What a block of code may use without making it, when it is marked as a `fragment`. A block without that word is a
+ * whole program.
+ */
+
+import type { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js'
+import type { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js'
+import type { Express, RequestHandler } from 'express'
+import type * as library from 'mcp-entra'
+
+declare global {
+  const app: Express
+  const auth: library.EntraAuth
+  const authInfo: library.AuthInfo
+  /** A claims challenge, as JSON. */
+  const challengeFromGraph: string
+  const clientId: string
+  const extra: { readonly authInfo?: library.AuthInfoLike }
+  const handler: RequestHandler
+  const keys: readonly string[]
+  const secret: string
+  const server: McpServer
+  const tenantId: string
+  const transport: StreamableHTTPServerTransport
+  const url: string
+  /** Of `@azure/storage-blob`. */
+  class BlobServiceClient {
+    constructor(
+      url: string,
+      credential: {
+        getToken(
+          scopes: string | string[],
+          options?: { claims?: string; tenantId?: string },
+        ): Promise<{ token: string; expiresOnTimestamp: number } | null>
+      },
+    )
+  }
+}

@@ -1,0 +1,91 @@
+/** `mcp-entra setup`: prints what registers the app. It executes nothing and sends nothing. */
+import { clouds } from '../../entra/clouds.js'
+import { isLoopbackHost } from '../../oauth/loopback.js'
+import { exitCodes } from '../exit-codes.js'
+import type { Io } from '../io.js'
+import { azureCli } from './azure-cli.js'
+import { bicep } from './bicep.js'
+import { environmentFile } from './environment-file.js'
+import { graphJson } from './graph-requests.js'
+import { type Answers, type Plan, readPlan } from './plan.js'
+import { ask } from './questions.js'
+import { terraform } from './terraform.js'
+
+export interface SetupOptions extends Answers {
+  readonly format: Format
+  readonly ask?: boolean
+  readonly json?: boolean
+}
+
+type Format = keyof typeof formats
+
+const formats = {
+  'azure-cli': { file: 'register.sh', render: azureCli },
+  bicep: { file: 'register.bicep', render: bicep },
+  terraform: { file: 'register.tf', render: terraform },
+  graph: {
+    file: 'register.json',
+    render: (plan: Plan) => graphJson(plan, clouds[plan.cloud].graph),
+  },
+  env: { file: '.env', render: environmentFile },
+} as const
+
+/** @throws UsageError for answers that make no sense */
+export async function setup(options: SetupOptions, io: Io): Promise<number> {
+  const { format, ask: asked, json, ...given } = options
+  const isMissing = given.name === undefined || given.baseUrl === undefined
+  const plan = readPlan(
+    asked || (isMissing && io.stdin.isTTY) ? await ask(withoutDefaults(given), io) : given,
+  )
+  const { file, render } = formats[format]
+  const content = render(plan)
+  if (json) {
+    const files = [{ name: file, content }]
+    if (format !== 'env') files.push({ name: '.env', content: environmentFile(plan) })
+    io.out(`${JSON.stringify({ format, files, notes: notes(plan) }, null, 2)}\n`)
+    return exitCodes.ok
+  }
+  io.out(content)
+  for (const note of notes(plan)) io.err(`Note: ${note}\n`)
+  if (format === 'bicep' || format === 'terraform' || format === 'graph') {
+    io.err('The settings of the server: run the same with --format env\n')
+  }
+  return exitCodes.ok
+}
+
+/** Where a flag has a default, its question is asked all the same: the default stands in brackets. */
+function withoutDefaults({ credential, tenancy, mode, ...given }: Answers): Answers {
+  return {
+    ...given,
+    ...(credential !== 'secret' && credential !== undefined && { credential }),
+    ...(tenancy === 'multiple' && { tenancy }),
+    ...(mode === 'direct' && { mode }),
+  }
+}
+
+/** What the output cannot say, or what surprises people. */
+function notes(plan: Plan): readonly string[] {
+  const { mode, clients, scopes, mcpUrl, baseUrl, credential } = plan
+  const wants = (client: string) => clients.includes(client)
+  return [
+    ...(mode === 'direct'
+      ? [
+          `${mcpUrl} becomes an Application ID URI: Entra takes it only if its host is a verified domain of the tenant.`,
+        ]
+      : []),
+    ...(mode === 'proxy' && clients.length > 0
+      ? [
+          'Pre-authorized clients matter to those that bring tokens of Entra: behind the proxy nobody needs them.',
+        ]
+      : []),
+    ...(wants('ab3be6b7-f5df-413d-ac2d-abf1e3fd9c0b') &&
+    !scopes.some(({ value }) => value === 'access_as_user')
+      ? [
+          'Microsoft 365 Copilot always asks for the scope access_as_user: add --scope access_as_user.',
+        ]
+      : []),
+    ...(credential.kind === 'secret' && !isLoopbackHost(new URL(baseUrl).hostname)
+      ? ['A secret has to be kept and renewed: on Azure, --credential managed-identity needs none.']
+      : []),
+  ]
+}
