@@ -478,6 +478,14 @@ describe('somebody else who comes back from Entra', () => {
     expect(goesToEntra(await authorize(ofBob))).toBe(true)
   })
 
+  it('brings back no state when the client sent none', async () => {
+    const seat = await approvedSeat()
+    const answer = await authorize(seat, { login_hint: bob, state: undefined })
+    const page = await seat.browser.open(upstreamOf(answer).href)
+    const end = new URL((await seat.browser.press(page, 'approve')).url)
+    expect([...end.searchParams.keys()]).toEqual(['code', 'iss'])
+  })
+
   it('may say no, and Entra hears no more of it', async () => {
     const seat = await approvedSeat()
     const answer = await authorize(seat, { login_hint: bob })

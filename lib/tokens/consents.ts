@@ -64,9 +64,8 @@ export function consents({ vault, cutOffs, lifetime, now }: ConsentsOptions): Co
     async read(parties: ConsentParties) {
       const newestFirst = await readFresh(parties)
       // What has ended an approval has ended all before it: so the oldest is usually the only one to ask about.
-      for (let count = newestFirst.length; count > 0; count--) {
-        const at = newestFirst[count - 1]?.approvedAt ?? 0
-        if (!(await cutOffs.isOver({ ...parties, at }))) return newestFirst.slice(0, count)
+      for (const [index, { approvedAt: at }] of [...newestFirst.entries()].reverse()) {
+        if (!(await cutOffs.isOver({ ...parties, at }))) return newestFirst.slice(0, index + 1)
       }
       return []
     },

@@ -36,7 +36,7 @@ async function start(keys: readonly string[] = testKeys) {
   closing.push(() => redis.close())
   const storage = redisStorage({ url: redis.url }, { prefix, deadline: 5 })
   closing.push(() => storage.close())
-  const world = await startReplicas([storage], { keys })
+  const world = await startReplicas([storage], { keys, rememberUnverified: true })
   closing.push(() => world.close())
   return { redis, storage, world, url: world.all[0]?.url ?? '' }
 }
@@ -83,6 +83,7 @@ describeWithRedis('a stolen store', () => {
       [
         'code',
         'connected-apps',
+        'consent',
         'grant',
         'news',
         'refresh-answer',
