@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 import { describe, expect, it } from '@jest/globals'
 import { outcomeByCode } from '../../lib/entra/error-codes.js'
 import { OAuthError, type OAuthErrorCode } from '../../lib/oauth/errors.js'
-import { readPage } from '../support/markdown.js'
+import { readPage, readPages } from '../support/markdown.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const read = (path: string) => readFileSync(root + path, 'utf8')
@@ -83,6 +83,16 @@ describe('docs/errors.md', () => {
       .split('\n')
       .flatMap((row) => /^\| ([\d, ]+) \|/.exec(row)?.[1]?.split(', ') ?? [])
     expect(listed.map(Number).sort()).toEqual([...outcomeByCode.keys()].sort())
+  })
+})
+
+describe('every page', () => {
+  it('names AADSTS numbers that the code knows', () => {
+    const named = readPages().flatMap(({ path, text }) =>
+      [...text.matchAll(/AADSTS ?(\d{5,7})/g)].map(([, code]) => ({ path, code: Number(code) })),
+    )
+    expect(named.length).toBeGreaterThan(20)
+    expect(named.filter(({ code }) => !outcomeByCode.has(code))).toEqual([])
   })
 })
 

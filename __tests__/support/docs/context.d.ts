@@ -7,17 +7,23 @@ import type { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js'
 import type { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js'
 import type { Express, RequestHandler } from 'express'
 import type * as library from 'mcp-entra'
+import type { RedisClientType } from 'redis'
 
 declare global {
   const app: Express
+  /** Of the application. */
+  const audit: { write(entry: object): void }
   const auth: library.EntraAuth
   const authInfo: library.AuthInfo
   /** A claims challenge, as JSON. */
   const challengeFromGraph: string
+  /** A connected client of the package `redis`. */
+  const client: RedisClientType
   const clientId: string
   const extra: { readonly authInfo?: library.AuthInfoLike }
   const handler: RequestHandler
   const keys: readonly string[]
+  const options: library.EntraAuthOptions
   const secret: string
   const server: McpServer
   const tenantId: string
