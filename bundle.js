@@ -1,6 +1,6 @@
 /**
  * Joins what `tsc -b lib` has made into a file for each subpath that a server imports, and one that they share: 130
- * files take 45 ms to load, and these take 6. Names, types and source maps stay.
+ * files take 45 ms to load, and these take 6. Names, types and line breaks stay, so that it can be read as it is.
  */
 import { readdir, rm } from 'node:fs/promises'
 import { basename } from 'node:path'
@@ -24,8 +24,6 @@ const { metafile } = await build({
   platform: 'node',
   target: 'node20',
   packages: 'external',
-  sourcemap: true,
-  sourcesContent: false,
   metafile: true,
 })
 
