@@ -24,6 +24,7 @@ import {
 import { type Entra, testKeys } from './support/host.js'
 import { login, refresh, type Tokens } from './support/oauth-client.js'
 import { signEs256 } from './support/sign-es256.js'
+import { verifyingWith } from './support/verifying-with.js'
 
 const graph = '00000003-0000-0000-c000-000000000000'
 
@@ -671,8 +672,7 @@ describe('a fault of ours', () => {
     ['later', (fault: Error) => () => Promise.reject(fault)],
   ])('that shows %s goes to next, and is no refusal', async (_when, failing) => {
     const fault = new RangeError('not the fault of the client')
-    const context = { ...gate.auth.gate('test'), verify: failing(fault) }
-    const middleware = requireBearer({ ...gate.auth, gate: () => context })
+    const middleware = requireBearer(verifyingWith(gate.auth, failing(fault)))
     const app = express()
     app.use(middleware, (_req, res) => void res.end('let in'))
     const heard: unknown[] = []

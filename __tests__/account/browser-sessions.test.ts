@@ -330,4 +330,15 @@ describe('what a session costs', () => {
     const kinds = writes.slice(before).map((key) => key.split(':', 1)[0])
     expect(kinds.sort()).toEqual(['code', 'session'])
   })
+
+  it('is one write more where another session ends by it: the mark that it has ended', async () => {
+    const { storage, writes } = countingStorage()
+    const proxy = await startAccountProxy(entra, { storage })
+    const { browser } = await openApps(proxy.url, ada)
+    const login = await signInAtEntra(proxy.url, { browser })
+    const before = writes.length
+    await browser.fetchOnce(login.callback)
+    const kinds = writes.slice(before).map((key) => key.split(':', 1)[0])
+    expect(kinds.sort()).toEqual(['code', 'ended-session', 'session'])
+  })
 })

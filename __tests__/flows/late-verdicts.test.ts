@@ -32,6 +32,7 @@ import {
 } from '../support/gate.js'
 import type { Entra } from '../support/host.js'
 import { login } from '../support/oauth-client.js'
+import { verifyingWith } from '../support/verifying-with.js'
 
 /** What reached the handler, and what reached the end of the line as an error. */
 const handled: string[] = []
@@ -82,8 +83,7 @@ function middlewares(auth: EntraAuth): [path: string | undefined, Middleware][] 
 
 /** Whose verification fails as nobody has foreseen. */
 function broken(auth: EntraAuth): EntraAuth {
-  const context = { ...auth.gate('test'), verify: () => Promise.reject('route') }
-  return { ...auth, gate: () => context }
+  return verifyingWith(auth, () => Promise.reject('route'))
 }
 
 function inExpress(make: () => Express) {

@@ -2,7 +2,7 @@
 import { describe } from '@jest/globals'
 
 /** What a test may need of a machine: each has its remedy in `skip-reporter.mjs`. */
-export type Need = 'redis-server' | 'chromium' | 'strace' | 'conformance runner'
+export type Need = 'redis-server' | 'chromium' | 'strace' | 'conformance runner' | 'npm registry'
 
 /** `describe`, with what the tests here use of it. */
 export interface Describe {

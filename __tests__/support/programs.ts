@@ -21,10 +21,22 @@ export interface Program {
 
 let running: Program[] = []
 
-/** Starts `node` with these arguments in `build/examples`, and with nothing of this process's environment but PATH. */
-export function run(args: readonly string[], env: Environment): Program {
-  const child = spawn(process.execPath, [...args], {
-    cwd: examples,
+/** Where a program runs. */
+export interface Place {
+  /** Default: `build/examples`. */
+  readonly cwd?: string
+  /** The path of a Node. Default: the one of the tests. */
+  readonly node?: string
+}
+
+/** Starts `node` with these arguments, and with nothing of this process's environment but PATH. */
+export function run(
+  args: readonly string[],
+  env: Environment,
+  { cwd = examples, node = process.execPath }: Place = {},
+): Program {
+  const child = spawn(node, [...args], {
+    cwd,
     env: { PATH: process.env.PATH ?? '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

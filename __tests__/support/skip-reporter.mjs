@@ -14,7 +14,11 @@ const installers = {
   },
 }
 
-const conformanceRunner = 'conformance runner'
+/** What npm brings, or is needed for. */
+const npmCommands = {
+  'conformance runner': 'npm ci --prefix __tests__/conformance',
+  'npm registry': 'npm ping',
+}
 
 export default class SkipReporter {
   #skipped = []
@@ -70,12 +74,12 @@ export function report(skipped, platform = process.platform) {
 function remedy(needs, platform) {
   const { install, names } = installers[platform] ?? installers.linux
   const packages = needs
-    .filter((need) => need !== conformanceRunner)
+    .filter((need) => !(need in npmCommands))
     .map((need) => (need in names ? names[need] : need))
     .filter(Boolean)
   const commands = [
     ...(packages.length > 0 ? [`${install} ${packages.join(' ')}`] : []),
-    ...(needs.includes(conformanceRunner) ? ['npm ci --prefix __tests__/conformance'] : []),
+    ...needs.filter((need) => need in npmCommands).map((need) => npmCommands[need]),
   ]
   return commands.join(' && ') || 'a machine with Linux'
 }

@@ -6,6 +6,7 @@ import Sequencer from '@jest/test-sequencer'
 
 /** Folders and files below `__tests__/`, the slowest first. */
 const slow = [
+  'package/',
   'storage/redis',
   'flows/redis/',
   'conformance/',

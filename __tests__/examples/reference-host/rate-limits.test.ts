@@ -25,7 +25,17 @@ async function startHost(options: HostOptions): Promise<string> {
   return host.url
 }
 
-const limits = { perMinute: { register: 2, authorize: 2, consent: 2, token: 2, revoke: 2 } }
+const limits = {
+  perMinute: {
+    register: 2,
+    authorize: 2,
+    consent: 2,
+    token: 2,
+    revoke: 2,
+    'auth/apps': 2,
+    'auth/signout': 2,
+  },
+}
 
 /** A request as a reverse proxy passes it on. */
 const from = (address: string) => ({ 'x-forwarded-for': address })
@@ -50,6 +60,9 @@ describe('rate limits', () => {
     ['consent', 'POST'],
     ['token', 'POST'],
     ['revoke', 'POST'],
+    ['auth/apps', 'GET'],
+    ['auth/apps/revoke', 'POST'],
+    ['auth/signout', 'POST'],
   ])('end a flood on /%s with 429, Retry-After and an OAuth error', async (endpoint, method) => {
     const url = await startHost({ limits })
     const request = () =>

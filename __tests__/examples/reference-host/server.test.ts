@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterEach, describe, expect, it } from '@jest/globals'
 import { startEntra } from 'mcp-entra/testing'
 import { Agent, fetch as undiciFetch } from 'undici'
+import { openApps, signOutForm } from '../../support/account.js'
 import type { Entra } from '../../support/host.js'
 import { navigate } from '../../support/navigation.js'
 import {
@@ -28,6 +29,7 @@ import {
   printed,
   run,
 } from '../../support/programs.js'
+import { describeWithOwnRedis, startRedis } from '../../support/redis-server.js'
 
 let emulators: Entra[] = []
 
@@ -91,6 +93,10 @@ async function playThrough(entra: Entra, url: string): Promise<void> {
   expect(await toolText(list)).toEqual(['by route', 'by tool'])
   const profile = await callMcp(url, token, 'tools/call', { name: 'my_profile' })
   expect(await toolText(profile)).toMatchObject({ userPrincipalName: ada?.username, id: ada?.oid })
+
+  const { page } = await openApps(url, ada?.oid ?? '')
+  expect([page.status, page.url]).toEqual([200, `${url}/auth/apps`])
+  expect(page.html.match(/<bdi class="name">Test client<\/bdi>/g)).toHaveLength(2)
 
   // The gate takes Entra's own tokens too.
   const direct = await entra.mintAccessToken({ user: ada?.oid ?? '' })
@@ -171,6 +177,23 @@ describe('npm run example', () => {
     expect(await second.ended).toBe(1)
     expect(second.output()).toContain('EADDRINUSE')
     expect(second.output()).not.toMatch(/^\s+at /m)
+  }, 60_000)
+})
+
+describeWithOwnRedis('npm run example with REDIS_URL', () => {
+  it('keeps browser sessions there, and exits with 0 on SIGTERM', async () => {
+    const redis = await startRedis()
+    const entra = await emulator()
+    const host = await listening(start({ ...(await environmentFor(entra)), REDIS_URL: redis.url }))
+    const { browser, page } = await openApps(host.url, entra.users[0]?.oid ?? '')
+    expect(page.status).toBe(200)
+    const keys = async () => (await redis.cli('--scan', '--pattern', 'mcp-entra-session:*')).trim()
+    expect(await keys()).toMatch(/^mcp-entra-session:[\w-]{43}$/)
+    expect((await browser.fetchOnce(...signOutForm(page))).status).toBe(303)
+    expect(await keys()).toBe('')
+    host.child.kill('SIGTERM')
+    expect(await host.ended).toBe(0)
+    await redis.close()
   }, 60_000)
 })
 
