@@ -6,6 +6,7 @@ import { sha256 } from '../../lib/crypto/hashing.js'
 import { formWith, sessionCookie, signOutForm, startAccountProxy } from '../support/account.js'
 import { type DocumentServer, startDocumentServer } from '../support/client-documents.js'
 import type { Entra } from '../support/host.js'
+import { proxyContextOf } from '../support/internal-auth.js'
 import { navigate } from '../support/navigation.js'
 import {
   ada,
@@ -248,12 +249,10 @@ describe('access that was ended', () => {
 describe('a login that Entra challenges for more', () => {
   const claims = '{"access_token":{"acrs":{"essential":true,"value":"c1"}}}'
   const challenge = (seat: Seat) =>
-    auth
-      .proxy('a test')
-      .challenges.remember(
-        { client: sha256(seat.clientId), tid: entra.tenant.id, oid: ada },
-        { claims, raisedBy: 'a grant', after: [] },
-      )
+    proxyContextOf(auth).challenges.remember(
+      { client: sha256(seat.clientId), tid: entra.tenant.id, oid: ada },
+      { claims, raisedBy: 'a grant', after: [] },
+    )
 
   it('goes to Entra twice, and is remembered for what was approved on the page', async () => {
     const seat = takeSeat()

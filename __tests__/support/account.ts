@@ -3,6 +3,7 @@ import { type AccountOptions, accountRoutes } from 'mcp-entra/account'
 import { type Browser, formsOf, type Page } from '../../examples/demo/browser.js'
 import type { ConnectedApp, ConnectedApps, UserId } from '../../lib/tokens/connected-apps.js'
 import type { Entra } from './host.js'
+import { proxyContextOf } from './internal-auth.js'
 import { newBrowser } from './oauth-client.js'
 import { type ProxyOptions, startProxy, type TestProxy } from './proxy.js'
 
@@ -73,10 +74,10 @@ export function startAccountProxy(
     ...options,
     mount(app, auth) {
       const proxy = (caller: string) => ({
-        ...auth.proxy(caller),
+        ...proxyContextOf(auth, caller),
         ...(apps && { connectedApps: apps }),
       })
-      app.use(accountRoutes({ ...auth, proxy }, account))
+      app.use(accountRoutes(Object.assign({ ...auth }, { proxy }), account))
       options.mount?.(app, auth)
     },
   })

@@ -4,6 +4,7 @@ import { parse } from 'cookie'
 import type { Browser } from '../../examples/demo/browser.js'
 import type { BrowserSessions, SignedInUser } from '../../lib/login/browser-sessions.js'
 import { unavailable } from '../../lib/oauth/errors.js'
+import { proxyContextOf } from './internal-auth.js'
 import type { ProxyOptions } from './proxy.js'
 
 /** Sessions that a test begins, ends and breaks. */
@@ -33,7 +34,7 @@ export function testSessions(): TestSessions {
   }
   const idOf = (req: IncomingMessage) => parse(req.headers.cookie ?? '')[cookieName] ?? ''
   const sessions: TestSessions = {
-    mount: (_app, auth) => auth.proxy('a test').account.mount(sessions),
+    mount: (_app, auth) => proxyContextOf(auth).account.mount(sessions),
     get reads() {
       return reads
     },
