@@ -219,7 +219,13 @@ describe('the page', () => {
         downstream: ['https://graph.microsoft.com/User.Read'],
         logins: 3,
       }),
-      app({ id: 'app-two', name: 'Unknown thing', host: 'thing.example', verified: false }),
+      app({
+        id: 'app-two',
+        name: 'Unknown thing',
+        host: 'thing.example',
+        verified: false,
+        verifiedBy: undefined,
+      }),
     ])
     const { page } = await openApps(proxy.url, ada)
     const [first = '', second = ''] = [...page.html.matchAll(/<li>[\s\S]*?<\/li>/g)].map(
@@ -263,7 +269,9 @@ describe('the page', () => {
 
   it('takes no word of a client for markup', async () => {
     const name = '<script>alert(1)</script>\u202eevil"\'&'
-    apps.byUser.set(ada, [app({ name, host: '<b>host</b>', id: '"><b>', verified: false })])
+    apps.byUser.set(ada, [
+      app({ name, host: '<b>host</b>', id: '"><b>', verified: false, verifiedBy: undefined }),
+    ])
     const { page } = await openApps(proxy.url, ada)
     expect(page.html).not.toMatch(/<script|<b>|\u202e/)
     expect(page.html).toContain('&lt;script&gt;alert(1)&lt;/script&gt;\u25a1evil&quot;&#39;&amp;')

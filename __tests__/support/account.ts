@@ -43,19 +43,22 @@ export function fakeApps(): FakeApps {
 }
 
 /** An app as the index has it. */
-export function app(more: Partial<ConnectedApp> = {}): ConnectedApp {
+export function app(
+  more: { [K in keyof ConnectedApp]?: ConnectedApp[K] | undefined } = {},
+): ConnectedApp {
   return {
     id: 'app-one',
     name: 'Claude',
     host: 'claude.ai',
     verified: true,
+    verifiedBy: 'document',
     scopes: ['notes.read'],
     downstream: [],
     firstUsedAt: Date.UTC(2026, 10, 1, 9, 30) / 1000,
     lastUsedAt: Date.UTC(2026, 10, 24, 17) / 1000,
     logins: 1,
     ...more,
-  }
+  } as ConnectedApp
 }
 
 /** Options of a proxy with account pages. */

@@ -91,10 +91,10 @@ describe('the list of connected apps', () => {
       await apps().record(sid, grant, client(name, more))
     }
     const listed = await apps().list(user)
-    expect(listed.map(({ id, host, verified }) => ({ id, host, verified }))).toEqual([
-      { id: 'local', host: undefined, verified: false },
-      { id: 'known', host: 'known.example', verified: true },
-      { id: 'published', host: 'apps.example', verified: true },
+    expect(listed.map(({ id, host, verifiedBy }) => ({ id, host, verifiedBy }))).toEqual([
+      { id: 'local', host: undefined, verifiedBy: undefined },
+      { id: 'known', host: 'known.example', verifiedBy: 'operator' },
+      { id: 'published', host: 'apps.example', verifiedBy: 'document' },
     ])
   })
 

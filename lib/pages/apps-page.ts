@@ -83,15 +83,15 @@ function startOfHour(seconds: number): number {
 }
 
 /** How far the user can trust the app's name. */
-function describeTrust(say: Say, { verified, host }: ConnectedApp): Html {
-  if (!verified) return say('notVerified')
-  if (host === undefined) return say('verifiedByOperator')
+function describeTrust(say: Say, { verifiedBy, host }: ConnectedApp): Html {
+  if (verifiedBy === undefined) return say('notVerified')
+  if (verifiedBy === 'operator' || host === undefined) return say('verifiedByOperator')
   return say('verifiedByHost', { host: html`<strong>${host}</strong>` })
 }
 
-/** Of an app that nobody vouches for: the host that its sign-ins go to. */
-function destination(say: Say, { verified, host }: ConnectedApp): Html | undefined {
-  if (verified) return undefined
+/** Of an app for which no host vouches: where its sign-ins go. */
+function destination(say: Say, { verifiedBy, host }: ConnectedApp): Html | undefined {
+  if (verifiedBy === 'document') return undefined
   return html`<dt>${say('destination')}</dt>
 <dd>${host === undefined ? say('onADevice') : html`<strong>${host}</strong>`}</dd>
 `

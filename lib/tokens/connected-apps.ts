@@ -28,8 +28,10 @@ export interface ConnectedApp {
   readonly name?: string
   /** The host that publishes the app, or that its sign-ins go to. Absent for an app on the user's device. */
   readonly host?: string
-  /** Whether somebody vouches for the name: the operator, or the host by a metadata document. */
+  /** Whether somebody vouches for the name. */
   readonly verified: boolean
+  /** Who does: the operator, or the host by a metadata document. */
+  readonly verifiedBy?: 'operator' | 'document'
   /** Short names: what all of its logins together may do. */
   readonly scopes: readonly string[]
   /** Scopes of downstream APIs that this server uses on the user's behalf. */
@@ -89,7 +91,7 @@ interface KnownApp {
   readonly client: string
   readonly name?: string
   readonly host?: string
-  readonly verified: boolean
+  readonly verifiedBy?: 'operator' | 'document'
   readonly downstream: readonly string[]
   readonly firstUsedAt: number
   /** When a login was last noted: seconds since the epoch. */
@@ -138,12 +140,13 @@ export function connectedApps(options: ConnectedAppsOptions): ConnectedApps {
   const look = async (user: UserId, app: KnownApp): Promise<ConnectedApp | undefined> => {
     const active = await filterAsync(app.logins, (login) => isActive(user, app.client, login))
     if (active.length === 0) return undefined
-    const { client: id, name, host, verified, firstUsedAt } = app
+    const { client: id, name, host, verifiedBy, firstUsedAt } = app
     return {
       id,
       ...(name !== undefined && { name }),
       ...(host !== undefined && { host }),
-      verified,
+      verified: verifiedBy !== undefined,
+      ...(verifiedBy !== undefined && { verifiedBy }),
       scopes: [...new Set(active.flatMap(({ scopes }) => scopes))],
       downstream: app.downstream,
       firstUsedAt,
@@ -220,13 +223,13 @@ function withLogin(
 }
 
 /** What a client is to a person: its name, and the host behind it. */
-function describe({ metadata, identity }: Client): Pick<KnownApp, 'name' | 'host' | 'verified'> {
+function describe({ metadata, identity }: Client): Pick<KnownApp, 'name' | 'host' | 'verifiedBy'> {
   const name = metadata.client_name
   const host = identity?.by === 'document' ? identity.host : hostOf(metadata.redirect_uris)
   return {
     ...(name !== undefined && { name }),
     ...(host !== undefined && { host }),
-    verified: identity !== undefined,
+    ...(identity && { verifiedBy: identity.by }),
   }
 }
 
