@@ -395,6 +395,59 @@ describe('doctor finds', () => {
     expect(troubles.map(({ check }) => check)).toEqual(['resource metadata', 'server metadata'])
   })
 
+  it('a base URL that is another host than clients use', async () => {
+    const url = await start(() => app('https://mcp.contoso.example'))
+    const { failures, findings } = await doctor(`${url}/mcp`)
+    expect(failures).toEqual(['resource metadata', 'resource', 'issuer'])
+    expect(findings).toContainEqual(
+      expect.objectContaining({
+        says: expect.stringMatching(/the challenge names https:\/\/mcp\.contoso\.example/),
+      }),
+    )
+  })
+
+  it('metadata that names no server, endpoints elsewhere, no PKCE, no keys', async () => {
+    const nameless = await start((url) =>
+      replacing(app(url), { [pathMetadata]: { resource: `${url}/mcp` } }),
+    )
+    expect(await troubleOf(`${nameless}/mcp`)).toMatchObject({
+      check: 'issuer',
+      says: expect.stringMatching(/names no authorization server/),
+    })
+    const elsewhere = await start((url) =>
+      replacing(app(url), {
+        [serverMetadata]: {
+          issuer: url,
+          authorization_endpoint: 'https://evil.example/authorize',
+          token_endpoint: `${url}/token`,
+          jwks_uri: `${url}/nothing`,
+        },
+      }),
+    )
+    expect((await doctor(`${elsewhere}/mcp`)).failures).toEqual(['endpoints', 'pkce', 'jwks'])
+  })
+
+  it('a web application firewall that answers for the token endpoint', async () => {
+    const url = await start((url) =>
+      replacing(app(url), { '/token': '<html>Are you human?</html>' }),
+    )
+    expect((await doctor(`${url}/mcp`)).failures).toEqual(['token endpoint', 'caching'])
+  })
+
+  it('a discovery document that redirects', async () => {
+    const url = await start((url) => {
+      const inner = app(url)
+      return (req, res) =>
+        req.url === pathMetadata
+          ? void res.writeHead(302, { location: '/login' }).end()
+          : inner(req, res)
+    })
+    expect(await troubleOf(`${url}/mcp`)).toMatchObject({
+      check: 'resource metadata',
+      says: expect.stringMatching(/redirects: clients do not follow/),
+    })
+  })
+
   it('a clock that is wrong', async () => {
     const url = await start((url) => app(url))
     expect((await doctor(`${url}/mcp`, () => Date.now() + 30_000)).troubles).toMatchObject([

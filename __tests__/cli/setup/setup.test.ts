@@ -1,5 +1,6 @@
 /** `mcp-entra setup`: each format is read by what reads it, also when the texts in it are attacks. */
 import { execFile, execFileSync } from 'node:child_process'
+import { X509Certificate } from 'node:crypto'
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
@@ -223,6 +224,34 @@ describe('setup --format terraform', () => {
       subject: principal,
     })
     expect(federated.resource).not.toHaveProperty('azuread_application_password')
+  })
+})
+
+describe('setup --credential certificate', () => {
+  it('hands over the public part in every format, and never the key', async () => {
+    const { both, certificate: pem } = await certificate()
+    const der = new X509Certificate(pem).raw.toString('base64')
+    const path = join(directory, 'both.pem')
+    writeFileSync(path, both)
+    const args = ['setup', ...base, '--credential', 'certificate', '--certificate', path]
+    const print = async (format: string) => (await cli([...args, '--format', format])).out
+    const { calls } = await runScript(await print('azure-cli'))
+    const key = { type: 'AsymmetricX509Cert', usage: 'Verify', displayName: 'mcp-entra', key: der }
+    expect(bodyOf(calls.find(([verb]) => verb === 'rest') ?? [])).toMatchObject({
+      keyCredentials: [key],
+    })
+    expect(readBicep(await print('bicep')).resources[1]?.body).toMatchObject({
+      keyCredentials: [key],
+    })
+    const { resource } = (await parseHcl('register.tf', await print('terraform'))) as Hcl
+    const [registered] = resource.azuread_application_certificate?.mcp ?? []
+    expect(
+      new X509Certificate((registered as { value: string }).value).raw.toString('base64'),
+    ).toBe(der)
+    for (const format of ['azure-cli', 'bicep', 'terraform', 'graph', 'env']) {
+      expect(await print(format)).not.toContain('PRIVATE')
+    }
+    expect(await print('env')).toContain('AZURE_CLIENT_CERTIFICATE_PATH=')
   })
 })
 

@@ -12,16 +12,29 @@ export interface Finding {
   readonly remedy?: string
 }
 
+/** Longest text, in characters: some of it comes from the server that is looked at. */
+const longest = 600
+
 export function ok(check: string, says: string): Finding {
-  return { check, status: 'ok', says }
+  return { check, status: 'ok', says: says.slice(0, longest) }
 }
 
 export function warning(check: string, says: string, remedy: string): Finding {
-  return { check, status: 'warning', says, remedy }
+  return {
+    check,
+    status: 'warning',
+    says: says.slice(0, longest),
+    remedy: remedy.slice(0, longest),
+  }
 }
 
 export function failure(check: string, says: string, remedy: string): Finding {
-  return { check, status: 'failure', says, remedy }
+  return {
+    check,
+    status: 'failure',
+    says: says.slice(0, longest),
+    remedy: remedy.slice(0, longest),
+  }
 }
 
 /** What a run of `doctor` has to say. */
