@@ -90,6 +90,7 @@ describeWithRegistry('the declarations, installed', () => {
         ...['@modelcontextprotocol/sdk', '@modelcontextprotocol/server', 'express', 'zod'],
         ...['@modelcontextprotocol/express', '@modelcontextprotocol/node'],
         ...['@types/express', '@types/node'],
+        ...['express-session', '@types/express-session', 'connect-redis', 'redis'],
       ]
       const versions = await Promise.all(names.map(async (name) => [name, await ownVersion(name)]))
       const servers = ['v1', 'v2'].map(async (sdk) => [
