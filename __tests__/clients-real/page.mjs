@@ -112,7 +112,9 @@ function story({ ok, tries, visits }, offered) {
   if (ok) parts.push(first ? 'Then the call goes through.' : 'Nothing is to be typed.')
   else {
     const loggedIn = tries.some((one) => one.loggingIn && one.typed !== first.typed)
-    parts.push(loggedIn ? 'Neither trying again nor logging in helps.' : 'Trying again does not help.')
+    parts.push(
+      loggedIn ? 'Neither trying again nor logging in helps.' : 'Trying again does not help.',
+    )
     parts.push(remedy(offered))
   }
   return parts.join(' ')
