@@ -125,11 +125,11 @@ describeWithRegistry('the package, installed', () => {
       },
     )
 
-    it('starts each of its programs', async () => {
-      for (const name of Object.keys(manifest.bin ?? {})) {
+    for (const name of Object.keys(manifest.bin ?? {})) {
+      it(`starts ${name}`, async () => {
         expect(await project.run('npx', ['--no-install', name, '--help'])).toContain(name)
-      }
-    })
+      })
+    }
   })
 })
 

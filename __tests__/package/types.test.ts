@@ -1,6 +1,6 @@
 /**
- * The packed declarations in projects of TypeScript 5.4 to 7, with nobody's declarations skipped: beside both SDKs, and
- * with nothing beside them but Node's.
+ * The packed declarations in projects of TypeScript 5.4 to 7, with nobody's declarations skipped: beside both SDKs, beside
+ * Express 4 and Connect, and with nothing beside them but Node's.
  */
 import { readFile, rm } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
@@ -113,6 +113,32 @@ describeWithRegistry('the declarations, installed', () => {
       async (sdk, name) => {
         const compiler = `node_modules/typescript-${name}/bin/tsc`
         expect(await project.run('node', [compiler, '-p', `${sdk}.json`])).toBe('')
+      },
+      120_000,
+    )
+  })
+
+  describe('beside Express 4 and Connect', () => {
+    let project: FreshProject
+    beforeAll(async () => {
+      project = await freshProject(tarball, {
+        dependencies: {
+          ...typescripts,
+          '@types/express': '4.17.13',
+          '@types/connect': await ownVersion('@types/connect'),
+          '@types/node': await ownVersion('@types/node'),
+        },
+        files: {
+          'frameworks.ts': await readFile(`${types}/older/frameworks.ts`, 'utf8'),
+          'tsconfig.json': config(['frameworks.ts']),
+        },
+      })
+    }, 120_000)
+
+    it.each(Object.keys(compilers))(
+      'compile with TypeScript %s',
+      async (name) => {
+        expect(await project.run('node', [`node_modules/typescript-${name}/bin/tsc`])).toBe('')
       },
       120_000,
     )
