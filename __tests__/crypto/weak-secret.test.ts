@@ -15,8 +15,6 @@ describe('a secret that somebody typed', () => {
     ['0101010101010101010101010101', 'it has too few different characters'],
     ['correcthorse1correcthorse1', 'it repeats itself'],
     ['mcp-server-mcp-server-mcp', 'it repeats itself'],
-    ['abcdefghijklmnopqrstuvwxyz', 'its characters follow each other in order'],
-    ['zyxwvutsrqponmlkjihgfedcba', 'its characters follow each other in order'],
     ['93847561029384756473920', 'so few digits hold less than 128 bits'],
     ['9f86d081884c7d659a2feaa0', 'so few hex digits hold less than 128 bits'],
   ])('%j: %s', (secret, why) => {

@@ -6,6 +6,7 @@ import {
   entraAuth,
   entraScopes,
   requireBearer,
+  resourceMetadata,
   scopeGuard,
 } from '../../dist/index.js'
 import { startEntra } from '../../dist/testing/index.js'
@@ -21,6 +22,8 @@ const auth = entraAuth({
   authorityHost: entra.url,
   scopes: entraScopes({ clientId, required: ['notes.read'] }),
 })
+// Elsewhere a warning says that nobody can find out where to log in.
+resourceMetadata(auth)
 const gate = requireBearer(auth)
 const guard = scopeGuard('notes.read')
 let handled = 0

@@ -20,6 +20,7 @@ import {
   scopeGuard,
 } from 'mcp-entra'
 import { startEntra } from 'mcp-entra/testing'
+import { defaultApps } from '../../lib/testing/defaults.js'
 import {
   ada,
   ask,
@@ -61,7 +62,7 @@ const handler: Middleware = (req, res) => {
 
 /** The same server for clients that get their tokens from Entra. */
 function direct({ baseUrl, scopes }: EntraAuth): EntraAuth {
-  const clientId = '00000000-0000-4000-8000-000000000001'
+  const clientId = defaultApps[0]?.clientId ?? ''
   return entraAuth({ baseUrl, scopes, tenantId: 'contoso.com', clientId })
 }
 

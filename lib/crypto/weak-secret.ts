@@ -19,26 +19,19 @@ export function weaknessOf(secret: string): string | undefined {
   if (placeholder.test(secret)) return 'it is a placeholder'
   if (new Set(secret).size < fewestCharacters) return 'it has too few different characters'
   if (repeats(secret)) return 'it repeats itself'
-  if (isSequence(secret)) return 'its characters follow each other in order'
   if (/^\d+$/.test(secret) && secret.length < 39) return 'so few digits hold less than 128 bits'
   if (/^[\da-f]+$/i.test(secret) && secret.length < 32)
     return 'so few hex digits hold less than 128 bits'
   return undefined
 }
 
-/** Whether it is one text twice or more, the last of them perhaps cut short. */
+/** Longest word whose repetition counts as no secret: longer ones may well be. */
+const longestWord = 13
+
+/** Whether it is one word twice or more, the last of them perhaps cut short. */
 function repeats(secret: string): boolean {
-  for (let period = 1; period <= secret.length / 2; period += 1) {
+  for (let period = 1; period <= Math.min(longestWord, secret.length / 2); period += 1) {
     if (secret.startsWith(secret.slice(period))) return true
   }
   return false
-}
-
-/** Whether two of three characters follow from the one before: `abcdef`, `654321`. */
-function isSequence(secret: string): boolean {
-  let steps = 0
-  for (let i = 1; i < secret.length; i += 1) {
-    if (Math.abs(secret.charCodeAt(i) - secret.charCodeAt(i - 1)) <= 1) steps += 1
-  }
-  return steps > ((secret.length - 1) * 2) / 3
 }

@@ -176,14 +176,14 @@ const planted: readonly Planted[] = [
     mistake: 'a key that can be guessed',
     env: () => ({ MCP_ENTRA_KEYS: `${goodKey},changeme-changeme-changeme` }),
     check: 'keys',
-    says: /key 2 can be guessed/,
+    says: /MCP_ENTRA_KEYS\[1\] is not random: it is a placeholder: who guesses it/,
     remedy: /openssl rand/,
   },
   {
     mistake: 'a key of one letter',
     env: () => ({ MCP_ENTRA_KEYS: 'a'.repeat(32) }),
     check: 'keys',
-    says: /key 1 can be guessed/,
+    says: /MCP_ENTRA_KEYS\[0\] is not random/,
     remedy: /openssl rand/,
   },
   {

@@ -6,7 +6,7 @@ import { afterEach, describe, expect, it } from '@jest/globals'
 import { startEntra } from 'mcp-entra/testing'
 import { Agent, fetch as undiciFetch } from 'undici'
 import { openApps, signOutForm } from '../../support/account.js'
-import type { Entra } from '../../support/host.js'
+import { type Entra, testKeys } from '../../support/host.js'
 import { navigate } from '../../support/navigation.js'
 import {
   addNote,
@@ -249,8 +249,8 @@ describe('npm run example with something wrong', () => {
     ['AZURE_AUTHORITY_HOST', 'https://login.example/tenant', 'an origin', 'Endpoints'],
     ['MCP_ENTRA_KEYS', undefined, 'is missing', 'openssl rand -base64 32'],
     ['MCP_ENTRA_KEYS', 'short', 'keys[0] must be a random secret', 'openssl rand -base64 32'],
-    ['MCP_ENTRA_KEYS', `${'k'.repeat(30)},`, 'keys[1] must be', 'openssl rand -base64 32'],
-    ['MCP_ENTRA_KEYS', 'k'.repeat(30).concat(',', 'k'.repeat(30)), 'twice', 'openssl rand'],
+    ['MCP_ENTRA_KEYS', `${testKeys[0]},`, 'keys[1] must be', 'openssl rand -base64 32'],
+    ['MCP_ENTRA_KEYS', `${testKeys[0]},${testKeys[0]}`, 'twice', 'openssl rand'],
     ['MCP_ENTRA_REFRESH_GRACE', 'a minute', 'refreshGrace must be', '60 when unset'],
     ['MCP_ENTRA_REFRESH_GRACE', '-1', 'refreshGrace must be', '60 when unset'],
     ['MCP_ENTRA_CONSENT', 'never', "consent must be 'remember' or 'always'", 'always to ask'],
