@@ -39,7 +39,7 @@ export type UrlElicitationRequiredErrorClass = new (
  * @param error what the tool has caught
  * @param extra what the tool's handler got from the SDK
  * @param RequiredError the SDK's own class, because each SDK recognises only its own
- * @returns the result of the tool, for clients of 2026-07-28
+ * @returns the result of the tool, for clients of 2026-07-28: with SDK v2 alone, because v1 does not serve them
  * @throws what `RequiredError` makes, for clients of 2025-11-25
  * @throws the error itself, when it is none that the user can do anything about, or when the client has not declared that
  *   it can show a URL: then the client's next refresh leads to a login that asks for the same
@@ -53,27 +53,18 @@ export type UrlElicitationRequiredErrorClass = new (
  *   }
  * })
  */
-export function askUser(
+export async function askUser<Extra extends ToolContext | ToolExtra>(
   error: unknown,
-  extra: ToolContext,
+  extra: Extra,
   RequiredError: UrlElicitationRequiredErrorClass,
-): Promise<InputRequired>
-export function askUser(
-  error: unknown,
-  extra: ToolExtra,
-  RequiredError: UrlElicitationRequiredErrorClass,
-): Promise<never>
-export async function askUser(
-  error: unknown,
-  extra: ToolContext | ToolExtra,
-  RequiredError: UrlElicitationRequiredErrorClass,
-): Promise<InputRequired> {
+): Promise<Extra extends ToolContext ? InputRequired : never> {
   const challenge = challengeIn(error)
   if (!challenge) throw error
-  const auth = 'mcpReq' in extra ? extra.http?.authInfo : extra.authInfo
+  const auth = 'mcpReq' in extra ? extra.http?.authInfo : (extra as ToolExtra).authInfo
   const question = await internalsOf(auth, 'askUser').ask?.(challenge)
   if (!question) throw error
-  if (question.form === 'result') return inputRequired(question)
+  // Only SDK v2 serves clients that take a result.
+  if (question.form === 'result') return inputRequired(question) as never
   throw new RequiredError([requiredElicitation(question)], question.message)
 }
 
