@@ -29,15 +29,15 @@ import { hear, startTestEntra } from '../support/proxy.js'
 let entra: Entra
 let gate: TestGate
 let clientId: string
-let allowed = true
+let allow: () => boolean | Promise<boolean> = () => true
 beforeAll(async () => {
   entra = await startTestEntra()
-  gate = await startGate(entra, { mount: mountProfile, options: { allow: () => allowed } })
+  gate = await startGate(entra, { mount: mountProfile, options: { allow: () => allow() } })
   clientId = await register(gate.url, { client_name: 'Secret client' })
 })
 afterAll(() => gate.close())
 afterEach(() => {
-  allowed = true
+  allow = () => true
   gate.store.down = false
   entra.clearFaults()
   for (const user of [ada, bob]) entra.requireMfa(user, false)
@@ -165,6 +165,18 @@ describe('what the client is told', () => {
   })
 })
 
+describe('a client that could not show a URL, and now can', () => {
+  it('may refresh again: no login has to carry the challenge any more', async () => {
+    const tokens = await login(gate.url, { user: ada })
+    entra.requireMfa(ada, true)
+    expect((await callProfile(gate.url, tokens.access_token)).status).toBe(401)
+    expect((await refresh(gate.url, tokens)).status).toBe(400)
+    await initialize(gate.url, tokens.access_token)
+    await askedUrl(gate, tokens.access_token)
+    expect((await refresh(gate.url, tokens)).status).toBe(200)
+  })
+})
+
 describe('the user who was asked', () => {
   it('finishes it, and the call works at once: with other tokens of Entra in the same login', async () => {
     const events = hear('mcp-entra:login')
@@ -265,7 +277,10 @@ describe('anybody else who has the URL', () => {
     const { browser, tokens, url } = await challenged()
     const stranger = await browserOf(bob)
     gate.store.calls.length = 0
-    const refused = (await walk(stranger, url)).at(-1)
+    const pages = await walk(stranger, url)
+    const refused = pages.at(-1)
+    const upstream = pages.map(locationOf).filter((location) => location.startsWith(entra.url))
+    expect(upstream).toEqual([expect.not.stringMatching(/claims|login_hint|ada|prompt/)])
     expect(gate.store.calls.filter((call) => !call.startsWith('get '))).toEqual([])
     const never = await stranger.fetchOnce(`${gate.url}/auth/interaction?id=${'x'.repeat(43)}`)
     const plain = (page: Page | undefined) => page?.html.replace(/<code>.*?<\/code>/, '')
@@ -386,8 +401,22 @@ describe('a login that ends while its user is at Entra', () => {
   it('ends when the login policy has turned against the user', async () => {
     const started = await challenged()
     const callback = await askedTrip(started)
-    allowed = false
+    allow = () => false
     expect((await started.browser.fetchOnce(callback)).status).toBe(403)
+    gate.clock.advance(2)
+    expect((await callProfile(gate.url, started.tokens.access_token)).status).toBe(401)
+  })
+
+  it('stays ended when that happens at the last moment, and the page does not say otherwise', async () => {
+    const started = await challenged()
+    const callback = await askedTrip(started)
+    allow = async () => {
+      const { refresh_token: token } = started.tokens
+      await postForm(`${gate.url}/revoke`, { token, client_id: clientId })
+      return true
+    }
+    const page = await started.browser.fetchOnce(callback)
+    expect([page.status, page.html]).toEqual([403, expect.stringContaining(words)])
     gate.clock.advance(2)
     expect((await callProfile(gate.url, started.tokens.access_token)).status).toBe(401)
   })
