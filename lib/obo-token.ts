@@ -152,13 +152,14 @@ async function exchangeOrAsk(
 
 /** The message whose user can be asked: of a login of ours, and none of a batch. */
 function sessionRequest(
-  { session }: AuthInternals,
+  caller: AuthInternals,
   apis: Apis,
   { body }: AuthenticatedRequest,
 ): SessionRequest | undefined {
-  if (!session || !readsTools(apis)) return undefined
+  if (!readsTools(apis)) return undefined
   if (typeof body !== 'object' || body === null || Array.isArray(body)) return undefined
-  return { session, message: body }
+  const session = caller.session()
+  return session && { session, message: body }
 }
 
 /** The HTTP of it is a success: what is wrong stands in the message. */

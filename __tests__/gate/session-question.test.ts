@@ -95,6 +95,9 @@ describe('a client of 2026-07-28', () => {
     const { session } = sessionOf()
     const message = { ...call(modern), method: 'resources/read' }
     expect(await askingOf({ session, message }).can()).toBe(false)
+    // Nobody waits for the answer to a notification.
+    const { id: _id, ...notification } = call(modern)
+    expect(await askingOf({ session, message: notification }).can()).toBe(false)
   })
 
   it('gets the same URL again while that is open, and a new one when it is not', async () => {

@@ -62,7 +62,7 @@ export interface AuthInternals {
     asksInSession?: () => Promise<boolean>
   }): Promise<DownstreamAccessToken>
   /** The login of the proxy behind the token, where its user can be asked. Tokens of Entra's have none. */
-  readonly session: CallerSession | undefined
+  session(): CallerSession | undefined
   /** Asks the user in the session, if the client of this request can show them a URL: what {@link oboToken} adds. */
   ask?(challenge: Challenge): Promise<Question | undefined>
   /**

@@ -103,7 +103,7 @@ async function questionForm({
   session,
   message,
 }: SessionRequest): Promise<Question['form'] | undefined> {
-  if (member(message, 'method') !== 'tools/call') return undefined
+  if (member(message, 'method') !== 'tools/call' || !Object.hasOwn(message, 'id')) return undefined
   const meta = member(member(message, 'params'), '_meta')
   if (member(meta, 'io.modelcontextprotocol/protocolVersion') !== undefined) {
     return canShowUrl(member(meta, 'io.modelcontextprotocol/clientCapabilities'))

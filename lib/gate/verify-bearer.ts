@@ -181,7 +181,7 @@ function internals(gate: Gate, verified: VerifiedToken): AuthInternals {
     missingScopes: (needed) => scopes.missing(verified.scopes, needed),
     exchange: ({ tools, ...request }) =>
       exchange(verified, request, { ...callFacts(gate, verified, tools), scopes: request.scopes }),
-    session: sessionOf(verified, callFacts(gate, verified)),
+    session: () => sessionOf(verified, callFacts(gate, verified)),
     refuseScopes: (needed, description, tools) =>
       refuseScopes(gate, verified, needed, description, tools),
     report: (error, tools) => reportRefusal(report, error, callFacts(gate, verified, tools)),
