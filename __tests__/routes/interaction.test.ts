@@ -435,7 +435,31 @@ describe('a login that ends while its user is at Entra', () => {
   })
 })
 
+describe('when the policy fails', () => {
+  it('the page says to come back, the login goes on, and the URL is still good', async () => {
+    const { browser, tokens, url } = await challenged()
+    allow = () => {
+      throw new Error('the directory is away')
+    }
+    expect((await walk(browser, url)).at(-1)?.status).toBe(503)
+    allow = () => true
+    expect((await walk(browser, url)).at(-1)?.status).toBe(200)
+    expect((await callProfile(gate.url, tokens.access_token)).status).toBe(200)
+  })
+})
+
 describe('when the store is away', () => {
+  it('a client connects all the same, and the operator hears why its user is not asked', async () => {
+    const { access_token } = await login(gate.url, { user: ada })
+    await initialize(gate.url, access_token, {})
+    gate.store.down = true
+    gate.logs.length = 0
+    await initialize(gate.url, access_token)
+    expect(gate.logs).toContainEqual(
+      expect.objectContaining({ reason: 'url_elicitation_not_recorded' }),
+    )
+  })
+
   it('the URL is a page that says to come back', async () => {
     const { browser, url } = await challenged()
     gate.store.down = true
