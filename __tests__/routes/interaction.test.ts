@@ -477,35 +477,63 @@ describe('when the store is away', () => {
 })
 
 describe('on two replicas', () => {
-  it('the call works at once, on the replica that had met the challenge', async () => {
+  /** One store behind two gates at one public address. */
+  async function twoGates() {
     const fresh = await startTestEntra()
-    const storage = memoryStorage()
-    const options = { storage, now: Date.now }
+    const options = { storage: memoryStorage(), now: Date.now }
     const one = await startGate(fresh, { mount: mountProfile, options })
-    const two = await startGate(fresh, {
-      mount: mountProfile,
-      options: { ...options, baseUrl: one.url },
-    })
+    const at = { ...options, baseUrl: one.url }
+    const two = await startGate(fresh, { mount: mountProfile, options: at })
+    const browser = newBrowser()
+    const tokens = await login(one.url, { user: ada, browser })
+    await initialize(one.url, tokens.access_token)
+    fresh.requireMfa(ada, true)
+    // Each has a copy of the grant by now.
+    const urls = [
+      await askedUrl(one, tokens.access_token),
+      await askedUrl(two, tokens.access_token),
+    ]
+    const close = () => Promise.all([one.close(), two.close()])
+    return { one, two, browser, tokens, urls, close }
+  }
+
+  it('the call works at once, on the replica that had met the challenge', async () => {
+    const { one, two, browser, tokens, urls, close } = await twoGates()
     try {
-      const id = await register(one.url)
-      const browser = newBrowser()
-      const { access_token } = await login(one.url, { user: ada, clientId: id, browser })
-      await initialize(one.url, access_token)
-      fresh.requireMfa(ada, true)
-      // Each has a copy of the grant by now.
-      const url = await askedUrl(one, access_token)
-      await askedUrl(two, access_token)
-      const pages = await walk(browser, url)
-      expect(pages.at(-1)?.status).toBe(200)
+      expect((await walk(browser, urls[0] ?? '')).at(-1)?.status).toBe(200)
       for (const { url: at } of [two, one]) {
-        expect(await called(await callProfile(at, access_token))).toEqual([
+        expect(await called(await callProfile(at, tokens.access_token))).toEqual([
           200,
           ['jsonrpc', 'id', 'result'],
         ])
       }
     } finally {
-      await one.close()
-      await two.close()
+      await close()
+    }
+  })
+
+  it('one URL is finished by exactly one, and two URLs of one login do not hurt it', async () => {
+    const { one, two, browser, tokens, urls, close } = await twoGates()
+    try {
+      const [first = '', second = ''] = urls
+      // Three trips of one browser: two for the same URL, one for the other.
+      const callbacks: string[] = []
+      for (const url of [first, first, second]) {
+        const asked = locationOf((await walk(browser, url, /authorize\?.*claims=/)).at(-1))
+        callbacks.push(locationOf(await browser.fetchOnce(asked)))
+      }
+      const pages = await Promise.all(
+        callbacks.map((callback, n) =>
+          browser.fetchOnce(n === 1 ? callback.replace(one.url, two.url) : callback),
+        ),
+      )
+      const [a, b, other] = pages.map(({ status }) => status)
+      expect([a, b].sort()).toEqual([200, 403])
+      expect(other).toBe(200)
+      expect((await callProfile(two.url, tokens.access_token)).status).toBe(200)
+      expect((await refresh(one.url, tokens)).status).toBe(200)
+    } finally {
+      await close()
     }
   })
 })
