@@ -1,6 +1,14 @@
 /** mcp-entra: Microsoft Entra ID in front of an MCP server. */
 
 export {
+  askUser,
+  type InputRequired,
+  type RequiredElicitation,
+  type ToolContext,
+  type ToolExtra,
+  type UrlElicitationRequiredErrorClass,
+} from './ask-user.js'
+export {
   authOf,
   type DownstreamCredential,
   downstreamCredential,

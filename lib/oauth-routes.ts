@@ -8,6 +8,7 @@ import { authorize } from './routes/authorize.js'
 import { callback } from './routes/callback.js'
 import { consent } from './routes/consent.js'
 import type { ProxyContext } from './routes/context.js'
+import { interaction } from './routes/interaction.js'
 import { jwks } from './routes/jwks.js'
 import { authorizationServerMetadata } from './routes/metadata.js'
 import { mountAdvice } from './routes/mount-advice.js'
@@ -22,6 +23,7 @@ import {
 } from './routes/run-route.js'
 import { token } from './routes/token.js'
 import { checkAuth } from './setup/check-auth.js'
+import { interactionPath } from './tokens/interactions.js'
 
 /** Seconds for which the documents of discovery may be cached. */
 const discoverySeconds = 3600
@@ -59,6 +61,7 @@ function routeTable(context: ProxyContext): RouteTable {
     [`${basePath}/authorize`, pageRoute('GET', authorize(context))],
     [`${basePath}/consent`, pageRoute('POST', consent(context))],
     [`${basePath}${callbackPath}`, pageRoute('GET', callback(context))],
+    [basePath + interactionPath, pageRoute('GET', interaction(context))],
     [`${basePath}/token`, apiRoute('POST', token(context))],
     [`${basePath}/revoke`, apiRoute('POST', revoke(context))],
     [`${basePath}/jwks`, apiRoute('GET', document(jwks(context)))],

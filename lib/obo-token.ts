@@ -4,8 +4,18 @@ import { checkOptionNames } from './entra/option-names.js'
 import type { EntraAuth } from './entra-auth.js'
 import { type AuthInfo, type AuthInternals, internalsOf, withInternals } from './gate/caller.js'
 import type { GateContext } from './gate/context.js'
+import { ChallengeError } from './gate/downstream-exchange.js'
 import { calledTools, McpRequestError, refuseMcpRequest } from './gate/mcp-request.js'
 import { type Refusal, refusalFor, sendRefusal } from './gate/refuse.js'
+import {
+  type Asking,
+  askingOf,
+  declinedMessage,
+  hearAnswer,
+  noteDeclaration,
+  questionMessage,
+  type SessionRequest,
+} from './gate/session-question.js'
 import type { Middleware } from './http/middleware.js'
 import { isAnswered, runAsync } from './http/run-async.js'
 import { bearerChallenge } from './oauth/challenge.js'
@@ -29,6 +39,10 @@ type Apis = Readonly<Record<string, Downstream>>
  * hand. Failures are answered here, in HTTP, where an MCP client can act on them: 401 `insufficient_claims` when
  * Entra wants more of the user, 403 for missing consent and for apps, 503 for an outage.
  *
+ * Where an API names `tools`, and the client has declared that it can show its user a URL (elicitation, mode `url`), the
+ * user is asked in the session instead of a 401: the tool call wants input, with a URL that goes through Entra. Once the
+ * user has been there, the same call works. In a tool, {@link askUser} does the same.
+ *
  * @throws TypeError for scopes without an API in front, of two APIs, or without a `credential` in `entraAuth`
  * @see https://learn.microsoft.com/entra/identity-platform/v2-oauth2-on-behalf-of-flow
  * @example
@@ -47,10 +61,10 @@ export function oboToken(auth: EntraAuth, apis: Apis): Middleware {
   return function oboTokenMiddleware(req: AuthenticatedRequest, res, next) {
     if (isAnswered(res)) return
     runAsync({ req, res, next, report: context.report }, async (goOn) => {
-      const outcome = await exchangeNow(context, apis, req)
+      const outcome = await exchangeNow(context, apis, req, () => res.closed)
       if (isAnswered(res)) return
       if ('refusal' in outcome) return sendRefusal(res, outcome.refusal)
-      req.auth = withDownstream(req, byName, outcome.tools)
+      req.auth = withDownstream(req, byName, outcome)
       goOn()
     })
   }
@@ -89,22 +103,32 @@ function checkDownstream(name: string, api: Downstream): void {
   }
 }
 
-/** What to answer; or the tools that are called, as far as an API names them, when the request may go on. */
-type Outcome = { readonly refusal: Refusal } | { readonly tools: readonly string[] }
+/** A request that may go on. */
+interface Admitted {
+  /** The tools that are called, as far as an API names them. */
+  readonly tools: readonly string[]
+  /** How its user can be asked in the session. */
+  readonly asking: Asking | undefined
+}
 
-/** Exchanges what this request needs. */
+/** What to answer, or that the request may go on. */
+type Outcome = { readonly refusal: Refusal } | Admitted
+
+/** Exchanges what this request needs. @param isGone whether the client has left */
 async function exchangeNow(
   context: GateContext,
   apis: Apis,
   req: AuthenticatedRequest,
+  isGone: () => boolean,
 ): Promise<Outcome> {
   const caller = internalsOf(req.auth, 'oboToken')
   try {
     const tools = await namedTools(apis, req)
-    const needed = Object.values(apis).filter((api) => isNeeded(api, tools))
-    const exchange = exchangeFor(caller, tools)
-    await Promise.all(needed.map(({ scopes }) => exchange({ scopes })))
-    return { tools }
+    const request = sessionRequest(caller, apis, req)
+    if (!request) return await exchangeOrAsk(caller, apis, tools, undefined)
+    await noteDeclaration(request)
+    if (await hearAnswer(request, isGone)) return answerWith(declinedMessage(request))
+    return await exchangeOrAsk(caller, apis, tools, request)
   } catch (error) {
     if (error instanceof McpRequestError) return { refusal: refuseMcpRequest(caller, error) }
     if (!(error instanceof OAuthError)) throw error
@@ -114,11 +138,49 @@ async function exchangeNow(
   }
 }
 
-/** `req.auth` that knows these APIs by name, and for the operator which tools exchange tokens. */
+async function exchangeOrAsk(
+  caller: AuthInternals,
+  apis: Apis,
+  tools: readonly string[],
+  request: SessionRequest | undefined,
+): Promise<Outcome> {
+  const needed = Object.values(apis).filter((api) => isNeeded(api, tools))
+  const exchange = exchangeFor(caller, tools)
+  const asking = request && askingOf(request)
+  try {
+    const asks = asking && { asksInSession: asking.can }
+    await Promise.all(needed.map(({ scopes }) => exchange({ scopes, ...asks })))
+    return { tools, asking }
+  } catch (error) {
+    if (!request || !asking || !(error instanceof ChallengeError)) throw error
+    const question = await asking.ask(error.challenge)
+    if (!question) throw error
+    return answerWith(questionMessage(request, question))
+  }
+}
+
+/** The message whose user can be asked: of a login of ours, and none of a batch. */
+function sessionRequest(
+  caller: AuthInternals,
+  apis: Apis,
+  { body }: AuthenticatedRequest,
+): SessionRequest | undefined {
+  if (!readsTools(apis)) return undefined
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) return undefined
+  const session = caller.session()
+  return session && { session, message: body }
+}
+
+/** The HTTP of it is a success: what is wrong stands in the message. */
+function answerWith(message: object): Outcome {
+  return { refusal: { status: 200, body: message } }
+}
+
+/** `req.auth` that knows these APIs by name, for the operator which tools exchange tokens, and how the user is asked. */
 function withDownstream(
   { auth }: AuthenticatedRequest,
   byName: AuthInternals['downstream'],
-  tools: readonly string[],
+  { tools, asking }: Admitted,
 ): AuthInfo {
   const caller = internalsOf(auth, 'oboToken')
   const downstream = { ...caller.downstream, ...byName }
@@ -127,6 +189,7 @@ function withDownstream(
     ...caller,
     downstream,
     exchange,
+    ...(asking && { ask: asking.ask }),
   }))
   return { ...(auth as AuthInfo), extra }
 }
@@ -141,9 +204,12 @@ function exchangeFor({ exchange }: AuthInternals, tools: readonly string[]) {
 /** The tools that the request calls and an API names. The body is not read when no API names any. */
 async function namedTools(apis: Apis, req: AuthenticatedRequest): Promise<readonly string[]> {
   const named = new Set(Object.values(apis).flatMap(({ tools = [] }) => tools))
-  const perTool = Object.values(apis).some(({ tools }) => tools !== undefined)
-  const called = perTool ? await calledTools(req) : []
+  const called = readsTools(apis) ? await calledTools(req) : []
   return [...new Set(called.filter((tool) => named.has(tool)))]
+}
+
+function readsTools(apis: Apis): boolean {
+  return Object.values(apis).some(({ tools }) => tools !== undefined)
 }
 
 function isNeeded({ tools }: Downstream, called: readonly string[]): boolean {

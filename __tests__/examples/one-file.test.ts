@@ -2,7 +2,16 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import { startEntra } from 'mcp-entra/testing'
 import type { Entra } from '../support/host.js'
-import { ada, callMcp, challengeParams, login, refresh, toolText } from '../support/oauth-client.js'
+import { modernMeta } from '../support/in-session.js'
+import {
+  ada,
+  callMcp,
+  challengeParams,
+  login,
+  newBrowser,
+  refresh,
+  toolText,
+} from '../support/oauth-client.js'
 import {
   type Environment,
   environmentFor,
@@ -80,6 +89,27 @@ describe('examples/graph', () => {
     } finally {
       entra.requireMfa(ada, false)
     }
+  })
+})
+
+describe('examples/in-session', () => {
+  it('sends the user to Entra for consent, and then reads their mail in the same login', async () => {
+    const { url } = await start('in-session', await environmentFor(entra))
+    const browser = newBrowser()
+    const { access_token } = await login(url, { browser })
+    const params = { name: 'my_mail', ...modernMeta() }
+    const call = () =>
+      callMcp(url, access_token, 'tools/call', params, {
+        'mcp-protocol-version': '2026-07-28',
+        'mcp-method': 'tools/call',
+        'mcp-name': 'my_mail',
+      })
+    const { result } = (await (await call()).json()) as {
+      result: { inputRequests: Record<string, { params: { url: string } }> }
+    }
+    const [question] = Object.values(result.inputRequests)
+    expect((await browser.open(question?.params.url ?? '')).status).toBe(200)
+    expect(await toolText(await call())).toHaveProperty('value')
   })
 })
 

@@ -24,6 +24,9 @@ function pendingOf(pending: PendingChallenge | undefined) {
     async clear() {
       state.pending = undefined
     },
+    async withdraw() {
+      state.pending = undefined
+    },
   }
   return { state, challenges }
 }

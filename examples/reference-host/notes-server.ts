@@ -1,6 +1,7 @@
 /** The MCP server behind the gate: four tools. `extra.authInfo` tells each of them who is calling. */
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js'
-import { downstreamToken } from 'mcp-entra'
+import { UrlElicitationRequiredError } from '@modelcontextprotocol/sdk/types.js'
+import { askUser, downstreamToken } from 'mcp-entra'
 import { z } from 'zod'
 import type { Notebook } from './notebook.js'
 
@@ -42,7 +43,9 @@ export function notesServer(notes: Notebook, graphUrl: string): McpServer {
     'my_profile',
     { description: 'Your profile in Microsoft Graph' },
     async (extra) => {
-      const token = await downstreamToken(extra.authInfo, 'graph')
+      // Entra may want MFA or consent first. The client shows its user where, and calls again.
+      const ask = (error: unknown) => askUser(error, extra, UrlElicitationRequiredError)
+      const token = await downstreamToken(extra.authInfo, 'graph').catch(ask)
       const response = await fetch(`${graphUrl}/me`, {
         headers: { authorization: `Bearer ${token}` },
         signal: AbortSignal.timeout(graphDeadline * 1000),

@@ -9,6 +9,7 @@ export const defaultLimits = {
   consent: 300,
   token: 600,
   revoke: 300,
+  'auth/interaction': 300,
   'auth/apps': 300,
   'auth/signout': 300,
 } as const

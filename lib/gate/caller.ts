@@ -3,8 +3,11 @@ import type { ScopeStrategy } from '../entra/scopes.js'
 import type { EntraClaims } from '../entra/verify.js'
 import type { ReportedEvent } from '../http/report.js'
 import type { OAuthError } from '../oauth/errors.js'
+import type { Challenge } from '../tokens/challenges.js'
 import type { User } from '../tokens/records.js'
+import type { CallerSession } from './caller-session.js'
 import type { Refusal } from './refuse.js'
+import type { Question } from './session-question.js'
 
 /** What {@link requireBearer} puts on `req.auth`. Own enumerable properties only: SDK v2 copies it. */
 export interface AuthInfo {
@@ -56,7 +59,13 @@ export interface AuthInternals {
     tenantId?: string
     /** For the operator: the tools that it is for. */
     tools?: readonly string[] | undefined
+    /** Whether the user will be asked in the session, when Entra wants more of them. */
+    asksInSession?: () => Promise<boolean>
   }): Promise<DownstreamAccessToken>
+  /** The login of the proxy behind the token, where its user can be asked. Tokens of Entra's have none. */
+  session(): CallerSession | undefined
+  /** Asks the user in the session, if the client of this request can show them a URL: what {@link oboToken} adds. */
+  ask?(challenge: Challenge): Promise<Question | undefined>
   /**
    * 403 `insufficient_scope` for these scopes. The client's next refresh hears that it has to log in for them.
    *

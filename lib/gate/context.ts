@@ -3,6 +3,7 @@ import type { ScopeStrategy } from '../entra/scopes.js'
 import type { Mounts } from '../http/mounts.js'
 import type { Report } from '../http/report.js'
 import type { Resource } from '../oauth/resource.js'
+import type { SessionOf } from './caller-session.js'
 import type { Exchange } from './downstream-exchange.js'
 import type { VerifiedToken } from './verified-token.js'
 import type { VerifyToken } from './verified-tokens.js'
@@ -20,6 +21,7 @@ export interface GateContext {
   /** Makes the client log in for those of `needed` that its login lacks, if there are any. */
   askForStepUp(verified: VerifiedToken, needed: readonly string[]): Promise<void>
   readonly exchange: Exchange
+  readonly sessionOf: SessionOf
   /** Where a client that understands claims challenges takes them. */
   authorizationUri(tid: string): string
   /** @throws TypeError when tokens cannot be exchanged for want of a credential */

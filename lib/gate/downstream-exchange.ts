@@ -13,16 +13,18 @@ import type { Report } from '../http/report.js'
 import { upstreamDetail } from '../login/upstream-outcome.js'
 import { OAuthError } from '../oauth/errors.js'
 import {
+  answeredOf,
   answersAtMost,
   type Challenge,
   type Challenges,
   challengedUser,
   challengeId,
 } from '../tokens/challenges.js'
+import type { Grants } from '../tokens/grants.js'
 import type { User } from '../tokens/records.js'
 import type { RenewAssertion } from './assertion-renewal.js'
 import type { DownstreamAccessToken } from './caller.js'
-import type { VerifiedToken } from './verified-token.js'
+import { fromGrant, type VerifiedToken } from './verified-token.js'
 
 /** What is wanted downstream. */
 export interface ExchangeRequest {
@@ -31,12 +33,28 @@ export interface ExchangeRequest {
   readonly claims?: string
   /** Another tenant than the user's own. */
   readonly tenantId?: string
+  /** Whether the user will be asked while the session goes on. Otherwise the next login carries a challenge to Entra. */
+  readonly asksInSession?: () => Promise<boolean>
+}
+
+/** Entra wants something of the user that a login, or an interaction in the session, can give it. */
+export class ChallengeError extends OAuthError {
+  constructor(
+    code: 'insufficient_claims' | 'invalid_token',
+    description: string,
+    cause: EntraError,
+    readonly challenge: Challenge,
+  ) {
+    super(code, description, { cause })
+  }
 }
 
 /** What exchanging needs. Without `exchanges` (no credential) it cannot be done. */
 export interface DownstreamExchangeOptions {
   readonly exchanges: OnBehalfOf | undefined
-  readonly tokens: { readonly challenges: Challenges } | undefined
+  readonly tokens:
+    | { readonly challenges: Challenges; readonly grants: Pick<Grants, 'read'> }
+    | undefined
   /** Without it an assertion that has expired is not renewed. */
   readonly renewAssertion: RenewAssertion | undefined
   readonly authority: EntraAuthority
@@ -62,15 +80,16 @@ export function downstreamExchange(options: DownstreamExchangeOptions): Exchange
     if (!exchanges) throw new TypeError('downstream tokens need a `credential` in entraAuth')
     if (!verified.user) throw appOnly()
     const startedAt = now()
+    const attempt = { options, exchanges, user: verified.user, verified, request, facts }
     try {
-      return await exchange({ options, exchanges, user: verified.user, verified, request, facts })
+      return await exchangeAgainIfRenewed(attempt)
     } catch (error) {
       if (!(error instanceof EntraError)) throw error
       const ours = error.kind === 'misconfigured' || error.kind === 'unavailable'
       const milliseconds = now() - startedAt
       const event = { endpoint, milliseconds, ...upstreamDetail(error) }
       report(ours ? 'failure' : 'exchange', event, facts)
-      throw await clientError({ options, verified, request, facts }, error)
+      throw await clientError(attempt, error)
     }
   }
 }
@@ -88,7 +107,7 @@ export function exchangeReporter(report: Report) {
 /** One wish of one caller. */
 interface ExchangeCall {
   readonly options: DownstreamExchangeOptions
-  readonly verified: VerifiedToken
+  verified: VerifiedToken
   readonly request: ExchangeRequest
   readonly facts: EventFacts
 }
@@ -96,6 +115,41 @@ interface ExchangeCall {
 interface ExchangeAttempt extends ExchangeCall {
   readonly exchanges: OnBehalfOf
   readonly user: User
+}
+
+/**
+ * An interaction may have renewed the grant since the gate looked at it, on any replica. So a grant that meets a challenge
+ * is looked at again: the same tool call, repeated, has to work at once.
+ */
+async function exchangeAgainIfRenewed(attempt: ExchangeAttempt): Promise<DownstreamAccessToken> {
+  try {
+    return await exchange(attempt)
+  } catch (error) {
+    const renewed = isChallenge(error) ? await readAgain(attempt) : undefined
+    if (!renewed) throw error
+    attempt.verified = renewed
+    return exchange(attempt)
+  }
+}
+
+function isChallenge(error: unknown): boolean {
+  return (
+    error instanceof EntraError &&
+    (error.kind === 'interaction_required' || error.kind === 'consent_required')
+  )
+}
+
+/** The token with its grant as it is now; undefined when that has no other assertion. */
+async function readAgain({
+  options: { tokens },
+  verified,
+}: ExchangeAttempt): Promise<VerifiedToken | undefined> {
+  const { sid, assertion } = verified
+  if (!tokens || sid === undefined) return undefined
+  // A store that is away changes nothing about what Entra has answered.
+  const grant = (await tokens.grants.read(sid).catch(() => undefined))?.value
+  if (!grant || grant.upstream.accessToken === assertion) return undefined
+  return { ...verified, ...fromGrant(grant) }
 }
 
 /** Tries the assertion at hand, and once more with a new one when that has expired. @throws EntraError */
@@ -149,11 +203,12 @@ async function clientError(call: ExchangeCall, error: EntraError): Promise<OAuth
   switch (error.kind) {
     case 'interaction_required': {
       const challenge = error.claims === undefined ? {} : { claims: error.claims }
-      if (await rememberChallenge(call, challenge)) {
-        return new OAuthError(
+      if (await raiseChallenge(call, challenge)) {
+        return new ChallengeError(
           'insufficient_claims',
           'Microsoft Entra wants the user to sign in again, with more proof.',
-          cause,
+          error,
+          challenge,
         )
       }
       return new OAuthError(
@@ -162,15 +217,18 @@ async function clientError(call: ExchangeCall, error: EntraError): Promise<OAuth
         cause,
       )
     }
-    case 'consent_required':
-      if (verified.grant && (await rememberChallenge(call, { scopes: request.scopes }))) {
-        return new OAuthError(
+    case 'consent_required': {
+      const challenge = { scopes: request.scopes }
+      if (verified.grant && (await raiseChallenge(call, challenge))) {
+        return new ChallengeError(
           'invalid_token',
           'Consent is needed. Sign in again to give it.',
-          cause,
+          error,
+          challenge,
         )
       }
       return new OAuthError('access_denied', consentHint(options, verified), cause)
+    }
     case 'invalid_grant':
     case 'invalid_assertion':
       return new OAuthError(
@@ -194,19 +252,16 @@ async function clientError(call: ExchangeCall, error: EntraError): Promise<OAuth
   }
 }
 
-/** Seconds after a login for which it counts as the answer to the challenge it carried. */
-const answerSeconds = 600
-
-/** Remembers a challenge for the user's next login. @returns false when a login has just carried it, without success */
-async function rememberChallenge(
-  { options: { tokens, report, now }, verified: { grant, sid }, facts }: ExchangeCall,
+/** Remembers a challenge for the user's next login. @returns false when it has just been answered, without success */
+async function raiseChallenge(
+  { options: { tokens, report, now }, verified: { grant, sid }, request, facts }: ExchangeCall,
   challenge: Challenge,
 ): Promise<boolean> {
   if (!grant || sid === undefined || !tokens) return true
   const id = challengeId(challenge)
-  const recent = now() / 1000 - grant.createdAt < answerSeconds
-  const answered = (recent && grant.answered) || []
+  const answered = answeredOf(grant, now() / 1000)
   if (answered.includes(id) || answered.length >= answersAtMost) return false
+  if (await request.asksInSession?.()) return true
   try {
     const user = challengedUser(grant)
     const raisedBy = sha256(sid)

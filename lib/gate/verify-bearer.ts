@@ -174,13 +174,14 @@ function shownExtra({ kind, user }: VerifiedToken): AuthInfo['extra'] {
 }
 
 function internals(gate: Gate, verified: VerifiedToken): AuthInternals {
-  const { scopes, exchange, report } = gate.context
+  const { scopes, exchange, sessionOf, report } = gate.context
   return {
     claims: () => verified.claims(),
     scopes,
     missingScopes: (needed) => scopes.missing(verified.scopes, needed),
     exchange: ({ tools, ...request }) =>
       exchange(verified, request, { ...callFacts(gate, verified, tools), scopes: request.scopes }),
+    session: () => sessionOf(verified, callFacts(gate, verified)),
     refuseScopes: (needed, description, tools) =>
       refuseScopes(gate, verified, needed, description, tools),
     report: (error, tools) => reportRefusal(report, error, callFacts(gate, verified, tools)),

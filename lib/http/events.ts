@@ -72,8 +72,11 @@ interface EntraAnswer {
 
 /** A sign-in has come to an end, or goes to Entra once more. */
 export interface LoginEvent extends EventSubject {
-  /** `signed_in`: to the pages of the account, for no client. An error is that of the client's answer. */
-  readonly outcome: 'success' | 'challenged' | 'signed_in' | OAuthErrorCode
+  /**
+   * `signed_in`: to the pages of the account, for no client. `interaction`: a user has given Entra what a tool needs,
+   * and the login goes on. An error is that of the client's answer.
+   */
+  readonly outcome: 'success' | 'challenged' | 'signed_in' | 'interaction' | OAuthErrorCode
   /** Whether the user was asked in this login, or what they had allowed before was enough. */
   readonly consent?: 'given' | 'remembered'
   readonly detail?: string

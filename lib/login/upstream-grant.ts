@@ -120,16 +120,66 @@ export async function renewGrant(
   if (claims.oid !== grant.user.oid || claims.tid !== grant.user.tid) {
     throw refreshTokenRefusal()
   }
-  const user = { ...grant.user, roles: claims.roles ?? [] }
-  await recheckPolicy(context.policy, user, claims)
-  const granted = context.scopes.fromUpstream(tokens.scope ?? claims.scp)
-  const renewed = {
-    ...grant,
-    user,
-    scopes: context.scopes.grant(grant.requested, granted),
-    upstream: { refreshToken, ...upstreamGrant(tokens, nowSeconds(context)) },
+  await recheckPolicy(context.policy, userNow(grant, claims), claims)
+  return { grant: putTokens(context, grant, tokens, claims), trace: tokens.trace }
+}
+
+/** Entra's tokens of a sign-in that renews a grant. */
+export interface VerifiedRenewal {
+  /** Puts them into the grant, which may have been edited meanwhile. */
+  putInto(grant: Grant): Grant
+  /** Asks the login policy about the claims that Entra sends now. @throws OAuthError `access_denied`, or 503 */
+  checkPolicy(): Promise<void>
+}
+
+/**
+ * Checks Entra's tokens of a sign-in that is to renew a grant: they have to be of its user, and for this API.
+ *
+ * @param nonce what was sent to Entra
+ * @throws OAuthError `access_denied` for another user; `server_error` for tokens that cannot be used; 503 when Entra's
+ *   keys are out of reach
+ */
+export async function verifyRenewal(
+  context: UpstreamContext,
+  tokens: UpstreamTokens,
+  nonce: string,
+  grant: Grant,
+): Promise<VerifiedRenewal> {
+  const claims = await verifyTokens(context, tokens, nonce)
+  if (claims.oid !== grant.user.oid || claims.tid !== grant.user.tid) throw anotherUser()
+  return {
+    putInto: (current) => putTokens(context, current, tokens, claims),
+    checkPolicy: () => recheckPolicy(context.policy, userNow(grant, claims), claims),
   }
-  return { grant: renewed, trace: tokens.trace }
+}
+
+function anotherUser(): OAuthError {
+  return new OAuthError('access_denied', 'Another user has signed in.', {
+    situation: 'interactionNotOpen',
+  })
+}
+
+function userNow({ user }: Grant, { roles = [] }: EntraClaims): Grant['user'] {
+  return { ...user, roles }
+}
+
+function putTokens(
+  context: UpstreamContext,
+  grant: Grant,
+  tokens: UpstreamTokens,
+  claims: EntraClaims,
+): Grant {
+  const { refreshToken } = grant.upstream
+  const granted = context.scopes.fromUpstream(tokens.scope ?? String(claims.scp ?? ''))
+  return {
+    ...grant,
+    user: userNow(grant, claims),
+    scopes: context.scopes.grant(grant.requested, granted),
+    upstream: {
+      ...(refreshToken !== undefined && { refreshToken }),
+      ...upstreamGrant(tokens, nowSeconds(context)),
+    },
+  }
 }
 
 /** Revokes the grant of a user whom the login policy no longer lets in. */

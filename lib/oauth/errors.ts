@@ -35,6 +35,7 @@ export type Situation =
   | 'fromAnotherSite'
   | 'unknownClient'
   | 'appsPageExpired'
+  | 'interactionNotOpen'
 
 /** What an {@link OAuthError} may carry besides its code and description. */
 export interface OAuthErrorOptions {

@@ -60,6 +60,9 @@ export const english = {
   signInNotOpen:
     'This sign-in was started in another browser, is finished, or has expired. Start again from the application.',
   signInCompleted: 'This sign-in has been completed already.',
+  /** Who opens a link of a tool: also when it is for somebody else. It must not say which of the three it is. */
+  interactionNotOpen:
+    'This link is for somebody else, has been used, or has expired. Go back to the application and try again there.',
   fromAnotherSite: 'The form was sent from another site.',
   unknownClient:
     'This application is not registered here. Remove the server from the application and add it again, so that it registers anew.',
@@ -72,6 +75,12 @@ export const english = {
   uncheckedAddress: 'Nobody has checked the address of the application',
   returnToApplication: 'Return to the application',
   continueIfKnown: 'Continue only if you started this sign-in and know the address.',
+
+  // The end of an interaction that a tool has asked for.
+
+  interactionTitle: 'You can go back to your application',
+  interactionDone:
+    'Microsoft has what it asked for. Close this page, go back to your application, and let it go on.',
 
   // All pages.
 

@@ -41,6 +41,8 @@ export const german: PageTexts = {
   signInNotOpen:
     'Diese Anmeldung wurde in einem anderen Browser begonnen, ist beendet oder abgelaufen. Beginnen Sie in der Anwendung noch einmal.',
   signInCompleted: 'Diese Anmeldung ist schon abgeschlossen.',
+  interactionNotOpen:
+    'Dieser Link ist für jemand anderen, wurde schon benutzt oder ist abgelaufen. Gehen Sie zurück zur Anwendung und versuchen Sie es dort noch einmal.',
   fromAnotherSite: 'Das Formular wurde von einer anderen Website geschickt.',
   unknownClient:
     'Diese Anwendung ist hier nicht registriert. Entfernen Sie den Server aus der Anwendung und fügen Sie ihn wieder hinzu, damit sie sich neu registriert.',
@@ -52,6 +54,10 @@ export const german: PageTexts = {
   returnToApplication: 'Zurück zur Anwendung',
   continueIfKnown:
     'Fahren Sie nur fort, wenn Sie diese Anmeldung selbst begonnen haben und die Adresse kennen.',
+
+  interactionTitle: 'Sie können zu Ihrer Anwendung zurückgehen',
+  interactionDone:
+    'Microsoft hat, was es verlangt hat. Schließen Sie diese Seite, gehen Sie zurück zu Ihrer Anwendung und lassen Sie sie weitermachen.',
 
   support: 'Hilfe',
 

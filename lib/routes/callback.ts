@@ -20,6 +20,7 @@ import { askUnaskedUser, type UnaskedUser } from './ask-for-consent.js'
 import { codeAnswer, errorAnswer } from './client-answer.js'
 import type { EndpointRequest, ProxyContext } from './context.js'
 import { readEntraAnswer, redeemAnswer } from './entra-answer.js'
+import { finishInteraction } from './interaction.js'
 import { sendRefusalPage, siteOf } from './refusal-page.js'
 import { isStillAllowed, rememberConsent } from './remembered-consent.js'
 import { beginChallengedLogin, endLogin, loginFacts, type PendingLogin } from './upstream-login.js'
@@ -35,6 +36,7 @@ export function callback(context: ProxyContext) {
     const browser = { req, res }
     const login = endLogin(context, browser, required(params, 'state'))
     if ('account' in login) return finishSignIn(context, request, res, params, login)
+    if ('interaction' in login) return finishInteraction(context, request, res, params, login)
     const outcome = await finishLogin(context, browser, params, login, arrivedAt)
     if ('unasked' in outcome) return askUnaskedUser(context, browser, login, outcome.unasked)
     if ('shown' in outcome) return showRefusal(context, browser, login, outcome.shown)

@@ -23,6 +23,7 @@ import type { ConnectedApps } from '../tokens/connected-apps.js'
 import type { Consents } from '../tokens/consents.js'
 import type { CutOffs } from '../tokens/cut-offs.js'
 import type { Grants } from '../tokens/grants.js'
+import type { Interactions } from '../tokens/interactions.js'
 import type { Lifetimes } from '../tokens/lifetimes.js'
 import type { RefreshTokens } from '../tokens/refresh-token.js'
 import type { StepUps } from '../tokens/step-ups.js'
@@ -74,6 +75,7 @@ export interface ProxyContext {
   readonly cutOffs: CutOffs
   readonly connectedApps: ConnectedApps
   readonly challenges: Challenges
+  readonly interactions: Interactions
   readonly stepUps: StepUps
   readonly codes: AuthorizationCodes
   readonly consents: Consents

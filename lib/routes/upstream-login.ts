@@ -67,6 +67,14 @@ export interface PendingSignIn extends PendingTrip {
   readonly account: true
 }
 
+/** An interaction under way: a user gives Entra what a tool needs, while the session of their client goes on. */
+export interface PendingInteraction extends PendingTrip {
+  /** Its id. */
+  readonly interaction: string
+  /** Whether Entra has been asked for what is wanted. The trip before that only shows who the user is. */
+  readonly asked: boolean
+}
+
 /** What goes to Entra beside the client's request. */
 export interface LoginExtras {
   readonly hints?: Readonly<Record<string, string>>
@@ -150,9 +158,25 @@ export function beginSignIn(
   browser: Browser,
   hints: Readonly<Record<string, string>> = {},
 ): string {
-  const login: PendingSignIn = { account: true, ...pendingTrip(context) }
-  const state = rememberTrip(context, browser, login)
-  return upstreamUrl(context, login, state, { scope: signInScopes.join(' '), ...hints })
+  return beginTrip(context, browser, { account: true }, { scope: signInScopes.join(' '), ...hints })
+}
+
+/**
+ * Sets the login cookie for a trip to Entra that is for no client.
+ *
+ * @param purpose what distinguishes it when it comes back
+ * @param params further parameters for Entra
+ * @returns where to send the browser
+ */
+export function beginTrip(
+  context: LoginContext & UpstreamContext,
+  browser: Browser,
+  purpose: Omit<PendingSignIn | PendingInteraction, keyof PendingTrip>,
+  params: Readonly<Record<string, string>>,
+): string {
+  const trip = { ...purpose, ...pendingTrip(context) }
+  const state = rememberTrip(context, browser, trip)
+  return upstreamUrl(context, trip, state, params)
 }
 
 /** @returns the `state` for Entra */
@@ -217,7 +241,7 @@ function pendingTrip({ now, lifetimes }: LoginContext): PendingTrip {
 }
 
 /**
- * Reads the login or sign-in that a callback belongs to, and clears its cookie.
+ * Reads the trip that a callback belongs to, and clears its cookie.
  *
  * @throws OAuthError `access_denied` when this browser has no login with that state
  * @see RFC 9700 section 4.7
@@ -226,11 +250,11 @@ export function endLogin(
   context: LoginContext,
   { req, res }: Browser,
   state: string,
-): PendingLogin | PendingSignIn {
+): PendingLogin | PendingSignIn | PendingInteraction {
   const cookie = context.loginCookies.read(req, cookieId(state))
   const login =
     cookie &&
-    (openJson(context.ring, loginSeal(state), cookie) as PendingLogin | PendingSignIn | undefined)
+    (openJson(context.ring, loginSeal(state), cookie) as ReturnType<typeof endLogin> | undefined)
   if (!login || login.expiresAt <= context.now()) {
     throw new OAuthError(
       'access_denied',
@@ -265,7 +289,7 @@ function upstreamUrl(
 }
 
 /** Entra shows its consent page only when asked to with `prompt=consent`. */
-function challengeParams({ claims, scopes }: Challenge): Readonly<Record<string, string>> {
+export function challengeParams({ claims, scopes }: Challenge): Readonly<Record<string, string>> {
   if (claims !== undefined) return { claims }
   return { prompt: scopes === undefined ? 'login' : 'consent' }
 }

@@ -1,6 +1,7 @@
 /** What the gates work with, out of the settings. */
 import { advertisedScopes, type ScopeStrategy } from '../entra/scopes.js'
 import { assertionRenewal, type RenewAssertion } from '../gate/assertion-renewal.js'
+import { callerSessions } from '../gate/caller-session.js'
 import type { DirectMode, GateContext } from '../gate/context.js'
 import { downstreamExchange } from '../gate/downstream-exchange.js'
 import { stepUpMarks } from '../gate/step-up-marks.js'
@@ -48,6 +49,7 @@ export function makeGateContext(
       report,
       now,
     }),
+    sessionOf: callerSessions({ baseUrl: settings.baseUrl, tokens, report }),
     authorizationUri: (tid) => authority.authorizationEndpoint(tid),
     checkExchange(caller) {
       if (!authority.onBehalfOf)

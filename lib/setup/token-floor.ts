@@ -9,8 +9,10 @@ import { connectedApps } from '../tokens/connected-apps.js'
 import { consents } from '../tokens/consents.js'
 import { cutOffs } from '../tokens/cut-offs.js'
 import { grants } from '../tokens/grants.js'
+import { interactions } from '../tokens/interactions.js'
 import { refreshTokens } from '../tokens/refresh-token.js'
 import { stepUps } from '../tokens/step-ups.js'
+import { urlElicitation } from '../tokens/url-elicitation.js'
 import type { Settings } from './settings.js'
 
 /** What of the settings there is only with `keys`. */
@@ -46,6 +48,8 @@ export function makeTokenFloor(settings: Settings, { ring, registered }: KeyedSe
     cutOffs: ended,
     connectedApps: apps,
     challenges: challenges(records),
+    interactions: interactions(records),
+    urlElicitation: urlElicitation(records, lifetimes.grant),
     stepUps: stepUps(records, now),
     codes: authorizationCodes(records, allGrants, lifetimes),
     consents: consents({ vault: records, cutOffs: ended, lifetime: lifetimes.consent, now }),

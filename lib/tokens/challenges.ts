@@ -38,6 +38,8 @@ export interface Challenges {
   remember(user: ChallengedUser, challenge: PendingChallenge): Promise<void>
   read(user: ChallengedUser): Promise<PendingChallenge | undefined>
   clear(user: ChallengedUser): Promise<void>
+  /** Clears the challenge that keeps this login from refreshing, if there is one. */
+  withdraw(grant: Grant, sid: string): Promise<void>
 }
 
 /**
@@ -53,17 +55,32 @@ const challengeSeconds = 900
 export function challenges(vault: Vault): Challenges {
   const shelf = vault.shelf<PendingChallenge>('challenge')
   const name = ({ client, tid, oid }: ChallengedUser) => `${client}\n${tid}\n${oid}`
+  const read = async (user: ChallengedUser) => (await shelf.get(name(user)))?.value
+  const clear = async (user: ChallengedUser) => void (await shelf.remove(name(user)))
   return Object.freeze({
     remember: (user: ChallengedUser, challenge: PendingChallenge) =>
       shelf.set(name(user), challenge, challengeSeconds),
-    read: async (user: ChallengedUser) => (await shelf.get(name(user)))?.value,
-    clear: async (user: ChallengedUser) => void (await shelf.remove(name(user))),
+    read,
+    clear,
+    async withdraw(grant: Grant, sid: string) {
+      const user = challengedUser(grant)
+      if (blocks(await read(user), sid)) await clear(user)
+    },
   })
 }
 
 /** The user and client that the challenges of a grant are for. */
 export function challengedUser({ client, user }: Grant): ChallengedUser {
   return { client, tid: user.tid, oid: user.oid }
+}
+
+/** Seconds for which an answer counts: a challenge that comes again within this was not satisfied by it. */
+const answerSeconds = 600
+
+/** The challenges that a grant has answered of late. @param now seconds since the epoch */
+export function answeredOf(grant: Grant, now: number): readonly string[] {
+  const { answered = [], answeredAt = grant.createdAt } = grant
+  return now - answeredAt < answerSeconds ? answered : []
 }
 
 /** Whether a grant gets no new tokens until its user has logged in again, with the challenge. */

@@ -44,6 +44,8 @@ export interface Grant {
   readonly generation: number
   /** The claims challenges that this login, and those just before it, passed on to Entra. */
   readonly answered?: readonly string[]
+  /** When the last of them was answered, if that was after the login. Seconds since the epoch. */
+  readonly answeredAt?: number
 }
 
 /** An authorization code that nobody has redeemed, and the grant that its redemption begins. */

@@ -163,6 +163,19 @@ describe('doctor finds', () => {
     })
   })
 
+  it('a proxy in front that does not know the page for users in the middle of a tool call', async () => {
+    const url = await start((url) => replacing(app(url), { '/auth/interaction': '<p>Not here' }))
+    const { code, troubles } = await doctor(`${url}/mcp`)
+    expect(code).toBe(0)
+    expect(troubles).toMatchObject([
+      {
+        check: 'interaction',
+        status: 'warning',
+        says: expect.stringMatching(/auth\/interaction answers HTTP 200/),
+      },
+    ])
+  })
+
   it('an issuer with a slash at its end', async () => {
     const url = await start((url) =>
       replacing(app(url), {

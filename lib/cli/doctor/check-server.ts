@@ -3,6 +3,7 @@ import { cloudOf } from '../../entra/clouds.js'
 import { isLoopbackHost } from '../../oauth/loopback.js'
 import { checkDiscovery } from './check-discovery.js'
 import { checkGate } from './check-gate.js'
+import { checkInteraction } from './check-interaction.js'
 import { checkTokenEndpoint } from './check-token-endpoint.js'
 import { type Diagnosis, type Finding, failure, ok } from './finding.js'
 
@@ -25,7 +26,7 @@ export async function checkServer(
   findings.push(...discovery.findings)
   if (discovery.tokenEndpoint !== undefined) {
     const token = await checkTokenEndpoint(discovery.tokenEndpoint)
-    findings.push(...token.findings)
+    findings.push(...token.findings, ...(await checkInteraction(discovery.tokenEndpoint)))
     notChecked.push(...token.notChecked)
   }
   return { of: url.href, findings, notChecked }

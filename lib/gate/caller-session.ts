@@ -1,0 +1,74 @@
+/** The login behind a token of ours, as far as its user can be asked for something while the session goes on. */
+import type { EventFacts } from '../http/event-facts.js'
+import type { Report } from '../http/report.js'
+import type { Challenge, Challenges } from '../tokens/challenges.js'
+import { type Interactions, interactionPath } from '../tokens/interactions.js'
+import type { UrlElicitation } from '../tokens/url-elicitation.js'
+import type { VerifiedToken } from './verified-token.js'
+
+/** See the file's own comment. */
+export interface CallerSession {
+  /** Notes whether the client has declared that it can show its user a URL. It never rejects. */
+  noteUrlElicitation(declared: boolean): Promise<void>
+  /** Whether it has, when it connected. A store that is away counts as no. */
+  hasUrlElicitation(): Promise<boolean>
+  /** Begins an interaction. @throws OAuthError 503 */
+  begin(challenge: Challenge): Promise<BegunInteraction>
+  /** Whether an interaction of this login still waits for its user. @throws OAuthError 503 */
+  isOpen(id: string): Promise<boolean>
+  /** The URL of an interaction. */
+  urlOf(id: string): string
+}
+
+/** An interaction that waits for its user. */
+export interface BegunInteraction {
+  readonly id: string
+  readonly url: string
+}
+
+/** Finds the session of a token. @param facts about the call, for the operator */
+export type SessionOf = (verified: VerifiedToken, facts: EventFacts) => CallerSession | undefined
+
+/** What sessions need. Without `tokens` (no `keys`) there are none. */
+export interface CallerSessionsOptions {
+  readonly baseUrl: string
+  readonly tokens:
+    | {
+        readonly challenges: Challenges
+        readonly interactions: Interactions
+        readonly urlElicitation: UrlElicitation
+      }
+    | undefined
+  readonly report: Report
+}
+
+/** What the events of an interaction name: it belongs to an exchange. */
+const endpoint = 'on-behalf-of'
+
+/** @see MCP, Elicitation, URL mode (SEP-1036) */
+export function callerSessions({ baseUrl, tokens, report }: CallerSessionsOptions): SessionOf {
+  const urlOf = (id: string) => `${baseUrl}${interactionPath}?id=${id}`
+  return function sessionOf({ sid, grant, clientId }, facts) {
+    if (!tokens || sid === undefined || !grant) return undefined
+    const { challenges, interactions, urlElicitation } = tokens
+    return Object.freeze({
+      async noteUrlElicitation(declared: boolean) {
+        await urlElicitation.note(sid, declared).catch((error: unknown) => {
+          // The client is asked to log in instead.
+          report('failure', { endpoint, reason: 'url_elicitation_not_recorded', error }, facts)
+        })
+      },
+      hasUrlElicitation: () => urlElicitation.isDeclared(sid).catch(() => false),
+      async begin(challenge: Challenge) {
+        const { tid, oid } = grant.user
+        const id = await interactions.begin({ ...challenge, sid, clientId, tid, oid })
+        // The login goes on, so its refreshes must not be refused for the sake of another login.
+        await challenges.withdraw(grant, sid)
+        report('exchange', { endpoint, reason: 'interaction_begun' }, facts)
+        return { id, url: urlOf(id) }
+      },
+      isOpen: async (id: string) => (await interactions.read(id))?.sid === sid,
+      urlOf,
+    })
+  }
+}
