@@ -22,7 +22,7 @@ import {
 import type { User } from '../tokens/records.js'
 import type { RenewAssertion } from './assertion-renewal.js'
 import type { DownstreamAccessToken } from './caller.js'
-import type { VerifiedToken } from './verified-token.js'
+import type { EntraAssertion, VerifiedToken } from './verified-token.js'
 
 /** What is wanted downstream. */
 export interface ExchangeRequest {
@@ -60,10 +60,12 @@ export function downstreamExchange(options: DownstreamExchangeOptions): Exchange
   const { exchanges, report, now } = options
   return async (verified, request, facts) => {
     if (!exchanges) throw new TypeError('downstream tokens need a `credential` in entraAuth')
-    if (!verified.user) throw appOnly()
+    const { user, assertion } = verified
+    if (!user) throw appOnly()
+    if (!assertion) throw vouchedForElsewhere()
     const startedAt = now()
     try {
-      return await exchange({ options, exchanges, user: verified.user, verified, request, facts })
+      return await exchange({ options, exchanges, user, assertion, verified, request, facts })
     } catch (error) {
       if (!(error instanceof EntraError)) throw error
       const ours = error.kind === 'misconfigured' || error.kind === 'unavailable'
@@ -96,23 +98,24 @@ interface ExchangeCall {
 interface ExchangeAttempt extends ExchangeCall {
   readonly exchanges: OnBehalfOf
   readonly user: User
+  readonly assertion: EntraAssertion
 }
 
 /** Tries the assertion at hand, and once more with a new one when that has expired. @throws EntraError */
 async function exchange(attempt: ExchangeAttempt): Promise<DownstreamAccessToken> {
-  const { options, exchanges, user, verified, request, facts: about } = attempt
+  const { options, exchanges, user, assertion, verified, request, facts: about } = attempt
   const { renewAssertion, report, now } = options
   const { oid, tid } = user
   const { scopes, claims, tenantId = tid } = request
   const wanted = { oid, tid: tenantId, scopes, claims, facts: about }
-  const { assertion, sid: login } = verified
-  const facts = verified.assertionFacts()
+  const { sid: login } = verified
+  const facts = assertion.facts()
   const assertionExpiresAt = facts.expiresAt
   try {
     return await exchanges.token({
       ...wanted,
       login,
-      assertion,
+      assertion: assertion.token,
       assertionHash: facts.hash,
       assertionExpiresAt,
     })
@@ -140,6 +143,17 @@ function appOnly(): OAuthError {
   return new OAuthError(
     'access_denied',
     'An app calls on its own behalf: there is no user to exchange a token for.',
+  )
+}
+
+/**
+ * Nothing in the store leads from here to a login that the user may have elsewhere: a grant is opened by the secret in
+ * its own tokens alone.
+ */
+function vouchedForElsewhere(): OAuthError {
+  return new OAuthError(
+    'access_denied',
+    'The user came in on the word of another identity provider: there is no Microsoft Entra sign-in to exchange a token for. Sign in to this server in the browser for what needs one.',
   )
 }
 

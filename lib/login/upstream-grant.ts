@@ -109,7 +109,7 @@ export async function renewGrant(
   context: UpstreamContext & { readonly tokenEndpoint: TokenEndpoint },
   grant: Grant,
 ): Promise<RenewedGrant> {
-  const { refreshToken } = grant.upstream
+  const refreshToken = grant.upstream?.refreshToken
   if (refreshToken === undefined) throw refreshTokenRefusal()
   const tokens = await context.tokenEndpoint.refresh({
     refreshToken,
