@@ -8,6 +8,7 @@ import type { TokenEndpoint } from '../entra/token-endpoint.js'
 import type { EntraVerifier } from '../entra/verify.js'
 import type { CookieFamily } from '../http/cookies.js'
 import type { Report } from '../http/report.js'
+import type { AssertingIssuer } from '../login/asserted-user.js'
 import type { AccountSlot } from '../login/browser-sessions.js'
 import type { LoginPolicy } from '../login/policy.js'
 import type { Resources } from '../oauth/resource.js'
@@ -22,6 +23,7 @@ import type { ConnectedApps } from '../tokens/connected-apps.js'
 import type { Consents } from '../tokens/consents.js'
 import type { CutOffs } from '../tokens/cut-offs.js'
 import type { Grants } from '../tokens/grants.js'
+import type { IdentityAssertions } from '../tokens/identity-assertions.js'
 import type { Lifetimes } from '../tokens/lifetimes.js'
 import type { RefreshTokens } from '../tokens/refresh-token.js'
 import type { StepUps } from '../tokens/step-ups.js'
@@ -34,6 +36,8 @@ export interface ClientFeatures {
   readonly documents: boolean
   /** `private_key_jwt` at `/token` and `/revoke`. */
   readonly assertions: boolean
+  /** Identity providers may let clients in. */
+  readonly identityAssertions: boolean
 }
 
 /** Which consents are remembered, where browsers can be signed in. */
@@ -68,6 +72,8 @@ export interface ProxyContext {
   readonly vault: Vault
   readonly clients: Clients
   readonly clientAssertions: ClientAssertions
+  /** Undefined: no identity provider is trusted, and there is no such grant. */
+  readonly identityAssertions: IdentityAssertions<AssertingIssuer> | undefined
   readonly features: ClientFeatures
   readonly grants: Grants
   readonly cutOffs: CutOffs

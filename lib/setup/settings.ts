@@ -16,6 +16,7 @@ import { clients, type RegisteredClients } from '../tokens/clients.js'
 import { eventSubjects } from '../tokens/event-subject.js'
 import { type Lifetimes, lifetimes } from '../tokens/lifetimes.js'
 import { readClientOptions } from './client-options.js'
+import { readIdentityOptions } from './identity-options.js'
 import { needed } from './needed.js'
 import {
   checkStorage,
@@ -53,6 +54,7 @@ export interface Settings {
   /** There with `ring`, and only then. */
   readonly registered: RegisteredClients | undefined
   readonly clients: ReturnType<typeof readClientOptions>
+  readonly identities: ReturnType<typeof readIdentityOptions>
   readonly looks: Looks
   readonly report: Report
   readonly now: Clock
@@ -92,6 +94,7 @@ export function readSettings(options: EntraAuthOptions): Settings {
     ring,
     registered,
     clients: clientOptions,
+    identities: readIdentityOptions(options.identityAssertions),
     looks: readPageOptions(options, base.baseUrl),
     report: reporter({ logger: options.logger, now, describe }),
     now,
