@@ -7,7 +7,7 @@ import { type AssertionAlgorithm, assertionAlgorithms } from '../oauth/client-ke
 import { isLoopbackHost } from '../oauth/loopback.js'
 import type { Vault } from '../storage/vault.js'
 import { type IdentityAssertions, identityAssertions } from '../tokens/identity-assertions.js'
-import { issuerKeys } from '../tokens/issuer-keys.js'
+import { type IssuerKeys, issuerKeys } from '../tokens/issuer-keys.js'
 
 /**
  * An identity provider that lets clients in for its users, without a sign-in at Entra (enterprise-managed
@@ -54,21 +54,32 @@ export function readIdentityOptions(given: readonly IdentityIssuer[] = []) {
     throw new TypeError('entraAuth: identityAssertions names an issuer twice')
   }
   return {
+    issuers,
     enabled: issuers.length > 0,
     /** Undefined when no issuer is trusted. */
     build(floor: IdentityFloor): IdentityAssertions<AssertingIssuer> | undefined {
       if (issuers.length === 0) return undefined
       const { fetching, report, now, monotonic, baseUrl, records } = floor
-      const keys = issuerKeys({
-        fetch: safeFetch(fetching, monotonic, vouchedFor(issuers)),
-        onStale: (cause) =>
-          report('failure', { endpoint: 'identity issuer', reason: 'last_good_copy_used', cause }),
-        now,
-        monotonic,
-      })
+      const onStale = (cause: unknown) =>
+        report('failure', { endpoint: 'identity issuer', reason: 'last_good_copy_used', cause })
+      const keys = keysOf(issuers, { fetching, onStale, now, monotonic })
       return identityAssertions({ issuers, baseUrl, records, keys, now })
     },
   }
+}
+
+/** What finding the keys of issuers needs. */
+export interface KeysFloor extends Pick<IdentityFloor, 'fetching' | 'now' | 'monotonic'> {
+  readonly onStale: (cause: unknown) => void
+}
+
+/** The keys of these issuers, wherever the operator says that they are. */
+export function keysOf(
+  issuers: readonly AssertingIssuer[],
+  { fetching, onStale, now, monotonic }: KeysFloor,
+): IssuerKeys {
+  const fetch = safeFetch(fetching, monotonic, vouchedFor(issuers))
+  return issuerKeys({ fetch, onStale, now, monotonic })
 }
 
 /** What the operator names may be inside. What an issuer's metadata names elsewhere must be public. */

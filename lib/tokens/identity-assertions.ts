@@ -84,13 +84,10 @@ export function identityAssertions<I extends TrustedIssuer>(
       const jwt = decodeJwt(assertion)
       if (!jwt) throw assertionRefusal('is not a signed JWT')
       const issuer = findIssuer(jwt)
-      checkIdJagHeader(jwt, issuer.algorithms)
-      checkIdJagAudience(jwt, baseUrl)
-      checkIdJagClient(jwt, clientId)
+      checkUnverified(jwt, { algorithms: issuer.algorithms, baseUrl, clientId, now })
       if (issuer.clients && !issuer.clients.includes(clientId)) {
         throw assertionRefusal('is for a client that its issuer may not let in here')
       }
-      checkLife(jwt, Math.floor(now() / 1000))
       const key = await findKey(keys, issuer, jwt)
       return { issuer, claims: readClaims(await verifyClaims(assertion, key, issuer, now)) }
     },
@@ -100,6 +97,25 @@ export function identityAssertions<I extends TrustedIssuer>(
       throw assertionRefusal('has been used before')
     },
   })
+}
+
+/** What an assertion has to say, whoever has signed it. */
+export interface ExpectedAssertion {
+  readonly algorithms: readonly string[]
+  readonly baseUrl: string
+  readonly clientId: string
+  readonly now: Clock
+}
+
+/** All that can be told without the issuer's keys. @throws OAuthError `invalid_grant` */
+export function checkUnverified(
+  jwt: DecodedJwt,
+  { algorithms, baseUrl, clientId, now }: ExpectedAssertion,
+): void {
+  checkIdJagHeader(jwt, algorithms)
+  checkIdJagAudience(jwt, baseUrl)
+  checkIdJagClient(jwt, clientId)
+  checkLife(jwt, Math.floor(now() / 1000))
 }
 
 /** Before the signature: what is too old or lives too long is refused whoever has signed it. */
