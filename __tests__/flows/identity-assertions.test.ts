@@ -1,6 +1,14 @@
 /** Enterprise-managed authorization: an identity provider lets clients in for its users, and Entra is not asked. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { type IdentityAssertionClaims, type MappedUser, memoryStorage } from 'mcp-entra'
+import {
+  authOf,
+  groupsOf,
+  type IdentityAssertionClaims,
+  type MappedUser,
+  memoryStorage,
+  requireBearer,
+  tokenClaim,
+} from 'mcp-entra'
 import { startEntra } from 'mcp-entra/testing'
 import {
   type AssertionWorld,
@@ -269,6 +277,29 @@ describe('without Entra', () => {
       error: 'access_denied',
       error_description: expect.stringContaining('no Microsoft Entra sign-in to exchange'),
     })
+  })
+
+  it('claims are those of the mapped user, and groups cannot be known', async () => {
+    const seen: unknown[] = []
+    const proxy = await proxyWith({
+      mount: (app, auth) => {
+        app.get('/who', requireBearer(auth), (req, res) => {
+          const caller = authOf(req)
+          seen.push(tokenClaim(caller, 'oid'), tokenClaim(caller, 'iss'))
+          expect(() => groupsOf(caller)).toThrow(RangeError)
+          expect(() => tokenClaim(caller, 'groups')).toThrow(RangeError)
+          res.json(caller.extra)
+        })
+      },
+    })
+    await aimAt(world, proxy.url)
+    const claims = { groups: ['11111111-2222-4333-8444-555555555555'] }
+    const { access_token } = await tokensOf(await presentNew(proxy.url, world, { claims }))
+    const headers = { authorization: `Bearer ${access_token}` }
+    const extra = await jsonOf(await fetch(`${proxy.url}/who`, { headers }))
+    expect(seen).toEqual([ada, world.idp.url])
+    expect(extra).toMatchObject({ tokenKind: 'proxy', user: { oid: ada, roles: [] } })
+    await aimAt(world, url)
   })
 
   it('a login of the same user at Entra goes on as ever, and lends nothing', async () => {
