@@ -27,6 +27,7 @@ import {
   callMcp,
   getNotes,
   login,
+  redirectUri,
   register,
   type Tokens,
   toolText,
@@ -243,9 +244,16 @@ describe('clients of every kind', () => {
   it('that are a document on the web', async () => {
     const documents = await startDocumentServer()
     const proxy = await proxyWith({ clientMetadata: documents.options })
-    const clientId = documents.publish()
-    const claims = { aud: proxy.url, resource: `${proxy.url}/mcp`, client_id: clientId }
-    await tokensOf(await presentNew(proxy.url, { ...world, clientId }, { claims }))
+    const both = ['authorization_code', 'refresh_token']
+    for (const grant_types of [both, [...both, jwtBearer], [jwtBearer]]) {
+      const clientId = documents.publish({ grant_types })
+      const claims = { aud: proxy.url, resource: `${proxy.url}/mcp`, client_id: clientId }
+      await tokensOf(await presentNew(proxy.url, { ...world, clientId }, { claims }))
+    }
+    const workOnly = documents.publish({ grant_types: [jwtBearer] })
+    const query = new URLSearchParams({ client_id: workOnly, redirect_uri: redirectUri })
+    const login = await fetch(`${proxy.url}/authorize?${query}`, { redirect: 'manual' })
+    expect(login.status).toBe(400)
   })
 
   it('that the operator has set up, if the operator says that this provider may let them in', async () => {
