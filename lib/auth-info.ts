@@ -60,7 +60,12 @@ export function tokenClaim(auth: AuthInfoLike | undefined, name: string): unknow
  * if (!groupsOf(extra.authInfo).includes(editors)) throw new Error('For editors only')
  */
 export function groupsOf(auth: AuthInfoLike | undefined): readonly string[] {
-  const { groups, hasgroups, _claim_names } = internalsOf(auth, 'groupsOf').claims()
+  const { groups, hasgroups, _claim_names, ver } = internalsOf(auth, 'groupsOf').claims()
+  if (ver === '') {
+    throw new RangeError(
+      'groupsOf: another identity provider has vouched for the caller, and Entra was not asked: ask Microsoft Graph (getMemberObjects) for the groups',
+    )
+  }
   const elsewhere = Object.hasOwn(Object(_claim_names) as object, 'groups')
   if (elsewhere || hasgroups === true || hasgroups === 'true') {
     throw new RangeError(

@@ -62,7 +62,9 @@ export type {
 } from './http/events.js'
 export type { Middleware, MiddlewareRequest } from './http/middleware.js'
 export type { Logger } from './http/report.js'
+export type { MappedUser, MapUser } from './login/asserted-user.js'
 export { OAuthError, type OAuthErrorCode } from './oauth/errors.js'
+export type { IdentityAssertionClaims } from './oauth/id-jag.js'
 export { oauthRoutes } from './oauth-routes.js'
 export { type Downstream, oboToken } from './obo-token.js'
 export type { PageTexts } from './pages/texts.js'
@@ -78,6 +80,7 @@ export type {
   ClientOptions,
   PreRegisteredClient,
 } from './setup/client-options.js'
+export type { IdentityIssuer } from './setup/identity-options.js'
 export type { EntraAuthOptions } from './setup/options.js'
 export type { BrandingOptions, PageOptions } from './setup/page-options.js'
 export { type MemoryStorage, type MemoryStorageOptions, memoryStorage } from './storage/memory.js'

@@ -4,6 +4,7 @@ import type { Explanation } from '../../lib/cli/explain/explanation.js'
 import { testKeys } from '../support/auth-options.js'
 import { type CliOptions, cli } from '../support/cli.js'
 import { startWorld, type World } from '../support/host.js'
+import { type AssertionChanges, startIdentityProvider } from '../support/identity-provider.js'
 import { login } from '../support/oauth-client.js'
 
 let world: World
@@ -272,3 +273,31 @@ function claimsOf(token: string): Record<string, string> {
     string
   >
 }
+
+describe('explain, of identity assertions', () => {
+  const assertion = async (changes: AssertionChanges = {}) => {
+    const provider = await startIdentityProvider({
+      claims: () => ({ aud: world.url, client_id: 'work', oid: 'an-object-id' }),
+    })
+    return provider.assertion(changes)
+  }
+
+  it('says whose word it is, and that it is for the token endpoint', async () => {
+    const token = await assertion()
+    const { code, said } = await explain(token)
+    expect(code).toBe(0)
+    expect(said).toMatchObject({ kind: 'identity-assertion', gate: { admits: 'no' } })
+    expect(Object.fromEntries(said.facts)).toMatchObject({ client: 'work', 'for (aud)': world.url })
+    expect(said.gate?.because.join(' ')).toMatch(/for the token endpoint.*jti are good/)
+    expectHidden(token, JSON.stringify(said))
+  })
+
+  it.each([
+    ['audience', { aud: 'https://other.example' }, /must name .* as its only audience/],
+    ['jti', { jti: undefined }, /no usable 'jti'/],
+    ['time', { iat: 1, exp: 300 }, /has expired/],
+  ])('says that the %s is wrong', async (_what, claims, reason) => {
+    const { said } = await explain(await assertion({ claims }))
+    expect(said.gate?.because.join(' ')).toMatch(reason)
+  })
+})

@@ -19,11 +19,12 @@ interface Check {
 
 /** What came of one run of the runner. */
 interface Run {
-  readonly command: 'authorization' | 'server'
+  readonly command: 'authorization' | 'server' | 'client'
   readonly specVersion?: string
   readonly resource?: boolean
   readonly host?: string
   readonly revision?: string
+  readonly scenario?: string
   readonly exitCode: number
   readonly checks: readonly Check[]
   readonly output: string
@@ -146,6 +147,23 @@ describeIfInstalled('the official conformance runner, as an MCP client behind th
     )
   })
 })
+
+describeIfInstalled(
+  'the official conformance runner, as an identity provider and all behind it',
+  () => {
+    it('lets the client pass that `flows/cross-app-access` sends to the reference host', () => {
+      const scenario = 'auth/enterprise-managed-authorization'
+      const run = find({ command: 'client', scenario })
+      expect(bad(run)).toEqual([])
+      expect({ exitCode: run.exitCode, ...outcomes(run) }).toMatchObject({
+        exitCode: 0,
+        'complete-flow-token-exchange': 'SUCCESS',
+        'complete-flow-jwt-bearer': 'SUCCESS',
+        'valid-bearer-token': 'SUCCESS',
+      })
+    })
+  },
+)
 
 /** Each of the scenarios was run, and all its checks succeeded. */
 function expectSuccess(run: Run, scenarios: readonly string[]): void {

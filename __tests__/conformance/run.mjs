@@ -1,7 +1,8 @@
 /**
  * The official MCP conformance runner against the reference host: `node __tests__/conformance/run.mjs`.
  * `authorization` for every spec date, driven as a user would; `server` through a proxy that adds the bearer
- * token the runner cannot send. Prints a line for each check that is not a success; `--json file` keeps all;
+ * token the runner cannot send; `client` for the one scenario whose client a test of ours lets loose on the host as
+ * well (`flows/cross-app-access`): the runner brings an authorization server of its own. Prints a line for each check that is not a success; `--json file` keeps all;
  * `--install` gets the runner and does no more.
  * Needs `dist/` and `build/` (`npm run check`); the runner needs Node 22 and brings it.
  */
@@ -12,7 +13,7 @@ import { existsSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer, request } from 'node:http'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -61,6 +62,7 @@ try {
   for (const { host, revision } of serverSuites) {
     report.push(await server(host === 'reference' ? reference : sdkV2, host, revision))
   }
+  report.push(await client('auth/enterprise-managed-authorization', 'cross-app-client.mjs'))
 } finally {
   await Promise.all([reference.close(), sdkV2.close(), entra.close()])
 }
@@ -134,6 +136,13 @@ async function server(target, host, revision) {
   return { command: 'server', host, revision, ...result }
 }
 
+/** What a client must do, in one scenario. @param program the client, in this folder */
+async function client(scenario, program) {
+  const command = `${process.execPath} ${join(here, program)}`
+  const result = await run(['client', '--command', command, '--scenario', scenario])
+  return { command: 'client', scenario, ...result }
+}
+
 /** Runs the runner, feeds its lines to whoever listens, and reads the checks it wrote. */
 async function run(args, heard = async () => undefined) {
   const folder = await mkdtemp(join(tmpdir(), 'mcp-entra-conformance-'))
@@ -156,10 +165,9 @@ async function run(args, heard = async () => undefined) {
 }
 
 async function readChecks(folder) {
-  const scenarios = (await readdir(folder, { withFileTypes: true })).filter((one) =>
-    one.isDirectory(),
-  )
-  const checks = scenarios.map(async ({ name }) => {
+  const files = await readdir(folder, { recursive: true })
+  const scenarios = files.filter((file) => basename(file) === 'checks.json').map(dirname)
+  const checks = scenarios.map(async (name) => {
     const scenario = name.replace(/-\d{4}-\d\d-\d\dT[\d-]+Z$/, '').replace(/^server-(?=.)/, '')
     const found = JSON.parse(await readFile(join(folder, name, 'checks.json'), 'utf8'))
     return found.map(({ id, status, errorMessage }) => ({ scenario, id, status, errorMessage }))
@@ -238,15 +246,18 @@ async function freePort() {
   return port
 }
 
-function print({ command, specVersion, resource, host, revision, exitCode, checks }) {
+function print({ command, specVersion, resource, host, revision, scenario, exitCode, checks }) {
   const counts = Object.groupBy?.(checks, ({ status }) => status) ?? group(checks)
-  const title =
-    command === 'server' ? `${host}, ${revision}` : `${specVersion}${resource ? ', resource' : ''}`
+  const title = {
+    server: `${host}, ${revision}`,
+    client: scenario,
+    authorization: `${specVersion}${resource ? ', resource' : ''}`,
+  }[command]
   const summary = Object.entries(counts).map(([status, { length }]) => `${length} ${status}`)
   console.log(`${exitCode === 0 ? 'ok  ' : 'FAIL'} ${command} (${title}): ${summary.join(', ')}`)
-  for (const { scenario, id, status, errorMessage } of checks) {
+  for (const { scenario: where, id, status, errorMessage } of checks) {
     if (!['SUCCESS', 'INFO'].includes(status)) {
-      console.log(`     ${status} ${scenario}/${id}: ${errorMessage ?? ''}`)
+      console.log(`     ${status} ${where}/${id}: ${errorMessage ?? ''}`)
     }
   }
 }

@@ -155,7 +155,7 @@ function describeJourney(title: string, told: () => Told): void {
   })
 }
 
-/** They need a policy that says no, a renewal that fails in the background, or a rare answer of Entra's. */
+/** They need a policy that says no, a renewal that fails in the background, another identity provider, or a rare answer. */
 const seldom = [
   'exchange.hint',
   'failure.background',
@@ -163,6 +163,7 @@ const seldom = [
   'failure.suberror',
   'revocation.detail',
   'revocation.tenant',
+  'token.issuer',
 ]
 
 const docs = readFileSync(new URL('../../docs/events.md', import.meta.url), 'utf8')

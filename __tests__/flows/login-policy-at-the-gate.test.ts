@@ -150,6 +150,7 @@ it('refusals are remembered up to a bound, and push out nobody who may come in',
     verifier: {
       accessToken: async ({ claims }) => claims as unknown as EntraClaims,
       idToken: () => Promise.reject(new Error('not here')),
+      isTenantAllowed: () => Promise.reject(new Error('not here')),
     },
     scopes: entraScopes({ clientId: 'app', required: ['notes.read'] }),
     policy: {

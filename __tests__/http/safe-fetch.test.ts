@@ -464,3 +464,47 @@ async function listening(server: Server): Promise<number> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return (server.address() as AddressInfo).port
 }
+
+describe('a safe fetch of what the operator has named', () => {
+  const vouched = (origin: string, options: SafeFetchOptions = {}) => {
+    const fetch = safeFetch(options, undefined, (url) => url.origin === origin)
+    return (url: string) => fetch(new URL(url), small)
+  }
+
+  it('reads http on loopback, at any port', async () => {
+    const url = await serveHttp('{"a":1}')
+    expect(String((await vouched(url)(`${url}/keys`)).body)).toBe('{"a":1}')
+  })
+
+  it('reads https inside, when the certificate is good', async () => {
+    const url = documents.serve('/inside', { body: { a: 1 } }).replace(documents.host, 'localhost')
+    const { origin } = new URL(url)
+    expect((await vouched(origin, { ca: documents.ca })(url)).status).toBe(200)
+    // The operator's word is for the address, and not for whoever answers there.
+    expect(await failureOf(vouched(origin)(url))).toMatchObject({ kind: 'outage' })
+  })
+
+  it('trusts no other address: not even another port of the same host', async () => {
+    const [named, other] = [await serveHttp('{}'), await serveHttp('{}')]
+    expect(await failureOf(vouched(named)(`${other}/keys`))).toEqual({
+      kind: 'refused',
+      message: 'the URL is not https',
+    })
+  })
+
+  it('refuses http beyond loopback, and userinfo', async () => {
+    const inside = vouched('http://10.0.0.7')('http://10.0.0.7/keys')
+    expect(await failureOf(inside)).toEqual({ kind: 'refused', message: 'the URL is not https' })
+    const url = 'https://a:b@idp.contoso.com/keys'
+    expect(await failureOf(vouched('https://idp.contoso.com')(url))).toMatchObject({
+      message: 'the URL has userinfo',
+    })
+  })
+})
+
+async function serveHttp(body: string): Promise<string> {
+  const server = createHttpServer((_req, res) => void res.end(body))
+  servers.push(server)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return `http://localhost:${(server.address() as AddressInfo).port}`
+}

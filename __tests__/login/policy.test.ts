@@ -228,6 +228,15 @@ describe('allow that never answers', () => {
     await outcome
   })
 
+  it('is asked for its answer also where its promise is not one of the language itself', async () => {
+    // biome-ignore lint/suspicious/noThenProperty: that is what it is about
+    const no = { then: (resolve: (answer: boolean) => void) => resolve(false) }
+    const policy = { requiredRoles: [], allow: () => no as unknown as Promise<boolean> }
+    const user = { tid: 't', oid: 'o', sub: 's', roles: [] }
+    const refused = checkPolicy(policy, user, {} as EntraClaims)
+    await expect(refused).rejects.toMatchObject({ code: 'access_denied' })
+  })
+
   it('leaves no timer behind when it does answer', async () => {
     jest.useFakeTimers()
     await checkPolicy({ ...policy, allow: yes }, user, claims)

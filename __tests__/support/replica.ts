@@ -7,7 +7,7 @@ import { authorizationCodes } from '../../lib/tokens/authorization-code.js'
 import { cutOffs } from '../../lib/tokens/cut-offs.js'
 import { grants } from '../../lib/tokens/grants.js'
 import { type Lifetimes, lifetimes } from '../../lib/tokens/lifetimes.js'
-import type { Grant } from '../../lib/tokens/records.js'
+import type { Grant, UpstreamGrant } from '../../lib/tokens/records.js'
 import { type Renewal, refreshTokens } from '../../lib/tokens/refresh-token.js'
 
 /** Milliseconds since the epoch at which every test begins. */
@@ -15,7 +15,7 @@ export const start = 1_800_000_000_000
 export const ring = keyRing(['operator-secret-of-these-tests-01'])
 export const clientHash = 'hash-of-the-client-id'
 
-export const loginGrant: Grant = {
+export const loginGrant: Grant & { readonly upstream: UpstreamGrant } = {
   user: { oid: 'oid-alice', tid: 'tid-contoso', sub: 'pairwise-alice', roles: [] },
   client: clientHash,
   scopes: ['notes.read'],
@@ -62,7 +62,10 @@ export function processOver(storage: Storage, life: Lifetimes, now: () => number
 }
 
 /** A login whose code has been redeemed. */
-export async function login({ grants: all, refreshTokens: tokens }: Replica, grant = loginGrant) {
+export async function login(
+  { grants: all, refreshTokens: tokens }: Replica,
+  grant: Grant = loginGrant,
+) {
   const sid = randomSecret()
   // The first to read the news of a new store writes some.
   await all.news.read()
@@ -92,6 +95,7 @@ export function fakeEntra(before: () => Promise<void> = async () => undefined) {
       const count = entra.renewals
       await before()
       const upstream = {
+        ...loginGrant.upstream,
         ...grant.upstream,
         accessToken: `at-${count}`,
         refreshToken: `rt-${count}`,
@@ -101,7 +105,7 @@ export function fakeEntra(before: () => Promise<void> = async () => undefined) {
     async answer(sid: string, grant: Grant, refreshToken: string) {
       entra.answers += 1
       return {
-        access_token: `${sid}.${grant.upstream.accessToken}.${entra.answers}`,
+        access_token: `${sid}.${grant.upstream?.accessToken}.${entra.answers}`,
         token_type: 'Bearer' as const,
         expires_in: 3600,
         scope: grant.scopes.join(' '),

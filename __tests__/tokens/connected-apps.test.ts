@@ -127,6 +127,48 @@ describe('the list of connected apps', () => {
   })
 })
 
+describe('an app that an identity provider lets in every hour', () => {
+  const letIn = async ({ apps, one, clock }: ReturnType<typeof office>) => {
+    const { upstream: _none, ...grant } = loginGrant
+    const at = clock.now / 1000
+    const times = { createdAt: at, renewedAt: at, endsAt: at + hour }
+    const asserted = {
+      ...grant,
+      ...times,
+      client: 'hash of notes',
+      assertedBy: 'https://idp.example',
+    }
+    const { sid } = await login(one, asserted)
+    await apps().record(sid, asserted, client('notes'))
+  }
+
+  it('pushes out none of its logins at Entra, and is gone an hour after the last', async () => {
+    const world = office()
+    const { apps, connect, clock } = world
+    await connect('notes')
+    for (let n = 0; n < 30; n++) {
+      await letIn(world)
+      clock.now += hour * 1000
+    }
+    expect(await apps().list(user)).toMatchObject([{ logins: 1 }])
+    await letIn(world)
+    expect(await apps().list(user)).toMatchObject([{ logins: 2 }])
+  })
+
+  it('has no access downstream, until its user signs in at Entra', async () => {
+    const world = office()
+    await letIn(world)
+    expect(await world.apps().list(user)).toMatchObject([{ downstream: [], logins: 1 }])
+    await world.connect('notes')
+    expect(await world.apps().list(user)).toMatchObject([
+      { downstream: ['https://graph.microsoft.com/User.Read'], logins: 2 },
+    ])
+    world.clock.now += (hour + 1) * 1000
+    await world.apps().revoke(user, 'hash of notes')
+    expect(await world.apps().list(user)).toEqual([])
+  })
+})
+
 describe('ending an app', () => {
   it('ends its logins, those that the index does not know too, and no other app', async () => {
     const { apps, connect, one, grants, clock } = office()

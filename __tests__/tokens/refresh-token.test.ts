@@ -310,7 +310,7 @@ describe('a crash', () => {
       if (crashed) expect(answerOf(retried)).toEqual(answerOf(crashed))
       const next = await present(replica(), nextOf(retried), entra)
       expect(next.outcome).toBe('rotated')
-      expect((await replica().grants.read(sid))?.value.upstream.refreshToken).toBe(
+      expect((await replica().grants.read(sid))?.value.upstream?.refreshToken).toBe(
         `rt-${entra.renewals}`,
       )
     },

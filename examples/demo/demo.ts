@@ -55,6 +55,7 @@ async function start() {
       authorityHost: entra.url,
       keys: [randomBytes(32).toString('base64')],
       refreshGrace: undefined,
+      identityAssertions: [],
       consent: 'remember',
       rememberUnverified: false,
       redisUrl: undefined,

@@ -2,7 +2,13 @@
  * The reference host's settings, from environment variables. The library checks what it is given; the host adds
  * which variable it came from, and where its value is found.
  */
-import { type EntraAuthOptions, entraAuth, entraScopes } from 'mcp-entra'
+import {
+  type EntraAuthOptions,
+  entraAuth,
+  entraScopes,
+  type IdentityIssuer,
+  type MapUser,
+} from 'mcp-entra'
 import { redisStorage } from 'mcp-entra/redis'
 
 /** What the host runs with. */
@@ -18,6 +24,8 @@ export interface Settings {
   readonly refreshGrace: number | undefined
   readonly consent: 'always' | 'remember'
   readonly rememberUnverified: boolean
+  /** Identity providers that let clients in for their users. */
+  readonly identityAssertions: readonly IdentityIssuer[]
   readonly redisUrl: string | undefined
   readonly graphUrl: string
 }
@@ -63,6 +71,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
     rememberUnverified: read('MCP_ENTRA_REMEMBER_UNVERIFIED', rememberUnverified, {
       value: false,
     }),
+    identityAssertions: read('MCP_ENTRA_IDENTITY_ASSERTIONS', identityAssertions, { value: [] }),
     redisUrl: read<string | undefined>('REDIS_URL', redisUrl, { value: undefined }),
     graphUrl: read('GRAPH_URL', graphUrl, { value: 'https://graph.microsoft.com/v1.0' }),
   }
@@ -89,6 +98,8 @@ const whereToFind: Readonly<Record<string, string>> = {
     'not in the portal: always to ask users at every login; leave it unset to ask again only when something is new',
   MCP_ENTRA_REMEMBER_UNVERIFIED:
     'not in the portal: 1 to remember consents for unverified clients too; leave it unset to ask for those every time',
+  MCP_ENTRA_IDENTITY_ASSERTIONS:
+    'not in the portal: a JSON array of the identity providers that let clients in for your users, [{"issuer":"https://…","jwksUri":"https://…"}] (jwksUri only where its metadata does not say it); leave it unset for none',
   REDIS_URL: 'not in the portal: the URL of your Redis; leave it unset to keep logins in memory',
   GRAPH_URL:
     'not in the portal: the root of Microsoft Graph; leave it unset for https://graph.microsoft.com/v1.0',
@@ -174,6 +185,33 @@ function consent(value: string): 'always' | 'remember' {
 function rememberUnverified(value: string): boolean {
   if (value !== '1') throw new Unusable('must be 1')
   return true
+}
+
+/**
+ * Users are taken from the claims `tid` and `oid` of the assertion, and refused when one is missing. The operator of
+ * this list says whose word counts, so the addresses may be inside.
+ */
+function identityAssertions(value: string): readonly IdentityIssuer[] {
+  const issuers = parseIssuers(value).map((each) => ({ ...each, mapUser: entraIds }))
+  checkOption({ identityAssertions: issuers })
+  return issuers
+}
+
+/** The library checks what is in them. */
+function parseIssuers(value: string): readonly Omit<IdentityIssuer, 'mapUser'>[] {
+  try {
+    const list: unknown = JSON.parse(value)
+    if (Array.isArray(list) && list.every((each) => typeof each === 'object' && each !== null)) {
+      return list
+    }
+  } catch {}
+  throw new Unusable('must be a JSON array of objects with an "issuer"')
+}
+
+/** Names are for display, so a claim that is no text is left out. */
+const entraIds: MapUser = ({ tid, oid, name }) => {
+  if (typeof tid !== 'string' || typeof oid !== 'string') return undefined
+  return { tid, oid, ...(typeof name === 'string' && { name }) }
 }
 
 function redisUrl(value: string): string {

@@ -66,6 +66,8 @@ export interface EntraVerifier {
    * @see OpenID Connect Core 1.0, section 3.1.3.7, point 6
    */
   idToken(token: string, expected: { readonly nonce: string }): Promise<EntraClaims>
+  /** Whether users of this tenant may come in, whoever vouches for them. */
+  isTenantAllowed(tid: string): Promise<boolean>
 }
 
 type Claims = Readonly<Record<string, unknown>>
@@ -119,6 +121,7 @@ export function entraVerifier(options: EntraVerifierOptions): EntraVerifier {
       const check = (claims: Claims) => checkNonce(claims, expected.nonce)
       return verify(jwt, [clientId], check, isOverTls)
     },
+    isTenantAllowed: (tid: string) => translateOutage(isTenantAllowed(tid.toLowerCase())),
   })
 }
 

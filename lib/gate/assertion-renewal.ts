@@ -35,20 +35,20 @@ export function assertionRenewal(options: AssertionRenewalOptions): RenewAsserti
   const { grants, now } = options
   const renewals = singleFlight<UpstreamGrant | undefined>()
 
-  const live = (grant: Grant | undefined, expired: string) =>
-    grant && grant.upstream.accessToken !== expired && grant.upstream.expiresAt * 1000 > now()
-      ? grant.upstream
+  const live = ({ upstream }: Pick<Grant, 'upstream'>, expired: string) =>
+    upstream && upstream.accessToken !== expired && upstream.expiresAt * 1000 > now()
+      ? upstream
       : undefined
 
-  const renew = async (sid: string, { assertion, clientId }: VerifiedToken) => {
-    const known = live((await grants.read(sid))?.value, assertion)
+  const renew = async (sid: string, { clientId }: VerifiedToken, assertion: string) => {
+    const known = live((await grants.read(sid))?.value ?? {}, assertion)
     return known ?? grants.exclusively(sid, () => renewLocked(sid, assertion, clientId))
   }
 
   const renewLocked = async (sid: string, expired: string, clientId: string) => {
     const grant = (await grants.read(sid))?.value
-    const meanwhile = live(grant, expired)
-    if (meanwhile || grant?.upstream.refreshToken === undefined) return meanwhile
+    const meanwhile = live(grant ?? {}, expired)
+    if (meanwhile || grant?.upstream?.refreshToken === undefined) return meanwhile
     const login = { sid, grant, clientId }
     const { grant: next } = await renewGrant(options, grant).catch((error) => refuse(login, error))
     return (await grants.keep(sid, next)) ? next.upstream : undefined
@@ -62,7 +62,8 @@ export function assertionRenewal(options: AssertionRenewalOptions): RenewAsserti
   }
 
   return async function renewAssertion(verified) {
-    const { sid } = verified
-    return sid === undefined ? undefined : renewals.run(sid, () => renew(sid, verified))
+    const { sid, assertion } = verified
+    if (sid === undefined || assertion === undefined) return undefined
+    return renewals.run(sid, () => renew(sid, verified, assertion.token))
   }
 }

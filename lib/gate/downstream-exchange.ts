@@ -24,7 +24,7 @@ import type { Grants } from '../tokens/grants.js'
 import type { User } from '../tokens/records.js'
 import type { RenewAssertion } from './assertion-renewal.js'
 import type { DownstreamAccessToken } from './caller.js'
-import { fromGrant, type VerifiedToken } from './verified-token.js'
+import { type EntraAssertion, fromGrant, type VerifiedToken } from './verified-token.js'
 
 /** What is wanted downstream. */
 export interface ExchangeRequest {
@@ -78,9 +78,11 @@ export function downstreamExchange(options: DownstreamExchangeOptions): Exchange
   const { exchanges, report, now } = options
   return async (verified, request, facts) => {
     if (!exchanges) throw new TypeError('downstream tokens need a `credential` in entraAuth')
-    if (!verified.user) throw appOnly()
+    const { user, assertion } = verified
+    if (!user) throw appOnly()
+    if (!assertion) throw vouchedForElsewhere()
     const startedAt = now()
-    const attempt = { options, exchanges, user: verified.user, verified, request, facts }
+    const attempt = { options, exchanges, user, assertion, verified, request, facts }
     try {
       return await exchangeAgainIfRenewed(attempt)
     } catch (error) {
@@ -115,6 +117,7 @@ interface ExchangeCall {
 interface ExchangeAttempt extends ExchangeCall {
   readonly exchanges: OnBehalfOf
   readonly user: User
+  assertion: EntraAssertion
 }
 
 /**
@@ -126,8 +129,9 @@ async function exchangeAgainIfRenewed(attempt: ExchangeAttempt): Promise<Downstr
     return await exchange(attempt)
   } catch (error) {
     const renewed = isChallenge(error) ? await readAgain(attempt) : undefined
-    if (!renewed) throw error
+    if (!renewed?.assertion) throw error
     attempt.verified = renewed
+    attempt.assertion = renewed.assertion
     return exchange(attempt)
   }
 }
@@ -143,30 +147,31 @@ function isChallenge(error: unknown): boolean {
 async function readAgain({
   options: { tokens },
   verified,
+  assertion,
 }: ExchangeAttempt): Promise<VerifiedToken | undefined> {
-  const { sid, assertion } = verified
+  const { sid } = verified
   if (!tokens || sid === undefined) return undefined
   // A store that is away changes nothing about what Entra has answered.
   const grant = (await tokens.grants.read(sid).catch(() => undefined))?.value
-  if (!grant || grant.upstream.accessToken === assertion) return undefined
+  if (!grant || grant.upstream?.accessToken === assertion.token) return undefined
   return { ...verified, ...fromGrant(grant) }
 }
 
 /** Tries the assertion at hand, and once more with a new one when that has expired. @throws EntraError */
 async function exchange(attempt: ExchangeAttempt): Promise<DownstreamAccessToken> {
-  const { options, exchanges, user, verified, request, facts: about } = attempt
+  const { options, exchanges, user, assertion, verified, request, facts: about } = attempt
   const { renewAssertion, report, now } = options
   const { oid, tid } = user
   const { scopes, claims, tenantId = tid } = request
   const wanted = { oid, tid: tenantId, scopes, claims, facts: about }
-  const { assertion, sid: login } = verified
-  const facts = verified.assertionFacts()
+  const { sid: login } = verified
+  const facts = assertion.facts()
   const assertionExpiresAt = facts.expiresAt
   try {
     return await exchanges.token({
       ...wanted,
       login,
-      assertion,
+      assertion: assertion.token,
       assertionHash: facts.hash,
       assertionExpiresAt,
     })
@@ -194,6 +199,17 @@ function appOnly(): OAuthError {
   return new OAuthError(
     'access_denied',
     'An app calls on its own behalf: there is no user to exchange a token for.',
+  )
+}
+
+/**
+ * Nothing in the store leads from here to a login that the user may have elsewhere: a grant is opened by the secret in
+ * its own tokens alone.
+ */
+function vouchedForElsewhere(): OAuthError {
+  return new OAuthError(
+    'access_denied',
+    'The user came in on the word of another identity provider: there is no Microsoft Entra sign-in to exchange a token for. Sign in to this server in the browser for what needs one.',
   )
 }
 

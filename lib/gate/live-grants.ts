@@ -105,13 +105,14 @@ export function liveGrants(options: LiveGrantsOptions): LiveGrants {
 
 /** The gate has no use for Entra's refresh token. Who renews a login reads it from the store. */
 function withoutRefreshToken({ value, version }: GrantRecord): GrantRecord {
+  if (!value.upstream) return { value, version }
   const { refreshToken: _unused, ...upstream } = value.upstream
   return { value: { ...value, upstream }, version }
 }
 
 /** Entra's access token is most of it, a byte for each character. */
 function sizeOf({ record }: Known): number {
-  return record.value.upstream.accessToken.length + objects
+  return (record.value.upstream?.accessToken.length ?? 0) + objects
 }
 
 /** Bytes that the rest of a grant and the objects around it take, as measured. */

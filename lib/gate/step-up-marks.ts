@@ -23,7 +23,8 @@ export function stepUpMarks(options: StepUpMarksOptions): GateContext['askForSte
   const marked = new WeakMap<VerifiedToken, number>()
   return async function askForStepUp(verified, needed) {
     const { sid, grant, expiresAt } = verified
-    if (!stepUps || sid === undefined || !grant) return
+    // Without tokens of Entra's there is nothing to refresh.
+    if (!stepUps || sid === undefined || !grant?.upstream) return
     const lacking = scopes.missing(grant.scopes, needed)
     const time = now()
     const markedAt = marked.get(verified) ?? Number.NEGATIVE_INFINITY

@@ -4,7 +4,7 @@ import { sha256 } from '../crypto/hashing.js'
 import type { ScopeStrategy } from '../entra/scopes.js'
 import { type EntraClaims, isAppOnly } from '../entra/verify.js'
 import type { EventFacts } from '../http/event-facts.js'
-import { userFromClaims } from '../login/user.js'
+import { assertedClaims, userFromClaims } from '../login/user.js'
 import { type AccessTokenClaims, scopesOf } from '../tokens/access-token.js'
 import type { Grant, User } from '../tokens/records.js'
 
@@ -24,14 +24,19 @@ export interface VerifiedToken {
    * kept decoded they would take half the memory of all that is kept of a token.
    */
   claims(): EntraClaims
-  /** Entra's access token: what is exchanged on behalf of the user. */
-  readonly assertion: string
-  /** What an exchange needs to know of the assertion. Computed once for each token, when it is first exchanged. */
-  assertionFacts(): AssertionFacts
+  /** What is exchanged on behalf of the user. Absent where Entra has not been asked about the user. */
+  readonly assertion?: EntraAssertion | undefined
   /** The secret of the grant behind a token of ours. */
   readonly sid?: string
   /** That grant, as it was at most a second ago. */
   readonly grant?: Grant
+}
+
+/** Entra's access token, as what it is to an exchange. */
+export interface EntraAssertion {
+  readonly token: string
+  /** What an exchange needs to know of it. Computed once for each token, when it is first exchanged. */
+  facts(): AssertionFacts
 }
 
 /** What an exchange needs to know of an assertion. */
@@ -57,12 +62,13 @@ export function proxyToken(claims: AccessTokenClaims, grant: Grant): VerifiedTok
 
 /** What a token of ours takes from its grant: it changes when the grant is refreshed. */
 export function fromGrant(grant: Grant) {
-  const { accessToken } = grant.upstream
+  const { user, upstream } = grant
+  if (!upstream) return { user, claims: () => assertedClaims(grant), assertion: undefined, grant }
+  const { accessToken } = upstream
   return {
-    user: grant.user,
+    user,
     claims: () => readClaims(accessToken),
-    assertion: accessToken,
-    assertionFacts: factsOnce(accessToken),
+    assertion: entraAssertion(accessToken),
     grant,
   }
 }
@@ -82,8 +88,7 @@ export function entraToken(
     ...(!isAppOnly(verified) && { user: userFromClaims(verified) }),
     // Azure AD B2C leaves out these two: the verifier knows them from the issuer and the subject.
     claims: () => ({ ...readClaims(token), tid, oid }),
-    assertion: token,
-    assertionFacts: factsOnce(token),
+    assertion: entraAssertion(token),
   }
 }
 
@@ -93,11 +98,14 @@ export function verifiedFacts(verified: VerifiedToken): EventFacts {
   return { user, client: { id: clientId }, sid, scopes, resource }
 }
 
-function factsOnce(token: string): () => AssertionFacts {
+function entraAssertion(token: string): EntraAssertion {
   let known: AssertionFacts | undefined
-  return () => {
-    known ??= { hash: sha256(token), expiresAt: readClaims(token).exp }
-    return known
+  return {
+    token,
+    facts() {
+      known ??= { hash: sha256(token), expiresAt: readClaims(token).exp }
+      return known
+    },
   }
 }
 

@@ -25,7 +25,7 @@ export interface McpEntraEvents {
  * nothing is taken from a token that has not been verified.
  */
 export interface EventSubject {
-  /** The user that Entra has signed in. */
+  /** The user that Entra has signed in, or for whom a trusted identity provider has vouched. */
   readonly user?: EventUser
   readonly client?: EventClient
   /** Names the login: the same over all its refreshes, and no secret. */
@@ -87,6 +87,8 @@ export interface LoginEvent extends EventSubject {
 /** Tokens were issued to a client. */
 export interface TokenEvent extends EventSubject {
   readonly grantType: string
+  /** The identity provider that has vouched for the user, where it was not Entra. */
+  readonly issuer?: string
   readonly milliseconds: number
 }
 

@@ -96,12 +96,21 @@ const knownHostsBytes = 512 * 1024
 const mostAddresses = 8
 const notPublic = 'the host has no public address'
 
+/** Addresses that the operator has named: any https one, inside or outside, and http on loopback. */
+export type VouchedFor = (url: URL) => boolean
+
 /**
  * Makes a fetch that is safe with any URL.
  *
  * @param monotonic milliseconds on a clock that only goes forward
+ * @param isVouchedFor the addresses to which the rules for strangers do not apply (default: none)
  */
-export function safeFetch(options: SafeFetchOptions = {}, monotonic = monotonicNow): SafeFetch {
+export function safeFetch(
+  given: SafeFetchOptions = {},
+  monotonic = monotonicNow,
+  isVouchedFor: VouchedFor = () => false,
+): SafeFetch {
+  const options = { ...given, isVouchedFor }
   const giveWay = () => new FetchFailure('busy', 'this server has too many documents to fetch')
   const open = fetchSlots(openLimits, giveWay)
   const reserved = fetchSlots(reservedLimits, giveWay)
@@ -128,11 +137,16 @@ export function safeFetch(options: SafeFetchOptions = {}, monotonic = monotonicN
   }
 }
 
+/** Options, and whom the operator trusts. */
+interface FetchRules extends SafeFetchOptions {
+  readonly isVouchedFor: VouchedFor
+}
+
 /** Fetches until the deadline, or until the slot is needed for another fetch, even where fetching cannot be aborted. */
 function fetchInSlot(
   url: URL,
   request: SafeRequest,
-  options: SafeFetchOptions,
+  options: FetchRules,
   slot: FetchSlot,
 ): Promise<SafeResponse> {
   const { timeout } = request
@@ -154,14 +168,10 @@ function rejectWhenAborted(signal: AbortSignal): Promise<never> {
 async function fetchOnce(
   url: URL,
   request: SafeRequest,
-  options: SafeFetchOptions,
+  options: FetchRules,
   signal: AbortSignal,
 ): Promise<SafeResponse> {
-  checkUrl(url, options)
-  const dispatcher =
-    options.proxy === undefined
-      ? await pinnedConnection(url, request, options, signal)
-      : await proxyConnection(options.proxy, request, options)
+  const dispatcher = await connectTo(url, request, options, signal)
   try {
     return await sendRequest(url, dispatcher, request, signal)
   } catch (cause) {
@@ -172,6 +182,45 @@ async function fetchOnce(
     // A connection is for one request: the next one looks the host up again.
     dispatcher.destroy().catch(() => {})
   }
+}
+
+async function connectTo(
+  url: URL,
+  request: SafeRequest,
+  options: FetchRules,
+  signal: AbortSignal,
+): Promise<Dispatcher> {
+  const vouched = options.isVouchedFor(url)
+  if (vouched) checkVouchedUrl(url)
+  else checkUrl(url, options)
+  // No proxy leads to loopback.
+  if (options.proxy !== undefined && !(vouched && isLoopbackHost(url.hostname))) {
+    return proxyConnection(options.proxy, request, options)
+  }
+  return vouched
+    ? directConnection(url, request, options)
+    : pinnedConnection(url, request, options, signal)
+}
+
+function checkVouchedUrl({ protocol, hostname, username, password }: URL): void {
+  if (protocol !== 'https:' && !(protocol === 'http:' && isLoopbackHost(hostname))) {
+    throw new FetchFailure('refused', 'the URL is not https')
+  }
+  if (username !== '' || password !== '') {
+    throw new FetchFailure('refused', 'the URL has userinfo')
+  }
+}
+
+/** Looks the host up as everything else on this machine does: names inside need not be in the public DNS. */
+async function directConnection(
+  url: URL,
+  request: SafeRequest,
+  options: SafeFetchOptions,
+): Promise<Dispatcher> {
+  const { Client } = await loadUndici()
+  return new Client(url.origin, {
+    connect: { ...connectOptions(request), ...trustOptions(options) },
+  })
 }
 
 function checkUrl(url: URL, { ports = [443], dangerouslyAllowLoopback }: SafeFetchOptions): void {

@@ -109,7 +109,7 @@ export async function renewGrant(
   context: UpstreamContext & { readonly tokenEndpoint: TokenEndpoint },
   grant: Grant,
 ): Promise<RenewedGrant> {
-  const { refreshToken } = grant.upstream
+  const refreshToken = grant.upstream?.refreshToken
   if (refreshToken === undefined) throw refreshTokenRefusal()
   const tokens = await context.tokenEndpoint.refresh({
     refreshToken,
@@ -169,7 +169,7 @@ function putTokens(
   tokens: UpstreamTokens,
   claims: EntraClaims,
 ): Grant {
-  const { refreshToken } = grant.upstream
+  const refreshToken = grant.upstream?.refreshToken
   const granted = context.scopes.fromUpstream(tokens.scope ?? String(claims.scp ?? ''))
   return {
     ...grant,

@@ -1,6 +1,6 @@
 /** Client ID Metadata Documents: reads a client's registration from its document. */
 import { assertionAlgorithms, readKeySet } from './client-keys.js'
-import { type ClientMetadata, readClientMetadata } from './client-metadata.js'
+import { allGrantTypes, type ClientMetadata, readClientMetadata } from './client-metadata.js'
 import { OAuthError } from './errors.js'
 import { type ApplicationType, checkRedirectUri } from './redirect-uri.js'
 
@@ -51,6 +51,7 @@ function readSharedMembers(
         token_endpoint_auth_method: 'none',
       },
       customSchemes,
+      allGrantTypes,
     )
   } catch (error) {
     if (!(error instanceof OAuthError)) throw error

@@ -49,17 +49,26 @@ export function algorithmOf({ kty }: ClientKey): AssertionAlgorithm {
  * @see RFC 7517 section 5
  */
 export function readKeySet(jwks: unknown): ClientKeySet {
+  const keys = readUsableKeys(jwks, mostClientKeys)
+  if (keys) return { keys }
+  throw new OAuthError('invalid_client', "The client's document has a key set without 'keys'.")
+}
+
+/**
+ * The first usable keys of a JWK Set, whoever it belongs to. Undefined when it is not one.
+ *
+ * @param most how many to keep
+ */
+export function readUsableKeys(jwks: unknown, most: number): readonly ClientKey[] | undefined {
   const { keys } = Object(jwks) as { keys?: unknown }
-  if (!Array.isArray(keys)) {
-    throw new OAuthError('invalid_client', "The client's document has a key set without 'keys'.")
-  }
+  if (!Array.isArray(keys)) return undefined
   const usable: ClientKey[] = []
   for (const jwk of keys) {
     const key = readKey(jwk)
     if (key) usable.push(key)
-    if (usable.length === mostClientKeys) break
+    if (usable.length === most) break
   }
-  return { keys: usable }
+  return usable
 }
 
 function readKey(jwk: unknown): ClientKey | undefined {

@@ -17,8 +17,14 @@ export const authMethods: readonly TokenEndpointAuthMethod[] = [
   'client_secret_basic',
 ]
 
-/** The grant types we serve. */
-export const grantTypes = ['authorization_code', 'refresh_token'] as const
+/** The grant types we serve in any case. */
+export const grantTypes: readonly string[] = ['authorization_code', 'refresh_token']
+
+/** An identity provider's word, where the operator trusts one. @see RFC 7523 section 2.1 */
+export const jwtBearerGrant = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
+
+/** {@link grantTypes}, and the identity provider's word. */
+export const allGrantTypes: readonly string[] = [...grantTypes, jwtBearerGrant]
 
 /** A registration, with the members of RFC 7591. */
 export interface ClientMetadata {
@@ -43,12 +49,14 @@ const longestText = 256
  * are refused or, where the RFC lets a server choose, replaced, as the answer shows. A client that names no
  * authentication method becomes public (`none`), because PKCE protects it here.
  *
+ * @param served the grant types to keep of those that it names
  * @throws OAuthError `invalid_client_metadata` or `invalid_redirect_uri`
  * @see RFC 7591 sections 2 and 3.2
  */
 export function readClientMetadata(
   body: unknown,
   customSchemes: readonly string[],
+  served = grantTypes,
 ): ClientMetadata {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
     throw refusal('The registration must be a JSON object.')
@@ -56,13 +64,15 @@ export function readClientMetadata(
   const given = body as Record<string, unknown>
   const applicationType =
     readOneOf(given, 'application_type', ['native', 'web'] as const) ?? 'native'
-  const uris = readRedirectUris(given, applicationType, customSchemes)
+  const types = readGrantTypes(given, served)
+  const redirects = types.includes('authorization_code')
+  const uris = redirects ? readRedirectUris(given, applicationType, customSchemes) : []
   checkResponseTypes(given)
   return {
     redirect_uris: uris,
     token_endpoint_auth_method:
       readOneOf(given, 'token_endpoint_auth_method', authMethods) ?? 'none',
-    grant_types: readGrantTypes(given),
+    grant_types: types,
     response_types: ['code'],
     application_type: applicationType,
     ...readText(given, 'client_name'),
@@ -90,13 +100,15 @@ function readRedirectUris(
 }
 
 /** The default is both types, because clients that name none expect to refresh (MCP SDK v1). */
-function readGrantTypes(given: Record<string, unknown>): readonly string[] {
+function readGrantTypes(
+  given: Record<string, unknown>,
+  served: readonly string[],
+): readonly string[] {
   const wanted = readStrings(given, 'grant_types')
   if (!wanted) return grantTypes
-  if (!wanted.includes('authorization_code')) {
-    throw refusal("grant_types must include 'authorization_code'.")
-  }
-  return grantTypes.filter((type) => wanted.includes(type))
+  const kept = served.filter((type) => wanted.includes(type))
+  if (kept.includes('authorization_code') || kept.includes(jwtBearerGrant)) return kept
+  throw refusal("grant_types must include 'authorization_code'.")
 }
 
 function checkResponseTypes(given: Record<string, unknown>): void {

@@ -9,6 +9,7 @@ import type { EntraVerifier } from '../entra/verify.js'
 import type { CookieFamily } from '../http/cookies.js'
 import type { Mounts } from '../http/mounts.js'
 import type { Report } from '../http/report.js'
+import type { AssertingIssuer } from '../login/asserted-user.js'
 import type { AccountSlot } from '../login/browser-sessions.js'
 import type { LoginPolicy } from '../login/policy.js'
 import type { Resources } from '../oauth/resource.js'
@@ -24,6 +25,7 @@ import type { Consents } from '../tokens/consents.js'
 import type { CutOffs } from '../tokens/cut-offs.js'
 import type { Grants } from '../tokens/grants.js'
 import type { Interactions } from '../tokens/interactions.js'
+import type { IdentityAssertions } from '../tokens/identity-assertions.js'
 import type { Lifetimes } from '../tokens/lifetimes.js'
 import type { RefreshTokens } from '../tokens/refresh-token.js'
 import type { StepUps } from '../tokens/step-ups.js'
@@ -36,6 +38,8 @@ export interface ClientFeatures {
   readonly documents: boolean
   /** `private_key_jwt` at `/token` and `/revoke`. */
   readonly assertions: boolean
+  /** Identity providers may let clients in. */
+  readonly identityAssertions: boolean
 }
 
 /** Which consents are remembered, where browsers can be signed in. */
@@ -70,6 +74,8 @@ export interface ProxyContext {
   readonly vault: Vault
   readonly clients: Clients
   readonly clientAssertions: ClientAssertions
+  /** Undefined: no identity provider is trusted, and there is no such grant. */
+  readonly identityAssertions: IdentityAssertions<AssertingIssuer> | undefined
   readonly features: ClientFeatures
   readonly grants: Grants
   readonly cutOffs: CutOffs

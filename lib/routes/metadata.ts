@@ -1,16 +1,20 @@
 /** The metadata document of the authorization server. */
 import { assertionAlgorithms } from '../oauth/client-keys.js'
-import { authMethods, grantTypes } from '../oauth/client-metadata.js'
+import { allGrantTypes, authMethods, grantTypes } from '../oauth/client-metadata.js'
+import { idJagProfile } from '../oauth/id-jag.js'
 import type { ProxyContext } from './context.js'
 
-/** @see RFC 8414 section 2, RFC 9207 section 3, draft-ietf-oauth-client-id-metadata-document-00 section 5 */
+/**
+ * @see RFC 8414 section 2, RFC 9207 section 3, draft-ietf-oauth-client-id-metadata-document-00 section 5,
+ *   draft-ietf-oauth-identity-assertion-authz-grant-04 section 7.2
+ */
 export function authorizationServerMetadata({
   baseUrl,
   scopes,
   features,
   looks,
 }: Pick<ProxyContext, 'baseUrl' | 'scopes' | 'features' | 'looks'>) {
-  const { registration, documents, assertions } = features
+  const { registration, documents, assertions, identityAssertions } = features
   const methods = assertions ? [...authMethods, 'private_key_jwt'] : authMethods
   return {
     issuer: baseUrl,
@@ -24,7 +28,8 @@ export function authorizationServerMetadata({
     scopes_supported: scopes.supported,
     response_types_supported: ['code'],
     response_modes_supported: ['query'],
-    grant_types_supported: grantTypes,
+    grant_types_supported: identityAssertions ? allGrantTypes : grantTypes,
+    ...(identityAssertions && { authorization_grant_profiles_supported: [idJagProfile] }),
     token_endpoint_auth_methods_supported: methods,
     revocation_endpoint_auth_methods_supported: methods,
     ...(assertions && {

@@ -2,7 +2,7 @@
 import type { ServerResponse } from 'node:http'
 import { oauthBodyLimit, readJson } from '../http/body.js'
 import { noStore, sendJson } from '../http/respond.js'
-import { readClientMetadata } from '../oauth/client-metadata.js'
+import { allGrantTypes, grantTypes, readClientMetadata } from '../oauth/client-metadata.js'
 import { OAuthError } from '../oauth/errors.js'
 import type { EndpointRequest, ProxyContext } from './context.js'
 import { checkRedirectAllowed } from './requesting-client.js'
@@ -14,7 +14,8 @@ export function register(context: ProxyContext) {
     res: ServerResponse,
   ): Promise<void> {
     const body = await readRegistration(req)
-    const metadata = readClientMetadata(body, context.customSchemes)
+    const served = context.features.identityAssertions ? allGrantTypes : grantTypes
+    const metadata = readClientMetadata(body, context.customSchemes, served)
     for (const uri of metadata.redirect_uris) {
       checkRedirectAllowed(context, metadata.application_type, uri)
     }

@@ -63,7 +63,7 @@ function issueTokens(
   grant: Grant,
 ): Promise<TokenAnswer> {
   const refreshes =
-    grant.upstream.refreshToken !== undefined &&
+    grant.upstream?.refreshToken !== undefined &&
     client.metadata.grant_types.includes('refresh_token')
   const refreshToken = refreshes ? context.refreshTokens.issue(sid, grant.generation) : undefined
   return tokenAnswer(context, { sid, grant, clientId: client.id }, refreshToken)

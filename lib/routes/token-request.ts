@@ -16,4 +16,6 @@ export interface TokenRequest {
 export interface IssuedTokens {
   readonly answer: TokenAnswer
   readonly facts: EventFacts
+  /** The identity provider that has vouched for the user, where it was not Entra. */
+  readonly issuer?: string
 }

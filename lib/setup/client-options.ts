@@ -4,6 +4,7 @@ import type { Report } from '../http/report.js'
 import { type SafeFetchOptions, safeFetch } from '../http/safe-fetch.js'
 import { type ClientKeySet, readKeySet } from '../oauth/client-keys.js'
 import {
+  allGrantTypes,
   type ClientMetadata,
   readClientMetadata,
   type TokenEndpointAuthMethod,
@@ -30,14 +31,18 @@ export interface PreRegisteredClient {
   /** Any name but a URL. */
   readonly client_id: string
   readonly client_name: string
-  readonly redirect_uris: readonly string[]
+  /** Needed for `authorization_code`. */
+  readonly redirect_uris?: readonly string[]
   /** Default `none`: public, protected by PKCE. */
   readonly token_endpoint_auth_method?: TokenEndpointAuthMethod
   /** For `client_secret_basic` and `client_secret_post`: 16 characters or more. */
   readonly client_secret?: string
   /** For `private_key_jwt`: the public keys. */
   readonly jwks?: { readonly keys: readonly object[] }
-  /** Default both: `authorization_code` and `refresh_token`. */
+  /**
+   * Default both: `authorization_code` and `refresh_token`. A client that only identity providers let in (see
+   * `identityAssertions`) has `urn:ietf:params:oauth:grant-type:jwt-bearer` alone.
+   */
   readonly grant_types?: readonly string[]
   /** Default `native`. A `web` client has no redirect URI but https ones, and none on loopback. */
   readonly application_type?: 'native' | 'web'
@@ -87,6 +92,8 @@ export function readClientOptions(options: ClientOptions, customSchemes: readonl
   })
   return {
     features,
+    /** How the documents of clients are fetched: by the same way, everything else from outside. */
+    fetching: documents ?? {},
     /** A client that the operator has set up. */
     operatorClient: (id: string) => operators.get(id)?.client,
     /** The clients themselves, and how they prove themselves by signature. */
@@ -203,10 +210,13 @@ function readMetadata(
   customSchemes: readonly string[],
 ): ClientMetadata {
   try {
-    if (method !== 'private_key_jwt') return readClientMetadata(given, customSchemes)
+    if (method !== 'private_key_jwt') {
+      return readClientMetadata(given, customSchemes, allGrantTypes)
+    }
     const metadata = readClientMetadata(
       { ...given, token_endpoint_auth_method: 'none' },
       customSchemes,
+      allGrantTypes,
     )
     return { ...metadata, token_endpoint_auth_method: method, jwks: readOperatorKeys(given) }
   } catch (error) {

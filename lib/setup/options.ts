@@ -13,6 +13,7 @@ import type { ConsentPolicy } from '../routes/context.js'
 import type { Storage } from '../storage/storage.js'
 import type { Lifetimes } from '../tokens/lifetimes.js'
 import type { ClientOptions } from './client-options.js'
+import type { IdentityIssuer } from './identity-options.js'
 import type { PageOptions } from './page-options.js'
 
 /** Whose tokens clients bring: ours, or Entra's own. */
@@ -80,6 +81,11 @@ export interface EntraAuthOptions extends ClientOptions, PageOptions {
    * all; which one, `scopeGuard({ roles })` says.
    */
   readonly requiredRoles?: readonly string[]
+  /**
+   * Identity providers that let clients in for their users: enterprise-managed authorization, by an ID-JAG at `/token`
+   * (default: none).
+   */
+  readonly identityAssertions?: readonly IdentityIssuer[]
   /** Private-use URI schemes of clients to allow besides the known ones: `['myapp:']`. */
   readonly customSchemes?: readonly string[]
   /**

@@ -42,7 +42,10 @@ export function makeProxyContext(
     consentPolicy: settings.consentPolicy,
     account: settings.account,
     ...tokens,
-    features: settings.clients.features,
+    features: {
+      ...settings.clients.features,
+      identityAssertions: settings.identities.enabled,
+    },
     consentCookies: cookieFamily({ name: 'mcp-entra-consent', ...cookies }),
     loginCookies: cookieFamily({ name: 'mcp-entra-login', ...cookies }),
     authority: settings.authority,

@@ -17,6 +17,7 @@ import { clients, type RegisteredClients } from '../tokens/clients.js'
 import { eventSubjects } from '../tokens/event-subject.js'
 import { type Lifetimes, lifetimes } from '../tokens/lifetimes.js'
 import { readClientOptions } from './client-options.js'
+import { readIdentityOptions } from './identity-options.js'
 import { needed } from './needed.js'
 import {
   checkNames,
@@ -55,6 +56,7 @@ export interface Settings {
   /** There with `ring`, and only then. */
   readonly registered: RegisteredClients | undefined
   readonly clients: ReturnType<typeof readClientOptions>
+  readonly identities: ReturnType<typeof readIdentityOptions>
   readonly looks: Looks
   readonly mounts: Mounts
   readonly report: Report
@@ -96,6 +98,7 @@ export function readSettings(options: EntraAuthOptions): Settings {
     ring,
     registered,
     clients: clientOptions,
+    identities: readIdentityOptions(options.identityAssertions),
     looks: readPageOptions(options, base.baseUrl),
     mounts: noMounts(),
     report: reporter({ logger: options.logger, now, describe }),

@@ -55,6 +55,14 @@ export function makeTokenFloor(settings: Settings, { ring, registered }: KeyedSe
     consents: consents({ vault: records, cutOffs: ended, lifetime: lifetimes.consent, now }),
     refreshTokens: refreshTokens(ring, records, allGrants, lifetimes, now),
     accessTokens: accessTokens(baseUrl, ring, lifetimes.accessToken, now),
+    identityAssertions: settings.identities.build({
+      records,
+      baseUrl,
+      report,
+      now,
+      monotonic,
+      fetching: settings.clients.fetching,
+    }),
     ...settings.clients.build({
       registered,
       records,

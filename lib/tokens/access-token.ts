@@ -62,7 +62,7 @@ export function accessTokens(
   return Object.freeze({
     async mint({ sid, grant, clientId, scopes }: MintRequest) {
       const iat = Math.floor(now() / 1000)
-      const expiresIn = Math.max(1, Math.min(maxAge, grant.upstream.expiresAt - iat))
+      const expiresIn = Math.max(1, Math.min(maxAge, endOf(grant) - iat))
       const claims: AccessTokenClaims = {
         iss: issuer,
         aud: grant.resource,
@@ -90,6 +90,11 @@ export function accessTokens(
       throw attribute(expired, accessTokenFacts(claims))
     },
   })
+}
+
+/** Seconds since the epoch: no token outlives Entra's own, or the grant. */
+function endOf({ upstream, endsAt = Number.POSITIVE_INFINITY }: Grant): number {
+  return Math.floor(Math.min(upstream?.expiresAt ?? Number.POSITIVE_INFINITY, endsAt))
 }
 
 function findKey({ header }: DecodedJwt, ring: KeyRing): RingKey['signing'] {

@@ -2,21 +2,20 @@
  * `private_key_jwt`: a client authenticates with an assertion that it has signed. Used assertions are remembered in
  * the store until they expire, so that no replica accepts one twice.
  */
-import { type CryptoKey, errors, importJWK, type JWTPayload, jwtVerify } from 'jose'
+import { errors, type JWTPayload, jwtVerify } from 'jose'
 import type { Clock } from '../async/clock.js'
 import { decodeJwt } from '../crypto/decode-jwt.js'
 import {
-  type AssertionAlgorithm,
   algorithmOf,
   assertionAlgorithms,
   type ClientKey,
-  type ClientKeySet,
   mostClientKeys,
 } from '../oauth/client-keys.js'
 import { OAuthError } from '../oauth/errors.js'
 import type { Vault } from '../storage/vault.js'
 import type { ClientKeySets } from './client-documents.js'
 import type { Client } from './clients.js'
+import { importKey, type SignerHeader, selectKey } from './signer-keys.js'
 
 /** The value of `client_assertion_type`. @see RFC 7523 section 2.2 */
 export const jwtBearerAssertion = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
@@ -46,11 +45,6 @@ const skew = 30
 /** Least time between two fetches of one key set for an unknown key, in milliseconds. */
 const unknownKeyPause = 30_000
 
-interface AssertionHeader {
-  readonly alg: AssertionAlgorithm
-  readonly kid: string | undefined
-}
-
 /** @see RFC 7523 section 3 */
 export function clientAssertions(options: ClientAssertionsOptions): ClientAssertions {
   const { audiences, records, keySets, now } = options
@@ -70,7 +64,7 @@ export function clientAssertions(options: ClientAssertionsOptions): ClientAssert
   })
 }
 
-function readHeader({ metadata }: Client, assertion: string): AssertionHeader {
+function readHeader({ metadata }: Client, assertion: string): SignerHeader {
   const header = decodeJwt(assertion)?.header
   if (!header) throw refusal('is not a signed JWT')
   const { alg, kid, typ = 'JWT' } = header
@@ -89,29 +83,26 @@ function readHeader({ metadata }: Client, assertion: string): AssertionHeader {
 
 async function findKey(
   { metadata }: Client,
-  header: AssertionHeader,
+  header: SignerHeader,
   keySets: ClientKeySets,
   sender: string | undefined,
 ): Promise<ClientKey> {
   const { jwks = { keys: [] }, jwks_uri } = metadata
+  const select = (keys: readonly ClientKey[]) => selectKey(keys, header, ambiguous)
+  const fetched = async (uri: string, olderThan?: number) =>
+    select((await keySets.find(uri, { sender, olderThan })).keys)
   const key =
     jwks_uri === undefined
-      ? selectKey(jwks, header)
-      : (selectKey(await keySets.find(jwks_uri, { sender }), header) ??
-        selectKey(await keySets.find(jwks_uri, { sender, olderThan: unknownKeyPause }), header))
+      ? select(jwks.keys)
+      : ((await fetched(jwks_uri)) ?? (await fetched(jwks_uri, unknownKeyPause)))
   if (key) return key
   throw refusal(
     `is signed with a key that is not among the client's first ${mostClientKeys} usable keys`,
   )
 }
 
-/** At most one key: a client that could make us try several would multiply the cost of a bad signature. */
-function selectKey({ keys }: ClientKeySet, { alg, kid }: AssertionHeader): ClientKey | undefined {
-  const [only, ...others] = keys.filter(
-    (key) => algorithmOf(key) === alg && (kid === undefined || key.kid === kid),
-  )
-  if (others.length === 0) return only
-  throw refusal(
+function ambiguous(kid: string | undefined): OAuthError {
+  return refusal(
     kid === undefined
       ? "must name its key by 'kid' in its header: the client has several"
       : "has a 'kid' that several keys of the client have",
@@ -142,15 +133,6 @@ async function verifyClaims(
     // Every other error is about the signature, or about the key: a point that is not on its curve, for example.
     throw refusal("has a signature that is not the client's", error)
   }
-}
-
-/** Imported keys, kept for as long as the key set they belong to. */
-const imported = new WeakMap<ClientKey, Promise<CryptoKey | Uint8Array>>()
-
-function importKey(key: ClientKey): Promise<CryptoKey | Uint8Array> {
-  const importing = imported.get(key) ?? importJWK({ ...key }, algorithmOf(key))
-  imported.set(key, importing)
-  return importing
 }
 
 /** This server and nobody else: any one of several audiences could forward the assertion to another. */

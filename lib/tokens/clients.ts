@@ -8,7 +8,7 @@ import type { Clock } from '../async/clock.js'
 import { constantTimeEqual } from '../crypto/hashing.js'
 import type { KeyRing } from '../crypto/key-ring.js'
 import { openJson, sealJson } from '../crypto/sealing.js'
-import type { ClientMetadata } from '../oauth/client-metadata.js'
+import { allGrantTypes, type ClientMetadata } from '../oauth/client-metadata.js'
 import { OAuthError } from '../oauth/errors.js'
 
 /** A client we know. */
@@ -122,7 +122,7 @@ function expand({ r, m, g, a, n, u }: Compact): ClientMetadata {
   return {
     redirect_uris: r,
     token_endpoint_auth_method: m ?? 'none',
-    grant_types: g.map((letter) => (letter === 'a' ? 'authorization_code' : 'refresh_token')),
+    grant_types: allGrantTypes.filter((type) => g.includes(type.slice(0, 1))),
     response_types: ['code'],
     application_type: a ?? 'native',
     ...(n !== undefined && { client_name: n }),

@@ -1,7 +1,7 @@
 /**
  * The apps that a user has let in: an index of their logins, for people to see and to end. It is written only for a
- * user who has just come back from Entra, and once a day while a login is refreshed, so that it lasts as long as the
- * grants. Nothing depends on it: what is missing here works all the same, and ends all the same.
+ * user who has just come back from Entra or for whom a trusted identity provider has just vouched, and once a day while
+ * a login is refreshed, so that it lasts as long as the grants. Nothing depends on it: what is missing here works all the same, and ends all the same.
  */
 import { boundedMap } from '../async/bounded-map.js'
 import type { Clock } from '../async/clock.js'
@@ -84,6 +84,8 @@ interface KnownLogin {
   readonly scopes: readonly string[]
   /** Seconds since the epoch. */
   readonly createdAt: number
+  /** When it ends, if an identity provider has let the app in: seconds since the epoch. */
+  readonly endsAt?: number
 }
 
 interface KnownApp {
@@ -148,7 +150,8 @@ export function connectedApps(options: ConnectedAppsOptions): ConnectedApps {
       verified: verifiedBy !== undefined,
       ...(verifiedBy !== undefined && { verifiedBy }),
       scopes: [...new Set(active.flatMap(({ scopes }) => scopes))],
-      downstream: app.downstream,
+      // What an identity provider lets in has no access downstream.
+      downstream: active.some(({ endsAt }) => endsAt === undefined) ? app.downstream : [],
       firstUsedAt,
       lastUsedAt: Math.max(...(await Promise.all(active.map(lastUseOf)))),
       logins: active.length,
@@ -168,6 +171,7 @@ export function connectedApps(options: ConnectedAppsOptions): ConnectedApps {
           grant: grants.nameOf(sid),
           scopes: grant.scopes,
           createdAt: grant.createdAt,
+          ...(grant.endsAt !== undefined && { endsAt: grant.endsAt }),
         }
         const seen = { ...describe(client), client: grant.client, downstream, notedAt: seconds() }
         await edit(grant.user, (apps) => withLogin(apps, seen, login))
@@ -212,7 +216,12 @@ function withLogin(
 ): readonly KnownApp[] {
   const known = apps.find(({ client }) => client === seen.client)
   const others = apps.filter((app) => app !== known)
-  const earlier = known?.logins.filter(({ grant }) => grant !== login.grant) ?? []
+  // Those that have ended by themselves leave first: an app that is let in every hour must not push out the others.
+  const earlier =
+    known?.logins.filter(
+      ({ grant, endsAt = Number.POSITIVE_INFINITY }) =>
+        grant !== login.grant && endsAt > seen.notedAt,
+    ) ?? []
   const app = {
     ...seen,
     firstUsedAt: known?.firstUsedAt ?? login.createdAt,

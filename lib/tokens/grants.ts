@@ -83,8 +83,8 @@ export function grants(options: GrantsOptions): Grants {
     monotonic,
   })
 
-  const remaining = ({ renewedAt, createdAt }: Grant) =>
-    Math.min(renewedAt + lifetimes.grant, createdAt + lifetimes.grantMaxAge) - now() / 1000
+  const remaining = ({ renewedAt, createdAt, endsAt = Number.POSITIVE_INFINITY }: Grant) =>
+    Math.min(renewedAt + lifetimes.grant, createdAt + lifetimes.grantMaxAge, endsAt) - now() / 1000
 
   // `has`, because a mark that this server has no key to read still counts: when in doubt, refuse.
   const isRevoked = (sid: string) => revokedGrants.has(sid)

@@ -35,7 +35,12 @@ export interface Grant {
   readonly requested: readonly string[]
   /** The MCP resource the tokens are for. */
   readonly resource: string
-  readonly upstream: UpstreamGrant
+  /** Absent where another issuer than Entra has vouched for the user: then Entra has not been asked. */
+  readonly upstream?: UpstreamGrant
+  /** That issuer. @see draft-ietf-oauth-identity-assertion-authz-grant */
+  readonly assertedBy?: string
+  /** When such a grant ends, together with its only access token: seconds since the epoch. */
+  readonly endsAt?: number
   /** Seconds since the epoch, with fractions. */
   readonly createdAt: number
   /** When its refresh token was last rotated; at first, when it was created. Seconds since the epoch. */

@@ -8,6 +8,7 @@ import { generate } from 'selfsigned'
 import type { Diagnosis, Finding } from '../../../lib/cli/doctor/finding.js'
 import { type CliOptions, cli } from '../../support/cli.js'
 import type { Entra } from '../../support/host.js'
+import { startIdentityProvider } from '../../support/identity-provider.js'
 import { certificate } from '../../support/legs.js'
 import { freePort } from '../../support/programs.js'
 import { describeWithOwnRedis, type OwnRedis, startRedis } from '../../support/redis-server.js'
@@ -412,4 +413,47 @@ describeWithOwnRedis('doctor, of a Redis', () => {
     ])
     expect(text).not.toContain('hunter3')
   })
+})
+
+describe('doctor, of identity providers', () => {
+  const asked = (list: unknown) =>
+    doctor({
+      MCP_ENTRA_IDENTITY_ASSERTIONS: typeof list === 'string' ? list : JSON.stringify(list),
+    })
+  const provider = () => startIdentityProvider({ claims: () => ({}) })
+  const found = ({ findings }: Result) =>
+    findings.filter((each) => each.check === 'identity providers')
+
+  it('finds their keys, by metadata and by jwksUri', async () => {
+    const [one, two] = await Promise.all([provider(), provider()])
+    const result = await asked([
+      { issuer: one.url },
+      { issuer: two.url, jwksUri: `${two.url}/keys` },
+    ])
+    expect(found(result).map(({ status, says }) => [status, says])).toEqual([
+      ['ok', `${one.url}: its keys are within reach, 1 of them`],
+      ['ok', `${two.url}: its keys are within reach, 1 of them`],
+    ])
+    expect([result.code, result.troubles]).toEqual([0, []])
+  })
+
+  it('says which of them is out of reach, or is not what it is said to be', async () => {
+    const [gone, other] = await Promise.all([provider(), provider()])
+    await gone.close()
+    const result = await asked([{ issuer: gone.url }, { issuer: `${other.url}/` }])
+    expect(result.code).toBe(1)
+    expect(result.troubles.map(({ says }) => says)).toEqual([
+      expect.stringContaining(`${gone.url}: ${new URL(gone.url).host}: the host cannot be reached`),
+      expect.stringContaining('its metadata is that of another issuer'),
+    ])
+  })
+
+  it.each(['https://idp.contoso.com', '{}', '[{}]', '[{"issuer":"http://idp.contoso.com"}]'])(
+    'says that %s is no list of them',
+    async (list) => {
+      const { code, troubles } = await asked(list)
+      expect(code).toBe(1)
+      expect(troubles).toMatchObject([{ check: 'identity providers', status: 'failure' }])
+    },
+  )
 })

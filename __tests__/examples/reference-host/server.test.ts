@@ -255,6 +255,13 @@ describe('npm run example with something wrong', () => {
     ['MCP_ENTRA_REFRESH_GRACE', '-1', 'refreshGrace must be', '60 when unset'],
     ['MCP_ENTRA_CONSENT', 'never', "consent must be 'remember' or 'always'", 'always to ask'],
     ['MCP_ENTRA_REMEMBER_UNVERIFIED', 'yes', 'must be 1', '1 to remember'],
+    ['MCP_ENTRA_IDENTITY_ASSERTIONS', 'https://idp', 'must be a JSON array', 'a JSON array of'],
+    [
+      'MCP_ENTRA_IDENTITY_ASSERTIONS',
+      '[{"issuer":"http://idp.contoso.com"}]',
+      'issuer must be an https URL',
+      'a JSON array of',
+    ],
     ['REDIS_URL', 'localhost:6379', 'redis://', 'the URL of your Redis'],
     ['GRAPH_URL', 'graph.microsoft.com', 'must be an https URL', 'leave it unset'],
   ])('exits with 1 and prints one line when %s is %j', async (name, value, problem, place) => {

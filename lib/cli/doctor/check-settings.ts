@@ -3,6 +3,7 @@ import { type EntraAuthority, entraAuthority, isGuid } from '../../entra/authori
 import { isLoopbackHost } from '../../oauth/loopback.js'
 import { readBaseUrl } from '../../setup/options.js'
 import { checkAuthority } from './check-authority.js'
+import { checkIdentityIssuers } from './check-identity-issuers.js'
 import { checkKeys } from './check-keys.js'
 import { checkRedis } from './check-redis.js'
 import { checkCredential, checkRedirectUri, checkScope } from './check-registration.js'
@@ -26,6 +27,7 @@ export async function checkSettings(
     client,
     checkKeys(env.MCP_ENTRA_KEYS),
     ...('host' in authority ? await checkEntra({ env, authority, client, base, scopes, now }) : []),
+    ...(await checkIdentityIssuers(env.MCP_ENTRA_IDENTITY_ASSERTIONS)),
     ...(await checkStorage(env.REDIS_URL, base.url)),
   ]
   return {

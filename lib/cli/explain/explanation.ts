@@ -6,6 +6,7 @@ export interface Explanation {
   readonly kind:
     | 'entra-access-token'
     | 'server-access-token'
+    | 'identity-assertion'
     | 'unknown-token'
     | 'aadsts-code'
     | 'challenge'

@@ -3,8 +3,11 @@ import { type DecodedJwt, decodeJwt } from '../../crypto/decode-jwt.js'
 import { type KeyRing, keyRing } from '../../crypto/key-ring.js'
 import { type EntraAuthority, entraAuthority, isGuid } from '../../entra/authority.js'
 import { entraVerifier, isAppOnly } from '../../entra/verify.js'
+import { assertionAlgorithms } from '../../oauth/client-keys.js'
 import { OAuthError } from '../../oauth/errors.js'
+import { idJagType } from '../../oauth/id-jag.js'
 import { accessTokens } from '../../tokens/access-token.js'
+import { checkUnverified } from '../../tokens/identity-assertions.js'
 import { UsageError } from '../usage-error.js'
 import type { Explanation, Fact, Gate } from './explanation.js'
 
@@ -34,6 +37,7 @@ export async function explainToken(token: string, context: TokenContext): Promis
   const jwt = decodeJwt(token)
   if (!jwt) throw new UsageError('explain: this looks like a JWT and is none: was it cut?')
   if (jwt.header.typ === 'at+jwt') return explainOurs(jwt, context)
+  if (jwt.header.typ === idJagType) return explainAssertion(jwt, context)
   const { iss } = jwt.claims
   if (typeof iss !== 'string' || jwt.claims.tid === undefined) return explainForeign(jwt, context)
   return explainEntras(jwt, context)
@@ -181,6 +185,51 @@ function readRing(keys: string | undefined): KeyRing | undefined {
   } catch (error) {
     throw new UsageError((error as Error).message.replace('entraAuth: ', 'MCP_ENTRA_KEYS: '))
   }
+}
+
+/** It opens no gate: its client brings it to the token endpoint. */
+async function explainAssertion(jwt: DecodedJwt, context: TokenContext): Promise<Explanation> {
+  const { claims } = jwt
+  const refusal = await reasonOf(judgeAssertion(jwt, context))
+  return {
+    kind: 'identity-assertion',
+    summary: `An identity assertion (ID-JAG): the word of an identity provider that its user may use a client, ${lifetime(claims, context.now())}.`,
+    facts: [
+      ...factsOf(claims, [
+        ['iss', 'identity provider'],
+        ['sub', 'user there (sub)'],
+        ['tid', 'tenant (tid)'],
+        ['oid', 'object id (oid)'],
+        ['aud', 'for (aud)'],
+        ['resource', 'resource'],
+        ['scope', 'scopes'],
+      ]),
+      ['client', clientText(claims.client_id)],
+      ...times(claims, context.now()),
+    ],
+    gate: {
+      admits: 'no',
+      because: [
+        'It is for the token endpoint, once: grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer.',
+        refusal === ''
+          ? 'The token endpoint: type, times, audience and jti are good. Issuer, signature and user are for the server to check.'
+          : `The token endpoint: ${refusal}`,
+      ],
+    },
+    remedies: [
+      'The server has to trust its issuer: the option identityAssertions, or MCP_ENTRA_IDENTITY_ASSERTIONS.',
+    ],
+  }
+}
+
+async function judgeAssertion(jwt: DecodedJwt, { baseUrl, now }: TokenContext): Promise<void> {
+  const { aud, client_id } = jwt.claims
+  checkUnverified(jwt, {
+    algorithms: assertionAlgorithms,
+    baseUrl: baseUrl ?? text([aud].flat()[0]),
+    clientId: client_id as string,
+    now,
+  })
 }
 
 function explainForeign({ claims }: DecodedJwt, context: TokenContext): Explanation {

@@ -46,6 +46,11 @@ export function environmentLines(plan: Plan, known: Known): readonly string[] {
       : []),
     ...(cloud === 'public' ? [] : [`AZURE_AUTHORITY_HOST=${host}`, `GRAPH_URL=${graph}/v1.0`]),
     '# More than one process: REDIS_URL=rediss://…',
+    ...(plan.mode === 'proxy'
+      ? [
+          '# A company whose identity provider lets clients in: MCP_ENTRA_IDENTITY_ASSERTIONS=[{"issuer":"https://…"}]',
+        ]
+      : []),
   ]
 }
 
