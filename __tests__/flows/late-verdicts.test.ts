@@ -20,7 +20,6 @@ import {
   scopeGuard,
 } from 'mcp-entra'
 import { startEntra } from 'mcp-entra/testing'
-import { defaultApps } from '../../lib/testing/defaults.js'
 import {
   ada,
   ask,
@@ -33,7 +32,6 @@ import {
 } from '../support/gate.js'
 import type { Entra } from '../support/host.js'
 import { login } from '../support/oauth-client.js'
-import { verifyingWith } from '../support/verifying-with.js'
 
 /** What reached the handler, and what reached the end of the line as an error. */
 const handled: string[] = []
@@ -62,7 +60,7 @@ const handler: Middleware = (req, res) => {
 
 /** The same server for clients that get their tokens from Entra. */
 function direct({ baseUrl, scopes }: EntraAuth): EntraAuth {
-  const clientId = defaultApps[0]?.clientId ?? ''
+  const { clientId = '' } = scopes
   return entraAuth({ baseUrl, scopes, tenantId: 'contoso.com', clientId })
 }
 
@@ -84,7 +82,8 @@ function middlewares(auth: EntraAuth): [path: string | undefined, Middleware][] 
 
 /** Whose verification fails as nobody has foreseen. */
 function broken(auth: EntraAuth): EntraAuth {
-  return verifyingWith(auth, () => Promise.reject('route'))
+  const context = { ...auth.gate('test'), verify: () => Promise.reject('route') }
+  return { ...auth, gate: () => context }
 }
 
 function inExpress(make: () => Express) {
