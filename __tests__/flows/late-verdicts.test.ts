@@ -20,6 +20,7 @@ import {
   scopeGuard,
 } from 'mcp-entra'
 import { startEntra } from 'mcp-entra/testing'
+import { defaultApps } from '../../lib/testing/defaults.js'
 import {
   ada,
   ask,
@@ -32,6 +33,7 @@ import {
 } from '../support/gate.js'
 import type { Entra } from '../support/host.js'
 import { login } from '../support/oauth-client.js'
+import { verifyingWith } from '../support/verifying-with.js'
 
 /** What reached the handler, and what reached the end of the line as an error. */
 const handled: string[] = []
@@ -60,7 +62,7 @@ const handler: Middleware = (req, res) => {
 
 /** The same server for clients that get their tokens from Entra. */
 function direct({ baseUrl, scopes }: EntraAuth): EntraAuth {
-  const { clientId = '' } = scopes
+  const clientId = defaultApps[0]?.clientId ?? ''
   return entraAuth({ baseUrl, scopes, tenantId: 'contoso.com', clientId })
 }
 
@@ -82,8 +84,7 @@ function middlewares(auth: EntraAuth): [path: string | undefined, Middleware][] 
 
 /** Whose verification fails as nobody has foreseen. */
 function broken(auth: EntraAuth): EntraAuth {
-  const context = { ...auth.gate('test'), verify: () => Promise.reject('route') }
-  return { ...auth, gate: () => context }
+  return verifyingWith(auth, () => Promise.reject('route'))
 }
 
 function inExpress(make: () => Express) {
