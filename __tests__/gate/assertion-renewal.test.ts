@@ -150,12 +150,12 @@ describe('an expired assertion', () => {
 })
 
 describe('a login that has been refreshed', () => {
-  it('exchanges its newest assertion within ten seconds, whichever access token the call brings', async () => {
+  it('exchanges its newest assertion within a minute, whichever access token the call brings', async () => {
     const tokens = await login(host.url, { user: ada })
     entra.clearRequests()
     expect((await call(tokens)).status).toBe(200)
     expect((await refresh(replica.url, tokens)).status).toBe(200)
-    host.advance(10)
+    host.advance(60)
     expect((await call(tokens)).status).toBe(200)
     const assertions = asked('on_behalf_of').map(({ assertion }) => assertion)
     expect(assertions).toHaveLength(2)

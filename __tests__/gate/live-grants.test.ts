@@ -77,11 +77,11 @@ describe('a grant at the gate', () => {
     expect(calls).toEqual(['read a', 'reread a'])
   })
 
-  it('is read again after ten seconds, since another replica may have refreshed it', async () => {
+  it('is read again after a minute, since another replica may have refreshed it', async () => {
     const record = await live.read('a')
-    time = newsAt = 9_999
+    time = newsAt = 59_999
     expect(live.recall('a')).toBe(record)
-    time = 10_000
+    time = 60_000
     expect(live.recall('a')).toBeUndefined()
     version = 1
     expect((await live.read('a'))?.value.generation).toBe(1)

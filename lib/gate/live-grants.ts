@@ -1,6 +1,6 @@
 /**
  * The grants behind the tokens that a gate has verified: one copy for all tokens of a login. Once a second a gate in
- * use reads whether anything was revoked or cut off; only then, and every ten seconds, is a grant in use looked at
+ * use reads whether anything was revoked or cut off; only then, and once a minute, is a grant in use looked at
  * again in the store. So a revocation reaches every replica within a second, and a busy token costs no store operation.
  */
 import { boundedMap } from '../async/bounded-map.js'
@@ -54,7 +54,7 @@ interface Known {
 }
 
 /** Milliseconds after which a grant is read again without news: others may have refreshed it, or it was lost. */
-const recheckAfter = 10_000
+const recheckAfter = 60_000
 /** Milliseconds after which a grant that no token has asked for is dropped: a quarter of an hour. */
 const keptUnused = 900_000
 
