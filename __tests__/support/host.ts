@@ -53,6 +53,7 @@ export function settingsFor(entra: Entra, baseUrl: string): Settings {
     refreshGrace: undefined,
     consent: 'remember',
     rememberUnverified: false,
+    dpop: 'allowed',
     redisUrl: undefined,
     graphUrl: entra.graphUrl,
   }

@@ -57,6 +57,7 @@ async function start() {
       refreshGrace: undefined,
       consent: 'remember',
       rememberUnverified: false,
+      dpop: 'allowed',
       redisUrl: undefined,
       graphUrl: entra.graphUrl,
     },

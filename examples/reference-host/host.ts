@@ -89,7 +89,7 @@ const graphScopes = ['https://graph.microsoft.com/User.Read']
 
 function hostAuth(settings: Settings, { storage, logger, offered = [] }: HostOptions): EntraAuth {
   const { baseUrl, tenantId, clientId, authorityHost, keys, refreshGrace } = settings
-  const { consent, rememberUnverified } = settings
+  const { consent, rememberUnverified, dpop } = settings
   return entraAuth({
     baseUrl,
     tenantId,
@@ -113,6 +113,7 @@ function hostAuth(settings: Settings, { storage, logger, offered = [] }: HostOpt
     keys,
     consent,
     rememberUnverified,
+    dpop,
     ...(refreshGrace !== undefined && { lifetimes: { refreshGrace } }),
     ...(storage && { storage }),
     ...(logger && { logger }),

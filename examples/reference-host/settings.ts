@@ -18,6 +18,7 @@ export interface Settings {
   readonly refreshGrace: number | undefined
   readonly consent: 'always' | 'remember'
   readonly rememberUnverified: boolean
+  readonly dpop: 'off' | 'allowed' | 'required'
   readonly redisUrl: string | undefined
   readonly graphUrl: string
 }
@@ -63,6 +64,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
     rememberUnverified: read('MCP_ENTRA_REMEMBER_UNVERIFIED', rememberUnverified, {
       value: false,
     }),
+    dpop: read('MCP_ENTRA_DPOP', dpop, { value: 'allowed' }),
     redisUrl: read<string | undefined>('REDIS_URL', redisUrl, { value: undefined }),
     graphUrl: read('GRAPH_URL', graphUrl, { value: 'https://graph.microsoft.com/v1.0' }),
   }
@@ -89,6 +91,8 @@ const whereToFind: Readonly<Record<string, string>> = {
     'not in the portal: always to ask users at every login; leave it unset to ask again only when something is new',
   MCP_ENTRA_REMEMBER_UNVERIFIED:
     'not in the portal: 1 to remember consents for unverified clients too; leave it unset to ask for those every time',
+  MCP_ENTRA_DPOP:
+    'not in the portal: off, allowed or required; leave it unset to bind the tokens of clients that bring DPoP proofs',
   REDIS_URL: 'not in the portal: the URL of your Redis; leave it unset to keep logins in memory',
   GRAPH_URL:
     'not in the portal: the root of Microsoft Graph; leave it unset for https://graph.microsoft.com/v1.0',
@@ -174,6 +178,12 @@ function consent(value: string): 'always' | 'remember' {
 function rememberUnverified(value: string): boolean {
   if (value !== '1') throw new Unusable('must be 1')
   return true
+}
+
+function dpop(value: string): 'off' | 'allowed' | 'required' {
+  const given = value as 'off' | 'allowed' | 'required'
+  checkOption({ dpop: given, keys: ['any secret of 22 characters or more'] })
+  return given
 }
 
 function redisUrl(value: string): string {

@@ -1,13 +1,14 @@
 /** The caller behind a request: what `req.auth` shows, and what the middlewares know beyond it. */
 import type { ScopeStrategy } from '../entra/scopes.js'
 import type { EntraClaims } from '../entra/verify.js'
+import type { ChallengeParams } from '../oauth/challenge.js'
 import type { OAuthError } from '../oauth/errors.js'
 import type { User } from '../tokens/records.js'
 import type { Refusal } from './refuse.js'
 
 /** What {@link requireBearer} puts on `req.auth`. Own enumerable properties only: SDK v2 copies it. */
 export interface AuthInfo {
-  /** The bearer token as it came in. */
+  /** The access token as it came in. */
   token: string
   /** The MCP client: its registered `client_id`, or for Entra's own tokens the app's (`azp`). */
   clientId: string
@@ -66,6 +67,8 @@ export interface AuthInternals {
     description: string,
     tools?: readonly string[],
   ): Promise<Refusal>
+  /** Makes a challenge of the scheme in which the token came. */
+  challenge(params: ChallengeParams): string
   /** Tells the operator of a refusal that a middleware answers itself. */
   report(error: OAuthError, tools?: readonly string[]): void
   /** Downstream APIs by the names that {@link oboToken} was given. */

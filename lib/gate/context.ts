@@ -2,6 +2,7 @@
 import type { ScopeStrategy } from '../entra/scopes.js'
 import type { Report } from '../http/report.js'
 import type { Resource } from '../oauth/resource.js'
+import type { DpopProofs } from '../tokens/dpop-proofs.js'
 import type { Exchange } from './downstream-exchange.js'
 import type { VerifiedToken } from './verified-token.js'
 import type { VerifyToken } from './verified-tokens.js'
@@ -12,6 +13,9 @@ export interface GateContext {
   readonly scopes: ScopeStrategy
   readonly verify: VerifyToken
   readonly report: Report
+  readonly baseUrl: string
+  /** Undefined when DPoP is off. */
+  readonly dpop: DpopProofs | undefined
   /** Scopes as a client has to ask for them: our names, or in direct mode Entra's. Scopes that no longer exist are left out. */
   challengeScopes(scopes: readonly string[]): string
   /** Makes the client log in for those of `needed` that its login lacks, if there are any. */

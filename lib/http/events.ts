@@ -83,6 +83,8 @@ export interface LoginEvent extends EventSubject {
 /** Tokens were issued to a client. */
 export interface TokenEvent extends EventSubject {
   readonly grantType: string
+  /** The access token is bound to a key of the client (DPoP). */
+  readonly bound?: true
   readonly milliseconds: number
 }
 

@@ -21,6 +21,7 @@ import type { Clients } from '../tokens/clients.js'
 import type { ConnectedApps } from '../tokens/connected-apps.js'
 import type { Consents } from '../tokens/consents.js'
 import type { CutOffs } from '../tokens/cut-offs.js'
+import type { DpopProofs } from '../tokens/dpop-proofs.js'
 import type { Grants } from '../tokens/grants.js'
 import type { Lifetimes } from '../tokens/lifetimes.js'
 import type { RefreshTokens } from '../tokens/refresh-token.js'
@@ -78,6 +79,8 @@ export interface ProxyContext {
   readonly consents: Consents
   readonly refreshTokens: RefreshTokens
   readonly accessTokens: AccessTokens
+  /** Undefined when DPoP is off. */
+  readonly dpop: DpopProofs | undefined
   readonly account: AccountSlot
   readonly consentCookies: CookieFamily
   readonly loginCookies: CookieFamily

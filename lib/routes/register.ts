@@ -2,7 +2,7 @@
 import type { ServerResponse } from 'node:http'
 import { oauthBodyLimit, readJson } from '../http/body.js'
 import { noStore, sendJson } from '../http/respond.js'
-import { readClientMetadata } from '../oauth/client-metadata.js'
+import { type ClientMetadata, readClientMetadata } from '../oauth/client-metadata.js'
 import { OAuthError } from '../oauth/errors.js'
 import type { EndpointRequest, ProxyContext } from './context.js'
 import { checkRedirectAllowed } from './requesting-client.js'
@@ -14,7 +14,7 @@ export function register(context: ProxyContext) {
     res: ServerResponse,
   ): Promise<void> {
     const body = await readRegistration(req)
-    const metadata = readClientMetadata(body, context.customSchemes)
+    const metadata = supportedMetadata(context, readClientMetadata(body, context.customSchemes))
     for (const uri of metadata.redirect_uris) {
       checkRedirectAllowed(context, metadata.application_type, uri)
     }
@@ -42,6 +42,14 @@ async function readRegistration(req: EndpointRequest['req']): Promise<unknown> {
       cause: error,
     })
   }
+}
+
+/** What is off here is not promised. @see RFC 7591 section 3.2.1: the answer shows what was registered */
+function supportedMetadata(
+  { dpop }: Pick<ProxyContext, 'dpop'>,
+  { dpop_bound_access_tokens: bound, ...metadata }: ClientMetadata,
+): ClientMetadata {
+  return dpop && bound ? { ...metadata, dpop_bound_access_tokens: bound } : metadata
 }
 
 /** Some clients send the `scope` of this answer to `/authorize`, so it names only scopes that exist. */

@@ -9,6 +9,7 @@ import type { TokenAnswer } from '../tokens/records.js'
 import { authenticateClient } from './client-authentication.js'
 import type { EndpointRequest, ProxyContext } from './context.js'
 import { authorizationCodeGrant } from './token-authorization-code.js'
+import { verifyTokenProof } from './token-proof.js'
 import { refreshTokenGrant } from './token-refresh.js'
 import type { IssuedTokens, TokenRequest } from './token-request.js'
 
@@ -28,7 +29,8 @@ export function token(context: ProxyContext) {
     const params = await readForm(req, oauthBodyLimit)
     const client = await authenticateClient(context, req, params)
     try {
-      const answer = await issueTokens(context, { params, client, arrivedAt })
+      const proof = await verifyTokenProof(context, { req, res }, client)
+      const answer = await issueTokens(context, { params, client, proof, arrivedAt })
       noStore(res)
       sendJson(res, 200, answer)
     } catch (error) {
@@ -51,7 +53,11 @@ async function issueTokens(context: ProxyContext, request: TokenRequest): Promis
     throw new OAuthError('unauthorized_client', 'The client is not registered for this grant type.')
   }
   const { answer, facts } = await grantEndpoint(context, request)
-  const event = { grantType: type, milliseconds: context.now() - arrivedAt }
+  const event = {
+    grantType: type,
+    ...(answer.token_type === 'DPoP' && { bound: true as const }),
+    milliseconds: context.now() - arrivedAt,
+  }
   context.report('token', event, { ...facts, scopes: answer.scope.split(' ') })
   return answer
 }

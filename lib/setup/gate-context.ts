@@ -16,7 +16,7 @@ export function makeGateContext(
   upstream: Upstream,
   tokens: TokenFloor | undefined,
 ): GateContext {
-  const { options, authority, resources, policy, report, now, monotonic } = settings
+  const { options, baseUrl, authority, resources, policy, report, now, monotonic } = settings
   const { scopes, resourceName, clientId, maxVerifiedTokens = 10_000 } = options
   const { verifier, exchanges } = upstream
   return Object.freeze<GateContext>({
@@ -24,6 +24,8 @@ export function makeGateContext(
     resourceName,
     scopes,
     report,
+    baseUrl,
+    dpop: tokens?.dpop,
     verify: verifiedTokens({
       verifier,
       scopes,

@@ -25,6 +25,7 @@ import {
   type Mode,
   readBaseUrl,
   readConsentPolicy,
+  readDpop,
   readMode,
   readPath,
   readResources,
@@ -47,6 +48,7 @@ export interface Settings {
   readonly consentPolicy: ConsentPolicy
   readonly account: AccountSlot
   readonly stepUpByLogin: boolean
+  readonly dpop: ReturnType<typeof readDpop>
   readonly lifetimes: Lifetimes
   readonly storage: Storage
   readonly ring: KeyRing | undefined
@@ -71,13 +73,14 @@ export function readSettings(options: EntraAuthOptions): Settings {
   const ring = options.keys && keyRing(options.keys)
   const registered = ring && clients(ring, now)
   const clientOptions = readClientOptions(options, customSchemes)
+  const mode = readMode(options)
   const describe = eventSubjects({
     findClient: (id) => clientOptions.operatorClient(id) ?? registered?.find(id),
     pseudonymKey: readPseudonymKey(options, ring),
   })
   return Object.freeze({
     options,
-    mode: readMode(options),
+    mode,
     ...base,
     callbackPath: readPath('callbackPath', options.callbackPath ?? '/auth/callback'),
     resources: readResources(options.resources, base.baseUrl, base.basePath),
@@ -87,6 +90,7 @@ export function readSettings(options: EntraAuthOptions): Settings {
     consentPolicy: readConsentPolicy(options),
     account: accountSlot(options.connectedApps),
     stepUpByLogin: options.stepUpByLogin ?? true,
+    dpop: readDpop(options, mode),
     lifetimes: lifetimes(options.lifetimes),
     storage,
     ring,

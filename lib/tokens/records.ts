@@ -44,6 +44,8 @@ export interface Grant {
   readonly generation: number
   /** The claims challenges that this login, and those just before it, passed on to Entra. */
   readonly answered?: readonly string[]
+  /** The DPoP key that the refresh token is bound to. Clients with a secret or keys of their own need none. */
+  readonly jkt?: string
 }
 
 /** An authorization code that nobody has redeemed, and the grant that its redemption begins. */
@@ -52,6 +54,8 @@ export interface CodeRecord {
   readonly sid: string
   readonly redirectUri: string
   readonly codeChallenge: string
+  /** The DPoP key that the client named at `/authorize`, if it did. @see RFC 9449 section 10 */
+  readonly dpopJkt?: string
   readonly grant: Grant
 }
 
@@ -68,7 +72,7 @@ export interface SpentCode {
 /** A token answer. @see RFC 6749 section 5.1 */
 export interface TokenAnswer {
   readonly access_token: string
-  readonly token_type: 'Bearer'
+  readonly token_type: 'Bearer' | 'DPoP'
   /** Seconds. */
   readonly expires_in: number
   readonly scope: string
