@@ -7,6 +7,7 @@ export interface Explanation {
     | 'entra-access-token'
     | 'server-access-token'
     | 'unknown-token'
+    | 'dpop-proof'
     | 'aadsts-code'
     | 'challenge'
     | 'error-url'
