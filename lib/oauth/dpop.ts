@@ -103,7 +103,8 @@ export function checkProofClaims({ jwt }: ProofInHand, request: ProvenRequest): 
   if (typeof htu !== 'string' || !isSameTarget(htu, request.url)) {
     throw refusal(`The DPoP proof is for another URL ('htu') than ${request.url}.`)
   }
-  if (typeof iat !== 'number' || !(Math.abs(iat - request.now / 1000) <= proofWindow)) {
+  const now = Math.floor(request.now / 1000)
+  if (typeof iat !== 'number' || !(Math.abs(iat - now) <= proofWindow)) {
     throw refusal(`The DPoP proof must have an 'iat' within ${proofWindow} seconds of now.`)
   }
   if (request.accessToken !== undefined && ath !== sha256(request.accessToken)) {

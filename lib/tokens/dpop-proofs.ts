@@ -104,7 +104,7 @@ export function dpopProofs(options: DpopProofsOptions): DpopProofs {
       return { jkt: proof.jkt, jti: claims.jti, iat: claims.iat }
     },
     async useOnce({ jkt, jti, iat }: VerifiedProof) {
-      // As long as it could be used: its `iat` may be ahead of us.
+      // As long as it could be used, to the end of that second: its `iat` may be ahead of us.
       const remaining = iat + proofWindow - now() / 1000 + 1
       if (await used.add(`${jkt}\0${jti}`, '1', remaining)) return
       throw new OAuthError('invalid_dpop_proof', 'The DPoP proof has been used before.')
