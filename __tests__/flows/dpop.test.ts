@@ -1,7 +1,9 @@
 /** DPoP from registration to the gate, by hand: what is bound to a key, and what a thief without it can do. */
 
 import { beforeAll, describe, expect, it } from '@jest/globals'
-import { memoryStorage } from 'mcp-entra'
+import fc from 'fast-check'
+import { type EntraAuthOptions, entraAuth, memoryStorage } from 'mcp-entra'
+import { startDocumentServer } from '../support/client-documents.js'
 import {
   askBound,
   askToken,
@@ -14,7 +16,7 @@ import {
   refreshBound,
 } from '../support/dpop.js'
 import { decode } from '../support/gate.js'
-import type { Entra } from '../support/host.js'
+import { type Entra, testKeys } from '../support/host.js'
 import {
   getCode,
   getNotes,
@@ -29,6 +31,7 @@ import {
 } from '../support/oauth-client.js'
 import {
   approve,
+  authOptions,
   clientAnswer,
   expectRefusal,
   jsonOf,
@@ -360,6 +363,25 @@ describe('dpop_jkt at /authorize (RFC 9449 section 10)', () => {
 })
 
 describe('dpop_bound_access_tokens', () => {
+  it('of a client of the operator is held to', async () => {
+    const client = { client_id: 'bound', client_name: 'Bound', redirect_uris: [redirectUri] }
+    const { url } = await startProxy(entra, {
+      clients: [{ ...client, dpop_bound_access_tokens: true }],
+    })
+    const code = await getCode(url, { clientId: 'bound' })
+    await expectRefusal(await redeem(url, code), 'invalid_dpop_proof')
+    expect((await redeemBound(url, code, newKey())).status).toBe(200)
+  })
+
+  it('of a document is held to', async () => {
+    const documents = await startDocumentServer()
+    const { url } = await startProxy(entra, { clientMetadata: documents.options })
+    const clientId = documents.publish({ dpop_bound_access_tokens: true })
+    const code = await getCode(url, { clientId })
+    await expectRefusal(await redeem(url, code), 'invalid_dpop_proof')
+    expect((await redeemBound(url, code, newKey())).status).toBe(200)
+  })
+
   it('of a registration is shown, kept and held to (RFC 9449 section 5.2)', async () => {
     const body = { redirect_uris: [redirectUri], dpop_bound_access_tokens: true }
     const answer = await jsonOf(await postJson(`${proxy.url}/register`, body))
@@ -381,6 +403,31 @@ describe('dpop_bound_access_tokens', () => {
     const wish = { ...body, dpop_bound_access_tokens: true }
     const answer = await jsonOf(await postJson(`${off.url}/register`, wish))
     expect(answer).not.toHaveProperty('dpop_bound_access_tokens')
+  })
+})
+
+describe('the options', () => {
+  const withoutKeys = () => {
+    const { keys: _keys, ...options } = authOptions(entra, 'http://localhost:3000', [])
+    return options
+  }
+  it.each([
+    [{ dpop: 'yes' }, "entraAuth: dpop must be 'off', 'allowed' or 'required': \"yes\""],
+    [{ dpopNonces: 1 }, 'entraAuth: dpopNonces must be true or false'],
+  ])('%j is refused at creation', (wrong, message) => {
+    const options = { ...withoutKeys(), keys: testKeys, ...wrong } as unknown as EntraAuthOptions
+    expect(() => entraAuth(options)).toThrow(new TypeError(message))
+  })
+
+  it.each([
+    ['without keys', {}],
+    ['in direct mode', { keys: testKeys, mode: 'direct' as const }],
+  ])('refuse to require what Entra does not issue, %s', (_how, more) => {
+    const options = { ...withoutKeys(), ...more }
+    expect(() => entraAuth({ ...options, dpop: 'required' })).toThrow(
+      /^entraAuth: dpop: 'required' needs `keys` and oauthRoutes/,
+    )
+    expect(() => entraAuth({ ...options, dpop: 'allowed' })).not.toThrow()
   })
 })
 
@@ -584,6 +631,32 @@ describe('the events', () => {
       }),
     )
     expect(JSON.stringify(quiet.logs)).not.toContain(access_token)
+  })
+})
+
+describe('a DPoP header of a stranger', () => {
+  it('never is an error of ours, whatever is in it', async () => {
+    const key = newKey()
+    const { access_token: token, clientId } = await loginBound(proxy.url, key)
+    const good = proof(key, 'GET', `${proxy.url}/api/notes`, token)
+    const [head = '', body = '', signature = ''] = good.split('.')
+    const json = (value: unknown) => Buffer.from(JSON.stringify(value) ?? '').toString('base64url')
+    const part = fc.oneof(
+      fc.constantFrom(head, body, signature, '', 'e30'),
+      fc.jsonValue().map(json),
+      fc
+        .record({ typ: fc.constant('dpop+jwt'), alg: fc.constant('ES256'), jwk: fc.jsonValue() })
+        .map(json),
+      fc.base64String().map((text) => text.replace(/[+/=]/g, '-')),
+    )
+    const header = fc.array(part, { minLength: 1, maxLength: 4 }).map((parts) => parts.join('.'))
+    const property = fc.asyncProperty(header, async (dpop) => {
+      fc.pre(dpop !== good)
+      expect((await askBound(`${proxy.url}/api/notes`, token, dpop)).status).toBe(401)
+      const params = { grant_type: 'refresh_token', refresh_token: 'x', client_id: clientId }
+      expect((await askToken(proxy.url, params, dpop)).status).toBe(400)
+    })
+    await fc.assert(property, { numRuns: 100 })
   })
 })
 
