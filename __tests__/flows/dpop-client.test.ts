@@ -79,6 +79,25 @@ describe('SDK v2 whose key is lost', () => {
   })
 })
 
+describe('SDK v2 whose tool needs more of its user at Entra', () => {
+  it('is sent to log in by a challenge of its own scheme, and then the call works', async () => {
+    const provider = new DpopProvider()
+    const connection = await signIn(world.url, provider)
+    const { oid } = world.entra.user(ada)
+    world.entra.requireMfa(oid, true)
+    try {
+      await expect(connection.call('my_profile')).rejects.toThrow()
+      expect(provider.sentTo).toHaveLength(2)
+      await v2.finish(world.url, provider, await provider.signIn())
+      expect(toolJson(await connection.call('my_profile'))).toMatchObject({ id: oid })
+      expect(provider.tokens().token_type).toBe('DPoP')
+    } finally {
+      world.entra.requireMfa(oid, false)
+    }
+    await connection.close()
+  })
+})
+
 describe('clients without a key, where DPoP is allowed', () => {
   it.each([v1, v2])('$name gets and sends bearer tokens', async (generation) => {
     const provider = new TestProvider(ada)

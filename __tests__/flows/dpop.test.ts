@@ -290,6 +290,16 @@ describe('a stolen refresh token of a public client', () => {
     expect((await refreshBound(proxy.url, next, key)).status).toBe(200)
   })
 
+  it('gives the same answer to all who come with the key at once, and asks Entra once', async () => {
+    const key = newKey()
+    const tokens = await loginBound(proxy.url, key)
+    const before = entra.requestsTo('token').length
+    const racing = Array.from({ length: 10 }, () => refreshBound(proxy.url, tokens, key))
+    const answers = await Promise.all((await Promise.all(racing)).map((each) => each.text()))
+    expect(new Set(answers).size).toBe(1)
+    expect(entra.requestsTo('token').length).toBe(before + 1)
+  })
+
   it('binds narrowed tokens too', async () => {
     const key = newKey()
     const tokens = await loginBound(proxy.url, key, { scope: 'notes.read notes.write' })

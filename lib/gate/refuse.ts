@@ -31,7 +31,9 @@ export function sendRefusal(res: ServerResponse, refusal: Refusal): void {
   allowAnyOrigin(res)
   noStore(res)
   setRetryAfter(res, refusal)
-  if (challenge !== undefined) res.setHeader('WWW-Authenticate', challenge)
+  // A copy of a list: node:http appends to the one that it is given, and this one is for all requests.
+  const lines = typeof challenge === 'object' ? [...challenge] : challenge
+  if (lines !== undefined) res.setHeader('WWW-Authenticate', lines)
   if (dpopNonce !== undefined) sendDpopNonce(res, dpopNonce)
   // A body that a middleware began to read has to be read to its end before the connection is of use again.
   res.req.resume()
