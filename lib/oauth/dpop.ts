@@ -57,7 +57,7 @@ const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k']
  * Reads the value of a `DPoP` header.
  *
  * @throws OAuthError `invalid_dpop_proof`
- * @see RFC 9449 section 4.3, checks 1 to 5 and 7
+ * @see RFC 9449 section 4.3, checks 1, 2, 4, 5 and 7
  */
 export function readProof(header: string): ProofInHand {
   if (header.includes(',')) throw refusal('There is more than one DPoP proof.')
@@ -94,7 +94,7 @@ function thumbprint({ kty, crv, x, y, n, e }: ClientKey): string {
  * for the caller.
  *
  * @throws OAuthError `invalid_dpop_proof`
- * @see RFC 9449 section 4.3, checks 8, 9, 11 and 12
+ * @see RFC 9449 section 4.3, checks 3, 8, 9, 11 and 12
  */
 export function checkProofClaims({ jwt }: ProofInHand, request: ProvenRequest): ProofClaims {
   const { htm, htu, iat, jti, ath, nonce } = jwt.claims
