@@ -155,7 +155,7 @@ function describeJourney(title: string, told: () => Told): void {
   })
 }
 
-/** They need a policy that says no, a renewal that fails in the background, or a rare answer of Entra's. */
+/** They need a policy that says no, a renewal that fails in the background, a client with DPoP, or a rare answer of Entra's. */
 const seldom = [
   'exchange.hint',
   'failure.background',
@@ -163,6 +163,7 @@ const seldom = [
   'failure.suberror',
   'revocation.detail',
   'revocation.tenant',
+  'token.bound',
 ]
 
 const docs = readFileSync(new URL('../../docs/events.md', import.meta.url), 'utf8')
