@@ -10,6 +10,7 @@ import { startEntra } from 'mcp-entra/testing'
 import { keyRing } from '../lib/crypto/key-ring.js'
 import {
   ada,
+  alsoDpop,
   ask,
   bob,
   challenge,
@@ -89,13 +90,12 @@ async function expectInvalidToken(
 
 describe('requireBearer without a token', () => {
   const bare = (resource: string) =>
-    `Bearer resource_metadata="${gate.url}/.well-known/oauth-protected-resource${resource}", scope="notes.read"`
+    `Bearer resource_metadata="${gate.url}/.well-known/oauth-protected-resource${resource}", scope="notes.read"${alsoDpop}`
 
   it.each([
     ['no Authorization header', undefined],
     ['an empty one', ''],
     ['another scheme', 'Basic YWRhOnNlY3JldA=='],
-    ['DPoP, which we do not do', 'DPoP abc'],
     ['a scheme that only begins like ours', 'Bearerish abc'],
     ['a bare token', 'eyJhbGciOiJSUzI1NiJ9.e30.x'],
   ])('sends a bare challenge for %s (RFC 6750 section 3.1)', async (_name, authorization) => {

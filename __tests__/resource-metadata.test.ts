@@ -10,7 +10,7 @@ import {
   scopeGuard,
 } from 'mcp-entra'
 import { startEntra } from 'mcp-entra/testing'
-import { ada, ask, bob, challenge, startGate, type TestGate } from './support/gate.js'
+import { ada, alsoDpop, ask, bob, challenge, startGate, type TestGate } from './support/gate.js'
 import type { Entra } from './support/host.js'
 import { login } from './support/oauth-client.js'
 import { authOptions } from './support/proxy.js'
@@ -113,7 +113,11 @@ describe('the gate in direct mode', () => {
     )
     const bad = await ask(`${gate.url}/mcp`, await entra.mintAccessToken({ expiresIn: -10 }))
     expect(bad.headers.get('www-authenticate')).toBe(
-      challenge(gate.url, 'invalid_token', 'The token has expired.', prefixed.read),
+      // Entra issues no tokens that are bound to a DPoP key.
+      challenge(gate.url, 'invalid_token', 'The token has expired.', prefixed.read).replace(
+        alsoDpop,
+        '',
+      ),
     )
   })
 

@@ -70,7 +70,7 @@ function routeTable(context: ProxyContext): RouteTable {
 
 /** Each document at its own path, and the first of each kind at the root as well: some clients look only there. */
 function discoveryDocuments(context: ProxyContext): [string, unknown][] {
-  const { resources, scopes, baseUrl, basePath, resourceName } = context
+  const { resources, scopes, baseUrl, basePath, resourceName, dpop } = context
   const server = authorizationServerMetadata(context)
   const described = resources.map((resource): [string, unknown] => [
     new URL(resource.metadataUrl).pathname,
@@ -79,6 +79,7 @@ function discoveryDocuments(context: ProxyContext): [string, unknown][] {
       resourceName,
       authorizationServers: [baseUrl],
       scopes: advertisedScopes(scopes),
+      dpop,
     }),
   ])
   return [

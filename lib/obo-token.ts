@@ -18,7 +18,6 @@ import {
 } from './gate/session-question.js'
 import type { Middleware } from './http/middleware.js'
 import { isAnswered, runAsync } from './http/run-async.js'
-import { bearerChallenge } from './oauth/challenge.js'
 import { OAuthError } from './oauth/errors.js'
 import type { AuthenticatedRequest } from './require-bearer.js'
 import { checkAuth } from './setup/check-auth.js'
@@ -133,7 +132,7 @@ async function exchangeNow(
     if (error instanceof McpRequestError) return { refusal: refuseMcpRequest(caller, error) }
     if (!(error instanceof OAuthError)) throw error
     const auth = req.auth as AuthInfo
-    const header = error.status === 401 ? challenge(context, auth, error) : undefined
+    const header = error.status === 401 ? challenge(context, caller, auth, error) : undefined
     return { refusal: refusalFor(error, header) }
   }
 }
@@ -217,9 +216,14 @@ function isNeeded({ tools }: Downstream, called: readonly string[]): boolean {
 }
 
 /** @see https://learn.microsoft.com/entra/identity-platform/claims-challenge (`claims` in standard base64) */
-function challenge(context: GateContext, auth: AuthInfo, error: OAuthError): string {
+function challenge(
+  context: GateContext,
+  caller: AuthInternals,
+  auth: AuthInfo,
+  error: OAuthError,
+): string {
   const claims = error.cause instanceof EntraError ? error.cause.claims : undefined
-  return bearerChallenge({
+  return caller.challenge({
     error: error.code,
     error_description: error.description,
     claims: claims && Buffer.from(claims).toString('base64'),

@@ -6,8 +6,9 @@ import type { AuthInfo } from './gate/caller.js'
 import type { GateContext } from './gate/context.js'
 import { gateAdvice } from './gate/gate-advice.js'
 import { sendRefusal } from './gate/refuse.js'
-import { makeGate, type Verdict, verifyBearer } from './gate/verify-bearer.js'
-import { exposeChallenge } from './http/cors.js'
+import { type Gate, makeGate, type Verdict, verifyBearer } from './gate/verify-bearer.js'
+import { isBoundToken, verifyBound } from './gate/verify-bound.js'
+import { exposeChallenge, sendDpopNonce } from './http/cors.js'
 import type { Middleware, MiddlewareRequest, Next } from './http/middleware.js'
 import { asError, isAnswered, runAsync } from './http/run-async.js'
 import type { Resource } from './oauth/resource.js'
@@ -23,12 +24,13 @@ export interface RequireBearerOptions {
 export type AuthenticatedRequest = MiddlewareRequest & { auth?: AuthInfo }
 
 /**
- * Lets requests with a good access token pass, with `req.auth` set: tokens of the proxy and Entra's own alike.
+ * Lets requests with a good access token pass, with `req.auth` set: tokens of the proxy and Entra's own alike, and
+ * those that are bound to a key (DPoP) with a proof of it.
  * No token is a 401 with a bare challenge, a bad one a 401 `invalid_token`, a missing required scope a 403,
  * an outage a 503: never a 401.
  *
  * @throws TypeError for a resource `entraAuth` does not know
- * @see RFC 6750 section 3, RFC 9728 section 5, MCP Authorization "Token Handling"
+ * @see RFC 6750 section 3, RFC 9449 section 7, RFC 9728 section 5, MCP Authorization "Token Handling"
  * @example
  * app.all('/mcp', requireBearer(auth), handler)
  */
@@ -44,7 +46,7 @@ export function requireBearer(auth: EntraAuth, options: RequireBearerOptions = {
     exposeChallenge(res)
     let verdict: Verdict | Promise<Verdict>
     try {
-      verdict = verifyBearer(gate, req.headers.authorization)
+      verdict = verify(gate, req)
     } catch (error) {
       return next(asError(error))
     }
@@ -54,6 +56,18 @@ export function requireBearer(auth: EntraAuth, options: RequireBearerOptions = {
       if (!isAnswered(res)) carryOut(advise, late, req, res, goOn)
     })
   }
+}
+
+function verify(gate: Gate, req: MiddlewareRequest): Verdict | Promise<Verdict> {
+  const { authorization, dpop } = req.headers
+  if (!gate.context.dpop || !isBoundToken(authorization)) return verifyBearer(gate, authorization)
+  const { method = '', originalUrl, url = '/' } = req
+  return verifyBound(gate, gate.context.dpop, {
+    authorization,
+    proof: dpop === undefined ? undefined : String(dpop),
+    method,
+    url: originalUrl ?? url,
+  })
 }
 
 function carryOut(
@@ -68,6 +82,7 @@ function carryOut(
     return sendRefusal(res, verdict.refusal)
   }
   req.auth = verdict.auth
+  if (verdict.dpopNonce !== undefined) sendDpopNonce(res, verdict.dpopNonce)
   next()
 }
 

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import type { Explanation } from '../../lib/cli/explain/explanation.js'
 import { testKeys } from '../support/auth-options.js'
 import { type CliOptions, cli } from '../support/cli.js'
+import { loginBound, newKey, proof } from '../support/dpop.js'
 import { startWorld, type World } from '../support/host.js'
 import { type AssertionChanges, startIdentityProvider } from '../support/identity-provider.js'
 import { login } from '../support/oauth-client.js'
@@ -89,6 +90,7 @@ describe('explain, of tokens of Entra', () => {
       /AZURE_CLIENT_ID/,
     ],
     ['without a scope', { scopes: [] }, /grants no scope/, /not an id token/],
+    ['that is bound', { claims: { cnf: { kid: 'a' } } }, /token protection/, /not bound/],
     ['of another tenant', { user: 'frida@fabrikam.example' }, /another tenant/, /guest/],
   ])('says why the gate refuses one %s', async (_what, options, because, remedy) => {
     const token = await world.entra.mintAccessToken({ user: 'ada@contoso.example', ...options })
@@ -162,6 +164,34 @@ describe('explain, of tokens of a server', () => {
   })
 })
 
+describe('explain, of DPoP', () => {
+  const key = newKey()
+  const url = 'https://mcp.contoso.com/mcp'
+
+  it('says what request a proof is for, and whose key it is', async () => {
+    const { said } = await explain(`DPoP: ${proof(key, 'POST', url, 'a token')}`)
+    expect(said).toMatchObject({ kind: 'dpop-proof', gate: { admits: 'unknown' } })
+    expect(said.summary).toContain(`POST ${url}`)
+    expect(Object.fromEntries(said.facts)).toMatchObject({ 'key (jkt)': key.jkt })
+  })
+
+  it.each([
+    ['is too old', { claims: { iat: 1_700_000_000 } }, /iat/],
+    ['is signed by another key', { signer: newKey().privateKey }, /bad signature/],
+    ['shows its private key', { header: { jwk: { ...key.jwk, d: 'x' } } }, /private key/],
+  ])('says why one is refused that %s', async (_what, parts, because) => {
+    const { said } = await explain(proof(key, 'POST', url, undefined, parts))
+    expect(said.gate?.admits).toBe('no')
+    expect(said.gate?.because.join(' ')).toMatch(because)
+  })
+
+  it('shows the key of a token of the server that is bound', async () => {
+    const { access_token } = await loginBound(world.url, key)
+    const { facts } = (await explain(access_token)).said
+    expect(Object.fromEntries(facts)['bound to a key (cnf)']).toContain(key.jkt)
+  })
+})
+
 describe('explain, of codes, headers and addresses', () => {
   it.each([
     'AADSTS50011',
@@ -203,6 +233,7 @@ describe('explain, of codes, headers and addresses', () => {
       /more of the user/,
     ],
     ['DPoP error=use_dpop_nonce', /use_dpop_nonce/],
+    ['DPoP error="invalid_dpop_proof", algs="ES256 EdDSA RS256"', /proof is not/],
   ])('explains %s', async (text, summary) => {
     const { said } = await explain(text)
     expect(said).toMatchObject({ kind: 'challenge' })

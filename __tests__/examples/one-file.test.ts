@@ -1,12 +1,14 @@
 /** The examples of one file each, run as a newcomer runs them, against one emulated Entra. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import { startEntra } from 'mcp-entra/testing'
+import { newKey, proof, redeemBound } from '../support/dpop.js'
 import type { Entra } from '../support/host.js'
 import { modernMeta } from '../support/in-session.js'
 import {
   ada,
   callMcp,
   challengeParams,
+  getCode,
   login,
   newBrowser,
   refresh,
@@ -68,6 +70,24 @@ describe('examples/minimal', () => {
     const program = run(['minimal.js'], env)
     expect(await program.ended).toBe(1)
     expect(program.output()).toMatch(/TypeError: entraAuth: keys.*openssl rand -base64 32/)
+  })
+})
+
+describe('examples/dpop', () => {
+  it('serves a client that has a key, and no other', async () => {
+    const { url } = await start('dpop', await environmentFor(entra))
+    const base = url.replace(/\/mcp$/, '')
+    const key = newKey()
+    const code = await getCode(base)
+    const refused = await redeemBound(base, code, key)
+    const claims = { nonce: refused.headers.get('dpop-nonce') }
+    const answer = await redeemBound(base, code, key, { claims })
+    const { access_token } = (await answer.json()) as { access_token: string }
+    const dpop = proof(key, 'POST', `${base}/mcp`, access_token, { claims })
+    const headers = { authorization: `DPoP ${access_token}`, dpop }
+    const response = await callMcp(base, '', 'tools/call', { name: 'whoami' }, headers)
+    expect(await toolText(response)).toMatchObject({ oid: ada })
+    await expect(login(base)).rejects.toThrow(/invalid_dpop_proof/)
   })
 })
 

@@ -155,7 +155,10 @@ function describeJourney(title: string, told: () => Told): void {
   })
 }
 
-/** They need a policy that says no, a renewal that fails in the background, another identity provider, or a rare answer. */
+/**
+ * They need a policy that says no, a renewal that fails in the background, another identity provider, a client with DPoP,
+ * or a rare answer of Entra's.
+ */
 const seldom = [
   'exchange.hint',
   'failure.background',
@@ -164,6 +167,7 @@ const seldom = [
   'revocation.detail',
   'revocation.tenant',
   'token.issuer',
+  'token.bound',
 ]
 
 const docs = readFileSync(new URL('../../docs/events.md', import.meta.url), 'utf8')

@@ -17,6 +17,7 @@ import {
 import { startEntra } from 'mcp-entra/testing'
 import {
   ada,
+  alsoDpop,
   ask,
   bob,
   challenge,
@@ -85,7 +86,7 @@ describe.each<[string, (auth: EntraAuth) => RequestListener]>([
     const response = await post(`${gate.url}/mcp`, undefined, toolCall('whoami'))
     expect(response.status).toBe(401)
     expect(response.headers.get('www-authenticate')).toBe(
-      `Bearer resource_metadata="${gate.url}/.well-known/oauth-protected-resource/mcp", scope="notes.read"`,
+      `Bearer resource_metadata="${gate.url}/.well-known/oauth-protected-resource/mcp", scope="notes.read"${alsoDpop}`,
     )
   })
 

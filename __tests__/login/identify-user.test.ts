@@ -26,6 +26,7 @@ function verifier(answer: () => EntraClaims) {
       asked.push(args)
       return answer()
     },
+    isTenantAllowed: async () => true,
   }
   return { asked, fake }
 }

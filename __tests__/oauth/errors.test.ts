@@ -22,6 +22,8 @@ const statuses: Record<OAuthErrorCode, number> = {
   invalid_token: 401,
   insufficient_scope: 403,
   insufficient_claims: 401,
+  invalid_dpop_proof: 400,
+  use_dpop_nonce: 400,
   server_error: 500,
   temporarily_unavailable: 503,
 }

@@ -32,6 +32,7 @@ function serverDocument(issuer: string) {
     revocation_endpoint_auth_signing_alg_values_supported: ['RS256', 'ES256', 'EdDSA'],
     client_id_metadata_document_supported: true,
     code_challenge_methods_supported: ['S256'],
+    dpop_signing_alg_values_supported: ['ES256', 'EdDSA', 'RS256'],
     authorization_response_iss_parameter_supported: true,
     ui_locales_supported: ['en', 'de'],
   }
@@ -65,6 +66,7 @@ describe('the protected resource metadata (RFC 9728)', () => {
     authorization_servers: [proxy.url],
     scopes_supported: ['notes.read'],
     bearer_methods_supported: ['header'],
+    dpop_signing_alg_values_supported: ['ES256', 'EdDSA', 'RS256'],
     resource_name: 'Notes',
   })
 
@@ -84,6 +86,7 @@ describe('the protected resource metadata (RFC 9728)', () => {
       authorization_servers: [`${origin}/base/path`],
       scopes_supported: ['notes.read'],
       bearer_methods_supported: ['header'],
+      dpop_signing_alg_values_supported: ['ES256', 'EdDSA', 'RS256'],
     })
   })
 })

@@ -68,6 +68,12 @@ export const aadstsRows: readonly AadstsRow[] = [
     kind: 'interaction_required',
   },
   {
+    codes: [530084],
+    meaning: 'token protection',
+    kind: 'interaction_required',
+    hint: /out of that policy/,
+  },
+  {
     codes: [50105],
     meaning: 'the user is not assigned',
     kind: 'access_denied',

@@ -139,6 +139,9 @@ export function toolCall(name: string, id = 1): object {
   return { jsonrpc: '2.0', id, method: 'tools/call', params: { name, arguments: {} } }
 }
 
+/** What every 401 says besides, where tokens may be bound to a key. */
+export const alsoDpop = ', DPoP algs="ES256 EdDSA RS256"'
+
 /** The whole challenge of a refusal. */
 export function challenge(
   url: string,
@@ -147,7 +150,8 @@ export function challenge(
   scope = 'notes.read',
   resource = '/mcp',
 ): string {
-  return `Bearer error="${error}", error_description="${description}", scope="${scope}", resource_metadata="${url}/.well-known/oauth-protected-resource${resource}"`
+  const bearer = `Bearer error="${error}", error_description="${description}", scope="${scope}", resource_metadata="${url}/.well-known/oauth-protected-resource${resource}"`
+  return error === 'insufficient_scope' ? bearer : bearer + alsoDpop
 }
 
 export function decode(token: string): {

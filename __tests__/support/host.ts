@@ -54,6 +54,7 @@ export function settingsFor(entra: Entra, baseUrl: string): Settings {
     consent: 'remember',
     rememberUnverified: false,
     identityAssertions: [],
+    dpop: 'allowed',
     redisUrl: undefined,
     graphUrl: entra.graphUrl,
   }

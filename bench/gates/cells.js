@@ -18,6 +18,11 @@ export const servers = {
     settings: { maxVerifiedTokens: remembered },
   },
   'mcp-entra, own token': { variant: 'mcp-entra', settings: { ownTokens: regulars } },
+  'mcp-entra, bound token (DPoP)': {
+    variant: 'mcp-entra',
+    settings: { ownTokens: regulars },
+    bound: true,
+  },
   'mcp-entra, own token, 10,000': {
     variant: 'mcp-entra',
     settings: { ownTokens: crowd, maxVerifiedTokens: roomForCrowd },
@@ -43,13 +48,16 @@ export const pace = { name: 'bare', server: 'bare', tokens: 'seen' }
 
 const bare = 'bare, again'
 const bareOwn = 'bare, own token'
+const bareBound = 'bare, bound token'
 
 /** Requests that pass with a token that came before. `to` is the cell whose throughput and CPU are the measure. */
 export const seen = [
   { name: bare, server: 'bare', tokens: 'seen', to: pace.name },
   { name: bareOwn, server: 'bare', tokens: 'ownSeen' },
+  { name: bareBound, server: 'bare', tokens: 'bound', proves: true },
   passes('mcp-entra, Entra token', 'seen'),
   passes('mcp-entra, own token', 'ownSeen', bareOwn),
+  { ...passes('mcp-entra, bound token (DPoP)', 'bound', bareBound), proves: true },
   passes('fast-jwt, cache', 'seen'),
   passes('mcp-entra, Entra token, 10,000', 'crowd'),
   passes('mcp-entra, own token, 10,000', 'ownCrowd', bareOwn),

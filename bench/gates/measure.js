@@ -16,7 +16,8 @@ const runIn = 128
 const stride = 4
 
 /**
- * @param cells each with the means to measure it: `{ name, port, ask, requests, status, share }`
+ * @param cells each with the means to measure it: `{ name, port, ask, requests, status, share }`, and `fresh` where every
+ *   request is a new one
  * @param pace the bare cell
  * @returns samples by cell, one for each round; those of the bare cell are the averages of its visits
  */
@@ -75,9 +76,9 @@ async function measure(cell, connections, seconds) {
   }
 }
 
-async function sendRequests({ name, port, requests, status }, job) {
+async function sendRequests({ name, port, requests, fresh, status }, job) {
   try {
-    return await load({ ...job, port, status, next: inTurn(requests) })
+    return await load({ ...job, port, status, next: fresh ?? inTurn(requests) })
   } catch (cause) {
     throw new Error(`${name}: ${cause.message}`, { cause })
   }

@@ -30,7 +30,7 @@ export async function run(options, progress) {
       costPlot(
         'gates-seen',
         'A token seen before: CPU added to a bare route, µs',
-        seen.slice(2),
+        seen.slice(3),
         gates,
       ),
       costPlot('gates-new', 'A token never seen: CPU added to a bare route, µs', unseen, gates),

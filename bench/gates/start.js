@@ -5,7 +5,10 @@ import { pinServer } from '../pin.js'
 import { guarded, pace, refused, seen, servers, unseen } from './cells.js'
 import { load } from './load.js'
 import { measureRounds } from './measure.js'
-import { garbage, makeTokens, rawRequest } from './requests.js'
+import { garbage, makeDpopKey, makeTokens, rawRequest } from './requests.js'
+
+/** Of the client whose tokens are bound. */
+const dpopKey = makeDpopKey()
 
 /** @returns samples by cell, and bytes of memory by server after the last round */
 export async function measureGates(options, progress) {
@@ -36,18 +39,20 @@ async function startServers(issuer, running) {
   await Promise.all(entries.filter(([, { trusts }]) => trusts).map(start))
 }
 
-async function startServer(issuer, { variant, settings, trusts }, running) {
+async function startServer(issuer, { variant, settings, trusts, bound }, running) {
   const trusted = trusts && running.get(trusts)
   const { ask, stop, pid } = startChild('gates/server.js', [variant])
   pinServer(pid)
   const answer = await ask('start', {
     ...issuer.settings,
     ...settings,
+    ...(bound && { jkt: dpopKey.jkt }),
     ...(trusted && { ...trusted.own, jwksUri: issuer.publish(trusted.own.keys) }),
     upstreamToken: issuer.token(),
   })
   const { port, own } = answer
-  const good = trusted ? trusted.own.tokens : [issuer.token(), ...(own?.tokens ?? [])]
+  const usable = bound ? [] : own?.tokens
+  const good = trusted ? trusted.own.tokens : [issuer.token(), ...(usable ?? [])]
   return { ask, stop, port, own, gated: variant !== 'bare', good: good.slice(0, 2) }
 }
 
@@ -71,11 +76,18 @@ async function check(name, { port, good, gated }) {
 function preparation(running, issuer) {
   const own = Object.fromEntries([...running].map(([name, server]) => [name, server.own?.tokens]))
   const tokens = makeTokens(issuer, own)
-  return ({ name, server, path, share = 1, status = 200, ...cell }) => {
+  return ({ name, server, path, share = 1, status = 200, proves, ...cell }) => {
     const { port, ask } = running.get(server)
     const requests = tokens[cell.tokens].map((token) => rawRequest(token, path))
-    return { name, port, ask, status, share, requests }
+    const fresh = proves && freshRequests(tokens[cell.tokens], port)
+    return { name, port, ask, status, share, requests, fresh }
   }
+}
+
+/** With a proof that never came before: the load generator signs it, and the bare route gets the same bytes. */
+function freshRequests(tokens, port) {
+  let position = 0
+  return () => dpopKey.request(tokens[position++ % tokens.length], `http://127.0.0.1:${port}/r`)
 }
 
 async function memoryOf(running) {

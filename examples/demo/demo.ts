@@ -58,6 +58,7 @@ async function start() {
       identityAssertions: [],
       consent: 'remember',
       rememberUnverified: false,
+      dpop: 'allowed',
       redisUrl: undefined,
       graphUrl: entra.graphUrl,
     },

@@ -89,7 +89,7 @@ const graphScopes = ['https://graph.microsoft.com/User.Read']
 
 function hostAuth(settings: Settings, { storage, logger, offered = [] }: HostOptions): EntraAuth {
   const { baseUrl, tenantId, clientId, authorityHost, keys, refreshGrace } = settings
-  const { consent, rememberUnverified, identityAssertions } = settings
+  const { consent, rememberUnverified, identityAssertions, dpop } = settings
   return entraAuth({
     baseUrl,
     tenantId,
@@ -114,6 +114,7 @@ function hostAuth(settings: Settings, { storage, logger, offered = [] }: HostOpt
     consent,
     rememberUnverified,
     identityAssertions,
+    dpop,
     ...(refreshGrace !== undefined && { lifetimes: { refreshGrace } }),
     ...(storage && { storage }),
     ...(logger && { logger }),

@@ -26,6 +26,7 @@ export interface Settings {
   readonly rememberUnverified: boolean
   /** Identity providers that let clients in for their users. */
   readonly identityAssertions: readonly IdentityIssuer[]
+  readonly dpop: 'off' | 'allowed' | 'required'
   readonly redisUrl: string | undefined
   readonly graphUrl: string
 }
@@ -72,6 +73,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
       value: false,
     }),
     identityAssertions: read('MCP_ENTRA_IDENTITY_ASSERTIONS', identityAssertions, { value: [] }),
+    dpop: read('MCP_ENTRA_DPOP', dpop, { value: 'allowed' }),
     redisUrl: read<string | undefined>('REDIS_URL', redisUrl, { value: undefined }),
     graphUrl: read('GRAPH_URL', graphUrl, { value: 'https://graph.microsoft.com/v1.0' }),
   }
@@ -100,6 +102,8 @@ const whereToFind: Readonly<Record<string, string>> = {
     'not in the portal: 1 to remember consents for unverified clients too; leave it unset to ask for those every time',
   MCP_ENTRA_IDENTITY_ASSERTIONS:
     'not in the portal: a JSON array of the identity providers that let clients in for your users, [{"issuer":"https://…","jwksUri":"https://…"}] (jwksUri only where its metadata does not say it); leave it unset for none',
+  MCP_ENTRA_DPOP:
+    'not in the portal: off, allowed or required; leave it unset to bind the tokens of clients that bring DPoP proofs',
   REDIS_URL: 'not in the portal: the URL of your Redis; leave it unset to keep logins in memory',
   GRAPH_URL:
     'not in the portal: the root of Microsoft Graph; leave it unset for https://graph.microsoft.com/v1.0',
@@ -212,6 +216,12 @@ function parseIssuers(value: string): readonly Omit<IdentityIssuer, 'mapUser'>[]
 const entraIds: MapUser = ({ tid, oid, name }) => {
   if (typeof tid !== 'string' || typeof oid !== 'string') return undefined
   return { tid, oid, ...(typeof name === 'string' && { name }) }
+}
+
+function dpop(value: string): 'off' | 'allowed' | 'required' {
+  const given = value as 'off' | 'allowed' | 'required'
+  checkOption({ dpop: given, keys: ['any secret of 22 characters or more'] })
+  return given
 }
 
 function redisUrl(value: string): string {

@@ -28,6 +28,11 @@ const rows: readonly Row[] = [
   [[50076, 50079, 50074, 50078, 50158], 'interaction_required'],
   [[53000, 53001, 53002, 53003, 530032], 'interaction_required'],
   [
+    [530084],
+    'interaction_required',
+    'A Conditional Access policy asks for token protection, which binds tokens to the user’s device and which no web server can meet: in Entra admin center > Conditional Access > Policies, leave this resource or its users out of that policy.',
+  ],
+  [
     [65001],
     'consent_required',
     `Nobody has consented to this access: in ${portal} > API permissions, add the permission and choose "Grant admin consent", or run \`az ad app permission admin-consent --id <client id>\`.`,

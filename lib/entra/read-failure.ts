@@ -61,7 +61,9 @@ function outcomeOf({ status, codes, error, suberror, claims }: Refusal): Outcome
     return byCode ?? { kind: 'consent_required' }
   }
   // Whatever else the answer says: meeting the challenge comes first.
-  if (claims !== undefined) return { kind: 'interaction_required' }
+  if (claims !== undefined) {
+    return byCode?.kind === 'interaction_required' ? byCode : { kind: 'interaction_required' }
+  }
   const bySuberror = suberror === undefined ? undefined : outcomeBySuberror.get(suberror)
   return byCode ?? bySuberror ?? outcomeByError.get(error) ?? { kind: 'unavailable' }
 }

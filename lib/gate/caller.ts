@@ -2,6 +2,7 @@
 import type { ScopeStrategy } from '../entra/scopes.js'
 import type { EntraClaims } from '../entra/verify.js'
 import type { ReportedEvent } from '../http/report.js'
+import type { ChallengeParams } from '../oauth/challenge.js'
 import type { OAuthError } from '../oauth/errors.js'
 import type { Challenge } from '../tokens/challenges.js'
 import type { User } from '../tokens/records.js'
@@ -11,7 +12,7 @@ import type { Question } from './session-question.js'
 
 /** What {@link requireBearer} puts on `req.auth`. Own enumerable properties only: SDK v2 copies it. */
 export interface AuthInfo {
-  /** The bearer token as it came in. */
+  /** The access token as it came in. */
   token: string
   /** The MCP client: its registered `client_id`, or for Entra's own tokens the app's (`azp`). */
   clientId: string
@@ -76,6 +77,8 @@ export interface AuthInternals {
     description: string,
     tools?: readonly string[],
   ): Promise<Refusal>
+  /** Makes a challenge of the scheme in which the token came. */
+  challenge(params: ChallengeParams): string
   /** Tells the operator of a refusal that a middleware answers itself. */
   report(error: OAuthError, tools?: readonly string[]): void
   /** Tells the operator what looks wrong in the set-up. */

@@ -3,6 +3,7 @@ import type { ScopeStrategy } from '../entra/scopes.js'
 import type { Mounts } from '../http/mounts.js'
 import type { Report } from '../http/report.js'
 import type { Resource } from '../oauth/resource.js'
+import type { DpopProofs } from '../tokens/dpop-proofs.js'
 import type { SessionOf } from './caller-session.js'
 import type { Exchange } from './downstream-exchange.js'
 import type { VerifiedToken } from './verified-token.js'
@@ -16,6 +17,9 @@ export interface GateContext {
   readonly report: Report
   readonly mode: 'proxy' | 'direct'
   readonly mounts: Mounts
+  readonly baseUrl: string
+  /** Undefined when DPoP is off. */
+  readonly dpop: DpopProofs | undefined
   /** Scopes as a client has to ask for them: our names, or in direct mode Entra's. Scopes that no longer exist are left out. */
   challengeScopes(scopes: readonly string[]): string
   /** Makes the client log in for those of `needed` that its login lacks, if there are any. */

@@ -1,6 +1,6 @@
 /** Refusals: a plain value that says what to answer, and the one function that sends it. */
 import type { ServerResponse } from 'node:http'
-import { allowAnyOrigin } from '../http/cors.js'
+import { allowAnyOrigin, sendDpopNonce } from '../http/cors.js'
 import { type EventFacts, factsOf } from '../http/event-facts.js'
 import type { Report } from '../http/report.js'
 import { noStore, sendJson, setRetryAfter } from '../http/respond.js'
@@ -9,8 +9,10 @@ import type { OAuthError } from '../oauth/errors.js'
 /** What a gate answers to a request that it does not let through. */
 export interface Refusal {
   readonly status: number
-  /** The value of `WWW-Authenticate`. */
-  readonly challenge?: string | undefined
+  /** `WWW-Authenticate`: a line for each scheme. Clients that read one line get the first. */
+  readonly challenge?: string | readonly string[] | undefined
+  /** For the next DPoP proof. */
+  readonly dpopNonce?: string | undefined
   /** JSON. Without it the answer is empty. */
   readonly body?: object
   /** Seconds. */
@@ -18,18 +20,21 @@ export interface Refusal {
 }
 
 /** The refusal that an error stands for. @see RFC 6750 section 3.1 */
-export function refusalFor(error: OAuthError, challenge?: string): Refusal {
+export function refusalFor(error: OAuthError, challenge?: Refusal['challenge']): Refusal {
   const { status, retryAfter } = error
   return { status, challenge, body: error.toBody(), retryAfter }
 }
 
 /** Sends a refusal. Any origin may read it: a client in a browser has to see the challenge. */
 export function sendRefusal(res: ServerResponse, refusal: Refusal): void {
-  const { status, challenge, body } = refusal
+  const { status, challenge, dpopNonce, body } = refusal
   allowAnyOrigin(res)
   noStore(res)
   setRetryAfter(res, refusal)
-  if (challenge !== undefined) res.setHeader('WWW-Authenticate', challenge)
+  // A copy of a list: node:http appends to the one that it is given, and this one is for all requests.
+  const lines = typeof challenge === 'object' ? [...challenge] : challenge
+  if (lines !== undefined) res.setHeader('WWW-Authenticate', lines)
+  if (dpopNonce !== undefined) sendDpopNonce(res, dpopNonce)
   // A body that a middleware began to read has to be read to its end before the connection is of use again.
   res.req.resume()
   if (body) return sendJson(res, status, body)

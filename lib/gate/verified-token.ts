@@ -19,6 +19,8 @@ export interface VerifiedToken {
   /** The audience of a token of ours; Entra's are for all our resources. */
   readonly resource?: string
   readonly user?: User
+  /** What the token is bound to. Absent: nothing, whoever bears it may use it. @see RFC 7800 section 3 */
+  readonly cnf?: { readonly jkt?: unknown }
   /**
    * Reads the claims of Entra's access token. They are decoded each time, for 4 microseconds: few requests ask, and
    * kept decoded they would take half the memory of all that is kept of a token.
@@ -56,6 +58,7 @@ export function proxyToken(claims: AccessTokenClaims, grant: Grant): VerifiedTok
     expiresAt: claims.exp,
     resource: claims.aud,
     sid: claims.sid,
+    ...(claims.cnf && { cnf: claims.cnf }),
     ...fromGrant(grant),
   }
 }
@@ -79,13 +82,15 @@ export function entraToken(
   verified: EntraClaims,
   scopes: ScopeStrategy,
 ): VerifiedToken {
-  const { tid, oid, azp, exp } = verified
+  const { tid, oid, azp, exp, cnf } = verified
   return {
     kind: 'entra',
     clientId: azp ?? '',
     scopes: scopes.fromToken(verified),
     expiresAt: exp,
     ...(!isAppOnly(verified) && { user: userFromClaims(verified) }),
+    // Whatever it holds: a token that is bound in a way we do not know is bound all the same.
+    ...(cnf !== undefined && { cnf: Object(cnf) as object }),
     // Azure AD B2C leaves out these two: the verifier knows them from the issuer and the subject.
     claims: () => ({ ...readClaims(token), tid, oid }),
     assertion: entraAssertion(token),

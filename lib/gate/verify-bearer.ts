@@ -1,7 +1,16 @@
-/** Whether a request may pass the gate: a function of its `Authorization` header, which touches no response. */
+/**
+ * Whether a request with a bearer token, or without any, may pass the gate: a function of its `Authorization` header,
+ * which touches no response. Tokens that are bound to a key are for `verify-bound.ts`.
+ */
 import { advertisedScopes } from '../entra/scopes.js'
 import { attribute, type EventFacts } from '../http/event-facts.js'
-import { bearerChallenge } from '../oauth/challenge.js'
+import {
+  bearerChallenge,
+  type ChallengeParams,
+  challenge as challengeIn,
+  type TokenScheme,
+} from '../oauth/challenge.js'
+import { proofAlgorithms } from '../oauth/dpop.js'
 import { OAuthError } from '../oauth/errors.js'
 import type { Resource } from '../oauth/resource.js'
 import { type AuthInfo, type AuthInternals, withInternals } from './caller.js'
@@ -19,7 +28,13 @@ export interface Gate {
 }
 
 /** What becomes of the request. */
-export type Verdict = { readonly auth: AuthInfo } | { readonly refusal: Refusal }
+export type Verdict =
+  | { readonly auth: AuthInfo; readonly dpopNonce?: string | undefined }
+  | { readonly refusal: Refusal }
+
+/** For the challenges of DPoP: lists are in one string there. @see RFC 9449 section 7.1 */
+export const proofAlgorithmList = proofAlgorithms.join(' ')
+const dpopChallenge = challengeIn('DPoP', { algs: proofAlgorithmList })
 
 /** Makes a gate. */
 export function makeGate(context: GateContext, resource: Resource): Gate {
@@ -42,7 +57,7 @@ export function verifyBearer(gate: Gate, header: string | undefined): Verdict | 
     const verified = gate.context.verify(token)
     return verified instanceof Promise
       ? awaitVerdict(gate, token, verified)
-      : judge(gate, token, verified)
+      : judgeBearer(gate, token, verified)
   } catch (error) {
     return refuse(gate, error)
   }
@@ -54,14 +69,42 @@ async function awaitVerdict(
   verifying: Promise<VerifiedToken>,
 ): Promise<Verdict> {
   try {
-    return await judge(gate, token, await verifying)
+    return await judgeBearer(gate, token, await verifying)
   } catch (error) {
     return refuse(gate, error)
   }
 }
 
-function judge(gate: Gate, token: string, verified: VerifiedToken): Verdict | Promise<Verdict> {
+function judgeBearer(
+  gate: Gate,
+  token: string,
+  verified: VerifiedToken,
+): Verdict | Promise<Verdict> {
+  if (verified.cnf !== undefined || gate.context.dpop?.required) throw notAsBearer(verified)
   checkResource(gate, verified)
+  return judgeScopes(gate, token, verified)
+}
+
+/** A token that was bound is worth nothing to a thief only if nobody takes it as a bearer token. @see RFC 9449 section 7.1 */
+function notAsBearer(verified: VerifiedToken): unknown {
+  const { cnf, kind, scopes } = verified
+  const bound =
+    kind === 'proxy'
+      ? 'The access token is bound to a key: send it as DPoP, with a proof.'
+      : 'Microsoft Entra has bound the access token to a key or a device (token protection, cnf), so it is not taken as Bearer. Ask Entra for one that is not bound.'
+  const unbound = 'This server takes no access tokens but those bound to a key (DPoP).'
+  const error = new OAuthError('invalid_token', cnf === undefined ? unbound : bound, {
+    scopes: kind === 'proxy' ? scopes : undefined,
+  })
+  return attribute(error, verifiedFacts(verified))
+}
+
+/** Lets the request pass, if its token has the scopes that every request needs. */
+export function judgeScopes(
+  gate: Gate,
+  token: string,
+  verified: VerifiedToken,
+): Verdict | Promise<Verdict> {
   return lacksRequired(gate.context, verified)
     ? refuseRequired(gate, verified)
     : { auth: authInfo(gate, token, verified) }
@@ -71,7 +114,15 @@ function judge(gate: Gate, token: string, verified: VerifiedToken): Verdict | Pr
 function refuse(gate: Gate, error: unknown): Verdict {
   if (!(error instanceof OAuthError)) throw error
   reportRefusal(gate.context.report, error)
-  return { refusal: refusalFor(error, challengeFor(gate, error)) }
+  const challenge =
+    error.status === 401 ? challengesOf(gate, challengeParams(gate, error)) : undefined
+  return { refusal: refusalFor(error, challenge) }
+}
+
+/** Bearer first: it is all that most clients know. @see RFC 9449 section 7.1 */
+function challengesOf({ context }: Pick<Gate, 'context'>, params: ChallengeParams) {
+  const bearer = bearerChallenge(params)
+  return context.dpop ? [bearer, dpopChallenge] : bearer
 }
 
 /** undefined: no Bearer credentials at all. An empty string: some that cannot be a token. */
@@ -82,14 +133,15 @@ function bearerToken(header: string | undefined): string | undefined {
 
 /** @see RFC 6750 section 3.1: a request without authentication gets no error code */
 function bareChallenge(context: GateContext, resource: Resource): Refusal {
-  const challenge = bearerChallenge({
+  const params = {
     resource_metadata: resource.metadataUrl,
     scope: context.challengeScopes(advertisedScopes(context.scopes)),
-  })
-  return { status: 401, challenge }
+  }
+  return { status: 401, challenge: challengesOf({ context }, params) }
 }
 
-function checkResource({ resource }: Gate, verified: VerifiedToken): void {
+/** @throws OAuthError `invalid_token` */
+export function checkResource({ resource }: Gate, verified: VerifiedToken): void {
   if (verified.resource === undefined || verified.resource === resource.url) return
   const error = new OAuthError('invalid_token', 'The access token is not for this resource.')
   throw attribute(error, verifiedFacts(verified))
@@ -133,7 +185,7 @@ async function refuseScopes(
   await context.askForStepUp(verified, needed)
   // Everything the operation needs, and what the caller holds already: SDK v1 asks for this and no more.
   const scopes = [...new Set([...verified.scopes, ...needed])]
-  const challenge = bearerChallenge({
+  const challenge = challengeIn(schemeOf(verified), {
     error: 'insufficient_scope',
     error_description: error.description,
     scope: context.challengeScopes(scopes),
@@ -142,18 +194,26 @@ async function refuseScopes(
   return refusalFor(error, challenge)
 }
 
-/** Only a 401 challenges. A token that was good once names its own scopes, so that a new login brings no less. */
-function challengeFor({ context, resource }: Gate, error: OAuthError): string | undefined {
-  if (error.status !== 401) return undefined
-  const scopes = error.scopes
-    ? [...new Set([...context.scopes.required, ...error.scopes])]
+/** Of a 401. A token that was good once names its own scopes, so that a new login brings no less. */
+export function challengeParams(
+  { context, resource }: Gate,
+  error: OAuthError,
+  held = error.scopes,
+): ChallengeParams {
+  const scopes = held
+    ? [...new Set([...context.scopes.required, ...held])]
     : advertisedScopes(context.scopes)
-  return bearerChallenge({
+  return {
     error: error.code,
     error_description: error.description,
     scope: context.challengeScopes(scopes),
     resource_metadata: resource.metadataUrl,
-  })
+  }
+}
+
+/** How the token of a caller came. */
+function schemeOf({ cnf }: VerifiedToken): TokenScheme {
+  return cnf === undefined ? 'Bearer' : 'DPoP'
 }
 
 function authInfo(gate: Gate, token: string, verified: VerifiedToken): AuthInfo {
@@ -184,6 +244,7 @@ function internals(gate: Gate, verified: VerifiedToken): AuthInternals {
     session: () => sessionOf(verified, callFacts(gate, verified)),
     refuseScopes: (needed, description, tools) =>
       refuseScopes(gate, verified, needed, description, tools),
+    challenge: (params) => challengeIn(schemeOf(verified), params),
     report: (error, tools) => reportRefusal(report, error, callFacts(gate, verified, tools)),
     warn: (warning) => report('warning', warning),
     downstream: {},

@@ -13,11 +13,20 @@ export function allowAnyOrigin(res: ServerResponse): void {
 
 /** Lets a script read `WWW-Authenticate`. */
 export function exposeChallenge(res: ServerResponse): void {
+  expose(res, 'WWW-Authenticate', /(?:^|,)\s*(?:www-authenticate|\*)\s*(?:,|$)/i)
+}
+
+/** Sets the nonce for the next DPoP proof, and lets a script read it. @see RFC 9449 section 8.2 */
+export function sendDpopNonce(res: ServerResponse, nonce: string): void {
+  res.setHeader('DPoP-Nonce', nonce)
+  expose(res, 'DPoP-Nonce', /(?:^|,)\s*(?:dpop-nonce|\*)\s*(?:,|$)/i)
+}
+
+function expose(res: ServerResponse, header: string, already: RegExp): void {
   const name = 'Access-Control-Expose-Headers'
   const exposed = res.getHeader(name)
-  if (exposed === undefined) return void res.setHeader(name, 'WWW-Authenticate')
-  if (/(?:^|,)\s*(?:www-authenticate|\*)\s*(?:,|$)/i.test(String(exposed))) return
-  res.setHeader(name, `${exposed}, WWW-Authenticate`)
+  if (exposed === undefined) return void res.setHeader(name, header)
+  if (!already.test(String(exposed))) res.setHeader(name, `${exposed}, ${header}`)
 }
 
 /** Answers a preflight: 204 with what is allowed. */

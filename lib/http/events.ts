@@ -89,6 +89,8 @@ export interface TokenEvent extends EventSubject {
   readonly grantType: string
   /** The identity provider that has vouched for the user, where it was not Entra. */
   readonly issuer?: string
+  /** The access token is bound to a key of the client (DPoP). */
+  readonly bound?: true
   readonly milliseconds: number
 }
 

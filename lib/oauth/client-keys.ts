@@ -73,7 +73,7 @@ export function readUsableKeys(jwks: unknown, most: number): readonly ClientKey[
 
 function readKey(jwk: unknown): ClientKey | undefined {
   const given = Object(jwk) as Record<string, unknown>
-  const material = readMaterial(given)
+  const material = readKeyMaterial(given)
   const { kid, use, alg, key_ops: operations } = given
   if (!material || (use !== undefined && use !== 'sig')) return undefined
   if (alg !== undefined && alg !== algorithmOf(material)) return undefined
@@ -90,7 +90,14 @@ function readKey(jwk: unknown): ClientKey | undefined {
 }
 
 /** The key itself, if it is one that {@link assertionAlgorithms} can use. */
-function readMaterial({ kty, crv, x, y, n, e }: Record<string, unknown>): ClientKey | undefined {
+export function readKeyMaterial({
+  kty,
+  crv,
+  x,
+  y,
+  n,
+  e,
+}: Readonly<Record<string, unknown>>): ClientKey | undefined {
   if (kty === 'RSA') {
     // Every other exponent is slower or weaker, and is not used in practice.
     return e === 'AQAB' && isModulus(n) ? { kty, n, e } : undefined

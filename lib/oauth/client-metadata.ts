@@ -35,6 +35,8 @@ export interface ClientMetadata {
   readonly application_type: ApplicationType
   readonly client_name?: string
   readonly client_uri?: string
+  /** The client wants no tokens but bound ones. @see RFC 9449 section 5.2 */
+  readonly dpop_bound_access_tokens?: true
   /** Keys of a client with `private_key_jwt`, from its document or set up by the operator. */
   readonly jwks?: ClientKeySet
   readonly jwks_uri?: string
@@ -77,6 +79,7 @@ export function readClientMetadata(
     application_type: applicationType,
     ...readText(given, 'client_name'),
     ...readWebUri(given, 'client_uri'),
+    ...(readBoolean(given, 'dpop_bound_access_tokens') && { dpop_bound_access_tokens: true }),
   }
 }
 
@@ -135,6 +138,12 @@ function readOneOf<T extends string>(
   const choice = choices.find((candidate) => candidate === value)
   if (choice === undefined) throw refusal(`${name} must be one of: ${choices.join(', ')}.`)
   return choice
+}
+
+function readBoolean(given: Record<string, unknown>, name: string): boolean {
+  const value = given[name] ?? false
+  if (typeof value !== 'boolean') throw refusal(`${name} must be true or false.`)
+  return value
 }
 
 function readText<N extends string>(

@@ -1,4 +1,5 @@
 /** Protected resources: the MCP endpoints, how they are named, and the metadata of each. */
+import { proofAlgorithms } from './dpop.js'
 import { OAuthError } from './errors.js'
 
 /** One protected MCP endpoint. */
@@ -39,16 +40,20 @@ export interface ProtectedResource {
   readonly authorizationServers: readonly string[]
   /** The scopes that every client needs, and those offered besides. Others are asked for by step-up. */
   readonly scopes: readonly string[]
+  /** How it takes tokens that are bound to a key, if it does. */
+  readonly dpop?: { readonly required: boolean } | undefined
 }
 
-/** @see RFC 9728 section 2 */
+/** @see RFC 9728 section 2, RFC 9449 section 5.1 */
 export function protectedResourceMetadata(protectedResource: ProtectedResource) {
-  const { resource, resourceName, authorizationServers, scopes } = protectedResource
+  const { resource, resourceName, authorizationServers, scopes, dpop } = protectedResource
   return {
     resource: resource.url,
     authorization_servers: authorizationServers,
     scopes_supported: scopes,
     bearer_methods_supported: ['header'],
+    ...(dpop && { dpop_signing_alg_values_supported: proofAlgorithms }),
+    ...(dpop?.required && { dpop_bound_access_tokens_required: true }),
     ...(resourceName !== undefined && { resource_name: resourceName }),
   }
 }

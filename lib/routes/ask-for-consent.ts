@@ -53,7 +53,7 @@ export async function askUnaskedUser(
   login: ClientRequest,
   { user, clientId }: UnaskedUser,
 ): Promise<void> {
-  const { redirectUri, state, codeChallenge, scopes, resource, language } = login
+  const { redirectUri, state, codeChallenge, dpopJkt, scopes, resource, language } = login
   const named = { client_id: clientId, redirect_uri: redirectUri }
   const requesting = await identifyClient(context, named, senderOf(browser.req))
   const recalled = await recallFor(context, user, login)
@@ -64,6 +64,7 @@ export async function askUnaskedUser(
     redirectUri,
     ...(state !== undefined && { state }),
     codeChallenge,
+    ...(dpopJkt !== undefined && { dpopJkt }),
     scopes,
     resource,
     ...(language !== undefined && { language }),

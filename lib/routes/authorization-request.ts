@@ -1,5 +1,6 @@
 /** The authorization request: checked at `/authorize`, then sealed into the consent form. */
 import { withRequired } from '../entra/scopes.js'
+import { isThumbprint } from '../oauth/dpop.js'
 import { OAuthError } from '../oauth/errors.js'
 import type { Params } from '../oauth/params.js'
 import { isCodeChallenge } from '../oauth/pkce.js'
@@ -13,6 +14,8 @@ export interface AuthorizationRequest {
   readonly redirectUri: string
   readonly state?: string
   readonly codeChallenge: string
+  /** The DPoP key that the code is bound to. @see RFC 9449 section 10 */
+  readonly dpopJkt?: string
   /** Short names. */
   readonly scopes: readonly string[]
   readonly resource: string
@@ -34,7 +37,7 @@ const prompts = ['none', 'login', 'consent', 'select_account']
  * @throws OAuthError that goes to the client, by redirect
  */
 export function readAuthorizationRequest(
-  context: Pick<ProxyContext, 'resources' | 'scopes' | 'looks'>,
+  context: Pick<ProxyContext, 'resources' | 'scopes' | 'looks' | 'dpop'>,
   params: Params,
   { client, redirectUri }: RequestingClient,
 ): AuthorizationRequest {
@@ -46,6 +49,7 @@ export function readAuthorizationRequest(
     redirectUri,
     ...(state !== undefined && { state }),
     codeChallenge: readCodeChallenge(params),
+    ...readDpopKey(context, params),
     resource: findResource(context, params.resource).url,
     scopes: withRequired(context.scopes, context.scopes.fromClient(params.scope)),
     ...(language !== undefined && { language }),
@@ -80,6 +84,16 @@ function readCodeChallenge(params: Params): string {
     throw new OAuthError('invalid_request', "'code_challenge' must be 43 base64url characters.")
   }
   return challenge
+}
+
+/** Without DPoP here it is an unknown parameter, which is ignored (RFC 6749 section 3.1). */
+function readDpopKey(
+  { dpop }: Pick<ProxyContext, 'dpop'>,
+  { dpop_jkt: dpopJkt }: Params,
+): { dpopJkt?: string } {
+  if (!dpop || dpopJkt === undefined) return {}
+  if (isThumbprint(dpopJkt)) return { dpopJkt }
+  throw new OAuthError('invalid_request', "'dpop_jkt' must be 43 base64url characters.")
 }
 
 function readHints(params: Params): AuthorizationRequest['hints'] {

@@ -148,7 +148,8 @@ function concludeLogin(
   login: PendingLogin,
   grant: Grant,
 ): Promise<Conclusion> {
-  const { remembered, redirectUri, codeChallenge } = login
+  const { remembered, redirectUri, codeChallenge, dpopJkt } = login
+  const bound = dpopJkt !== undefined && { dpopJkt }
   return keepTrying(async () => {
     if (remembered && !(await isStillAllowed(context, login, remembered, grant.user))) {
       return { unasked: { user: grant.user, clientId: remembered.clientId } }
@@ -156,7 +157,7 @@ function concludeLogin(
     const challenge = await findUnansweredChallenge(context.challenges, login.carries, grant)
     if (challenge) return { challenge }
     const sid = randomSecret()
-    const code = await context.codes.create({ sid, redirectUri, codeChallenge, grant })
+    const code = await context.codes.create({ sid, redirectUri, codeChallenge, ...bound, grant })
     return { begun: { code, sid } }
   }, context)
 }

@@ -23,9 +23,10 @@ import type { Clients } from '../tokens/clients.js'
 import type { ConnectedApps } from '../tokens/connected-apps.js'
 import type { Consents } from '../tokens/consents.js'
 import type { CutOffs } from '../tokens/cut-offs.js'
+import type { DpopProofs } from '../tokens/dpop-proofs.js'
 import type { Grants } from '../tokens/grants.js'
-import type { Interactions } from '../tokens/interactions.js'
 import type { IdentityAssertions } from '../tokens/identity-assertions.js'
+import type { Interactions } from '../tokens/interactions.js'
 import type { Lifetimes } from '../tokens/lifetimes.js'
 import type { RefreshTokens } from '../tokens/refresh-token.js'
 import type { StepUps } from '../tokens/step-ups.js'
@@ -87,6 +88,8 @@ export interface ProxyContext {
   readonly consents: Consents
   readonly refreshTokens: RefreshTokens
   readonly accessTokens: AccessTokens
+  /** Undefined when DPoP is off. */
+  readonly dpop: DpopProofs | undefined
   readonly account: AccountSlot
   readonly consentCookies: CookieFamily
   readonly loginCookies: CookieFamily

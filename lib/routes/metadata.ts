@@ -1,11 +1,13 @@
 /** The metadata document of the authorization server. */
 import { assertionAlgorithms } from '../oauth/client-keys.js'
 import { allGrantTypes, authMethods, grantTypes } from '../oauth/client-metadata.js'
+import { proofAlgorithms } from '../oauth/dpop.js'
 import { idJagProfile } from '../oauth/id-jag.js'
 import type { ProxyContext } from './context.js'
 
 /**
- * @see RFC 8414 section 2, RFC 9207 section 3, draft-ietf-oauth-client-id-metadata-document-00 section 5,
+ * @see RFC 8414 section 2, RFC 9449 section 5.1, RFC 9207 section 3,
+ *   draft-ietf-oauth-client-id-metadata-document-00 section 5,
  *   draft-ietf-oauth-identity-assertion-authz-grant-04 section 7.2
  */
 export function authorizationServerMetadata({
@@ -13,7 +15,8 @@ export function authorizationServerMetadata({
   scopes,
   features,
   looks,
-}: Pick<ProxyContext, 'baseUrl' | 'scopes' | 'features' | 'looks'>) {
+  dpop,
+}: Pick<ProxyContext, 'baseUrl' | 'scopes' | 'features' | 'looks' | 'dpop'>) {
   const { registration, documents, assertions, identityAssertions } = features
   const methods = assertions ? [...authMethods, 'private_key_jwt'] : authMethods
   return {
@@ -38,6 +41,7 @@ export function authorizationServerMetadata({
     }),
     ...(documents && { client_id_metadata_document_supported: true }),
     code_challenge_methods_supported: ['S256'],
+    ...(dpop && { dpop_signing_alg_values_supported: proofAlgorithms }),
     authorization_response_iss_parameter_supported: true,
     ui_locales_supported: looks.languages,
   }

@@ -2,7 +2,12 @@
 import type { ServerResponse } from 'node:http'
 import { oauthBodyLimit, readJson } from '../http/body.js'
 import { noStore, sendJson } from '../http/respond.js'
-import { allGrantTypes, grantTypes, readClientMetadata } from '../oauth/client-metadata.js'
+import {
+  allGrantTypes,
+  type ClientMetadata,
+  grantTypes,
+  readClientMetadata,
+} from '../oauth/client-metadata.js'
 import { OAuthError } from '../oauth/errors.js'
 import type { EndpointRequest, ProxyContext } from './context.js'
 import { checkRedirectAllowed } from './requesting-client.js'
@@ -15,7 +20,8 @@ export function register(context: ProxyContext) {
   ): Promise<void> {
     const body = await readRegistration(req)
     const served = context.features.identityAssertions ? allGrantTypes : grantTypes
-    const metadata = readClientMetadata(body, context.customSchemes, served)
+    const asked = readClientMetadata(body, context.customSchemes, served)
+    const metadata = supportedMetadata(context, asked)
     for (const uri of metadata.redirect_uris) {
       checkRedirectAllowed(context, metadata.application_type, uri)
     }
@@ -43,6 +49,14 @@ async function readRegistration(req: EndpointRequest['req']): Promise<unknown> {
       cause: error,
     })
   }
+}
+
+/** What is off here is not promised. @see RFC 7591 section 3.2.1: the answer shows what was registered */
+function supportedMetadata(
+  { dpop }: Pick<ProxyContext, 'dpop'>,
+  { dpop_bound_access_tokens: bound, ...metadata }: ClientMetadata,
+): ClientMetadata {
+  return dpop && bound ? { ...metadata, dpop_bound_access_tokens: bound } : metadata
 }
 
 /** Some clients send the `scope` of this answer to `/authorize`, so it names only scopes that exist. */

@@ -9,18 +9,20 @@ export interface AnswerFor {
   readonly clientId: string
   /** Fewer than the grant's, for this one access token (RFC 6749 section 6). */
   readonly scopes?: readonly string[]
+  /** The DPoP key to bind the access token to. */
+  readonly jkt: string | undefined
 }
 
-/** @see RFC 6749 section 5.1 */
+/** @see RFC 6749 section 5.1, RFC 9449 section 5 */
 export async function tokenAnswer(
   { accessTokens }: Pick<ProxyContext, 'accessTokens'>,
-  { sid, grant, clientId, scopes = grant.scopes }: AnswerFor,
+  { sid, grant, clientId, scopes = grant.scopes, jkt }: AnswerFor,
   refreshToken: string | undefined,
 ): Promise<TokenAnswer> {
-  const { token, expiresIn } = await accessTokens.mint({ sid, grant, clientId, scopes })
+  const { token, expiresIn } = await accessTokens.mint({ sid, grant, clientId, scopes, jkt })
   return {
     access_token: token,
-    token_type: 'Bearer',
+    token_type: jkt === undefined ? 'Bearer' : 'DPoP',
     expires_in: expiresIn,
     scope: scopes.join(' '),
     ...(refreshToken !== undefined && { refresh_token: refreshToken }),

@@ -9,32 +9,35 @@ import { grantFacts } from '../tokens/event-subject.js'
 import type { CodeRecord, Grant, TokenAnswer } from '../tokens/records.js'
 import type { ProxyContext } from './context.js'
 import { tokenAnswer } from './token-answer.js'
+import { bindGrant, checkBoundTo, useProof } from './token-proof.js'
 import type { IssuedTokens, TokenRequest } from './token-request.js'
 
 /**
  * Everything is checked before the code is taken, so that a refused request does not use up the client's code.
  *
  * @throws OAuthError `invalid_grant`, `invalid_target`, `invalid_request`
- * @see RFC 6749 section 4.1.3, RFC 7636 section 4.6, RFC 8707 section 2.2
+ * @see RFC 6749 section 4.1.3, RFC 7636 section 4.6, RFC 8707 section 2.2, RFC 9449 section 10
  */
 export async function authorizationCodeGrant(
   context: ProxyContext,
   request: TokenRequest,
 ): Promise<IssuedTokens> {
-  const { params, client } = request
+  const { params, client, proof } = request
   const code = required(params, 'code')
   const verifier = required(params, 'code_verifier')
   const record = await context.codes.read(code)
   if (!record) throw await refuseUnknownCode(context, request, code, verifier)
   checkBinding(context, request, record, verifier)
   if (await context.grants.isCutOff(record.grant)) throw invalidGrant('The access has been ended.')
+  await useProof(context, proof)
   if (!(await context.codes.redeem(code))) {
     throw await refuseUnknownCode(context, request, code, verifier)
   }
-  const { sid, grant, redirectUri } = record
-  await beginGrant(context, { code, record, client })
+  const { sid, redirectUri } = record
+  const grant = bindGrant(record.grant, client, proof)
+  await beginGrant(context, { code, record: { ...record, grant }, client })
   const facts = { ...grantFacts(sid, grant), client: { id: client.id, redirectUri } }
-  return { answer: await issueTokens(context, client, sid, grant), facts }
+  return { answer: await issueTokens(context, request, sid, grant), facts }
 }
 
 interface RedeemedCode {
@@ -58,7 +61,7 @@ async function beginGrant(
 
 function issueTokens(
   context: Pick<ProxyContext, 'refreshTokens' | 'accessTokens'>,
-  client: TokenRequest['client'],
+  { client, proof }: TokenRequest,
   sid: string,
   grant: Grant,
 ): Promise<TokenAnswer> {
@@ -66,12 +69,12 @@ function issueTokens(
     grant.upstream?.refreshToken !== undefined &&
     client.metadata.grant_types.includes('refresh_token')
   const refreshToken = refreshes ? context.refreshTokens.issue(sid, grant.generation) : undefined
-  return tokenAnswer(context, { sid, grant, clientId: client.id }, refreshToken)
+  return tokenAnswer(context, { sid, grant, clientId: client.id, jkt: proof?.jkt }, refreshToken)
 }
 
 function checkBinding(
   context: Pick<ProxyContext, 'resources'>,
-  { params, client }: TokenRequest,
+  { params, client, proof }: TokenRequest,
   record: CodeRecord,
   verifier: string,
 ): void {
@@ -82,6 +85,7 @@ function checkBinding(
   }
   if (!verifierMatches(verifier, record.codeChallenge))
     throw invalidGrant("'code_verifier' is wrong.")
+  checkBoundTo(record.dpopJkt, proof, 'code')
   if (
     params.resource !== undefined &&
     findResource(context, params.resource).url !== record.grant.resource

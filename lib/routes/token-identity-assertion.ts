@@ -27,7 +27,7 @@ import type { IssuedTokens, TokenRequest } from './token-request.js'
 export async function identityAssertionGrant(
   context: ProxyContext,
   assertions: IdentityAssertions<AssertingIssuer>,
-  { params, client }: TokenRequest,
+  { params, client, proof }: TokenRequest,
 ): Promise<IssuedTokens> {
   const { issuer, claims } = await assertions.verify(required(params, 'assertion'), client.id)
   const sid = randomSecret()
@@ -53,7 +53,8 @@ export async function identityAssertionGrant(
   // The assertion is spent now, and a store that is away for a moment must not cost the client its login.
   await keepTrying(() => context.grants.begin(sid, grant), context)
   if (context.account.keepsApps) await context.connectedApps.record(sid, grant, client)
-  const answer = await tokenAnswer(context, { sid, grant, clientId: client.id }, undefined)
+  const tokens = { sid, grant, clientId: client.id, jkt: proof?.jkt }
+  const answer = await tokenAnswer(context, tokens, undefined)
   return { answer, facts, issuer: claims.iss }
 }
 

@@ -1,4 +1,5 @@
 /** `grant_type=refresh_token`: one caller asks Entra, and all callers with the same token get the same answer. */
+import { decodeJwt } from '../crypto/decode-jwt.js'
 import { sha256 } from '../crypto/hashing.js'
 import { withRequired } from '../entra/scopes.js'
 import { attribute, type EntraTrace, type EventFacts } from '../http/event-facts.js'
@@ -14,6 +15,7 @@ import type { Grant, TokenAnswer } from '../tokens/records.js'
 import type { RefreshToken, Renewal, Rotation } from '../tokens/refresh-token.js'
 import type { ProxyContext } from './context.js'
 import { tokenAnswer } from './token-answer.js'
+import { bindGrant, checkBoundTo, useProof } from './token-proof.js'
 import type { IssuedTokens, TokenRequest } from './token-request.js'
 
 /** Seconds. */
@@ -23,7 +25,7 @@ const day = 86_400
  * @throws OAuthError `invalid_grant` when the login has ended; `interaction_required` when the client was just
  *   refused for scopes that its login lacks; 503 when Entra or the login policy is out of reach. After the
  *   latter two the refresh token still works
- * @see RFC 6749 section 6, RFC 9700 section 4.14.2
+ * @see RFC 6749 section 6, RFC 9700 section 4.14.2, RFC 9449 section 5
  */
 export async function refreshTokenGrant(
   context: ProxyContext,
@@ -50,16 +52,19 @@ interface PresentedGrant {
 
 async function refreshGrant(
   context: ProxyContext,
-  { params, client }: TokenRequest,
+  request: TokenRequest,
   { presented, record, facts }: PresentedGrant,
 ): Promise<IssuedTokens> {
+  const { params, client, proof } = request
   const grant = record.value
+  checkBoundTo(grant.jkt, proof, 'refresh token')
   const named = namedScopes(context, params.scope)
   checkResource(context, params.resource, grant)
   await checkChallenge(context, presented, grant)
   await checkScopes(context, named, presented, grant)
+  await useProof(context, proof)
   let trace: EntraTrace | undefined
-  const renewal = renewalFor(context, client.id, presented, (renewed) => {
+  const renewal = renewalFor(context, request, presented, (renewed) => {
     trace = renewed
   })
   const rotation = await context.refreshTokens.rotate(presented, record, renewal)
@@ -71,8 +76,7 @@ async function refreshGrant(
   ) {
     await context.connectedApps.record(presented.sid, grant, client)
   }
-  const answer =
-    named.length === 0 ? whole : await narrowAnswer(context, named, client.id, presented, whole)
+  const answer = await fitAnswer(context, request, named, presented, whole)
   return { answer, facts: { ...facts, trace } }
 }
 
@@ -133,18 +137,18 @@ async function checkScopes(
 
 function renewalFor(
   context: ProxyContext,
-  clientId: string,
+  { client, proof }: TokenRequest,
   { sid }: RefreshToken,
   onRenewed: (trace: EntraTrace | undefined) => void,
 ): Renewal {
   return {
     async renew(grant) {
-      const renewed = await renewLogin(context, { sid, grant, clientId })
+      const renewed = await renewLogin(context, { sid, grant, clientId: client.id })
       onRenewed(renewed.trace)
-      return renewed.grant
+      return bindGrant(renewed.grant, client, proof)
     },
     answer: (grantSid, grant, next) =>
-      tokenAnswer(context, { sid: grantSid, grant, clientId }, next),
+      tokenAnswer(context, { sid: grantSid, grant, clientId: client.id, jkt: proof?.jkt }, next),
   }
 }
 
@@ -158,17 +162,33 @@ function readRotation(
   throw refreshTokenRefusal()
 }
 
-/** Fewer scopes for this one access token; the refresh token keeps them all (RFC 6749 section 6). */
-async function narrowAnswer(
+/**
+ * Makes an answer for all fit this one request: with fewer scopes for this one access token, while the refresh token
+ * keeps them all (RFC 6749 section 6), and with the key of this request, when whoever rotated had another.
+ */
+async function fitAnswer(
   context: Pick<ProxyContext, 'grants' | 'scopes' | 'accessTokens'>,
+  { client, proof }: TokenRequest,
   named: readonly string[],
-  clientId: string,
   { sid }: RefreshToken,
   answer: TokenAnswer,
 ): Promise<TokenAnswer> {
+  const isBoundRight = boundKeyOf(answer) === proof?.jkt
+  if (named.length === 0 && isBoundRight) return answer
   const grant = (await context.grants.read(sid))?.value
   if (!grant) throw refreshTokenRefusal()
-  const scopes = context.scopes.grant(withRequired(context.scopes, named), grant.scopes)
-  if (scopes.join(' ') === answer.scope) return answer
-  return tokenAnswer(context, { sid, grant, clientId, scopes }, answer.refresh_token)
+  // Whoever rotated may have bound the login just now.
+  checkBoundTo(grant.jkt, proof, 'refresh token')
+  const scopes =
+    named.length === 0
+      ? grant.scopes
+      : context.scopes.grant(withRequired(context.scopes, named), grant.scopes)
+  if (scopes.join(' ') === answer.scope && isBoundRight) return answer
+  const fitting = { sid, grant, clientId: client.id, scopes, jkt: proof?.jkt }
+  return tokenAnswer(context, fitting, answer.refresh_token)
+}
+
+function boundKeyOf({ token_type, access_token }: TokenAnswer): string | undefined {
+  if (token_type === 'Bearer') return undefined
+  return (decodeJwt(access_token)?.claims.cnf as { jkt?: string } | undefined)?.jkt
 }

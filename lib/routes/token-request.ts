@@ -2,12 +2,15 @@
 import type { EventFacts } from '../http/event-facts.js'
 import type { Params } from '../oauth/params.js'
 import type { Client } from '../tokens/clients.js'
+import type { VerifiedProof } from '../tokens/dpop-proofs.js'
 import type { TokenAnswer } from '../tokens/records.js'
 
 /** A token request of an authenticated client. */
 export interface TokenRequest {
   readonly params: Params
   readonly client: Client
+  /** The DPoP proof that came along. The grant says that it was used, once all else is good: see `token-proof.ts`. */
+  readonly proof: VerifiedProof | undefined
   /** Milliseconds since the epoch. */
   readonly arrivedAt: number
 }

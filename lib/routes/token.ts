@@ -12,6 +12,7 @@ import { authenticateClient } from './client-authentication.js'
 import type { EndpointRequest, ProxyContext } from './context.js'
 import { authorizationCodeGrant } from './token-authorization-code.js'
 import { identityAssertionGrant } from './token-identity-assertion.js'
+import { verifyTokenProof } from './token-proof.js'
 import { refreshTokenGrant } from './token-refresh.js'
 import type { IssuedTokens, TokenRequest } from './token-request.js'
 
@@ -40,7 +41,9 @@ export function token(context: ProxyContext) {
     const params = await readForm(req, oauthBodyLimit)
     const client = await authenticateClient(context, req, params)
     try {
-      const answer = await issueTokens(context, grantEndpoints, { params, client, arrivedAt })
+      const proof = await verifyTokenProof(context, { req, res }, client)
+      const request = { params, client, proof, arrivedAt }
+      const answer = await issueTokens(context, grantEndpoints, request)
       noStore(res)
       sendJson(res, 200, answer)
     } catch (error) {
@@ -67,7 +70,12 @@ async function issueTokens(
     throw new OAuthError('unauthorized_client', 'The client is not registered for this grant type.')
   }
   const { answer, facts, issuer } = await grantEndpoint(context, request)
-  const event = { grantType: type, issuer, milliseconds: context.now() - arrivedAt }
+  const event = {
+    grantType: type,
+    issuer,
+    ...(answer.token_type === 'DPoP' && { bound: true as const }),
+    milliseconds: context.now() - arrivedAt,
+  }
   context.report('token', event, { ...facts, scopes: answer.scope.split(' ') })
   return answer
 }

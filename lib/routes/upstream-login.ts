@@ -17,6 +17,7 @@ export interface ClientRequest {
   readonly redirectUri: string
   readonly state?: string
   readonly codeChallenge: string
+  readonly dpopJkt?: string
   readonly scopes: readonly string[]
   readonly resource: string
   /** SHA-256 of the client id. */
@@ -214,12 +215,13 @@ function pendingLogin(
   request: CarriedRequest,
   carries: PendingLogin['carries'],
 ): PendingLogin {
-  const { redirectUri, state, codeChallenge, scopes, resource, client, host } = request
+  const { redirectUri, state, codeChallenge, dpopJkt, scopes, resource, client, host } = request
   const { language, approvedAt, remembered } = request
   return {
     redirectUri,
     ...(state !== undefined && { state }),
     codeChallenge,
+    ...(dpopJkt !== undefined && { dpopJkt }),
     scopes,
     resource,
     client,

@@ -44,6 +44,8 @@ export interface PreRegisteredClient {
    * `identityAssertions`) has `urn:ietf:params:oauth:grant-type:jwt-bearer` alone.
    */
   readonly grant_types?: readonly string[]
+  /** Whether its tokens are bound to a key in any case, and it is refused without a DPoP proof (default false). */
+  readonly dpop_bound_access_tokens?: boolean
   /** Default `native`. A `web` client has no redirect URI but https ones, and none on loopback. */
   readonly application_type?: 'native' | 'web'
 }

@@ -17,7 +17,7 @@ export function makeGateContext(
   upstream: Upstream,
   tokens: TokenFloor | undefined,
 ): GateContext {
-  const { options, authority, resources, policy, report, now, monotonic } = settings
+  const { options, baseUrl, authority, resources, policy, report, now, monotonic } = settings
   const { scopes, resourceName, clientId, maxVerifiedTokens = 10_000 } = options
   const { verifier, exchanges } = upstream
   return Object.freeze<GateContext>({
@@ -27,6 +27,8 @@ export function makeGateContext(
     report,
     mode: settings.mode,
     mounts: settings.mounts,
+    baseUrl,
+    dpop: tokens?.dpop,
     verify: verifiedTokens({
       verifier,
       scopes,

@@ -16,6 +16,9 @@ import type { ClientOptions } from './client-options.js'
 import type { IdentityIssuer } from './identity-options.js'
 import type { PageOptions } from './page-options.js'
 
+/** Whether tokens are bound to a key of the client: never, for clients that want it, always. */
+export type DpopMode = 'off' | 'allowed' | 'required'
+
 /** Whose tokens clients bring: ours, or Entra's own. */
 export type Mode = 'proxy' | 'direct'
 
@@ -128,6 +131,17 @@ export interface EntraAuthOptions extends ClientOptions, PageOptions {
    * `accountRoutes` is mounted, which shows it).
    */
   readonly connectedApps?: boolean
+  /**
+   * DPoP: tokens that are bound to a key of the client, so that a stolen one is useless. `allowed` (default): for
+   * clients that bring proofs. `required`: for all, so clients without DPoP and Entra's own tokens stay out. `off`: for
+   * none. Needs `keys`; Entra issues no such tokens in direct mode.
+   */
+  readonly dpop?: DpopMode
+  /**
+   * Whether DPoP proofs need a nonce of this server, a few minutes old at most, so that none can be made long in advance
+   * (default false). Clients without a fresh one are told it, and ask a second time.
+   */
+  readonly dpopNonces?: boolean
   /** In pino's shape (default: warnings and errors on the console). */
   readonly logger?: Logger
   /**
@@ -197,6 +211,9 @@ const optionNames = Object.keys({
   clients: true,
   branding: true,
   texts: true,
+  dpop: true,
+  dpopNonces: true,
+  identityAssertions: true,
 } satisfies Record<keyof EntraAuthOptions, true>)
 
 /** @throws TypeError for an option that does not exist, such as `tenantID` */
@@ -307,6 +324,28 @@ export function readMode({ mode, keys }: Pick<EntraAuthOptions, 'mode' | 'keys'>
   if (mode === undefined) return keys === undefined ? 'direct' : 'proxy'
   if (mode === 'proxy' || mode === 'direct') return mode
   throw new TypeError(`entraAuth: mode must be 'proxy' or 'direct': ${JSON.stringify(mode)}`)
+}
+
+/** @throws TypeError for anything else than the documented values, and for `required` where nobody has such a token */
+export function readDpop(
+  { dpop = 'allowed', dpopNonces = false, keys }: EntraAuthOptions,
+  mode: Mode,
+): { readonly mode: DpopMode; readonly nonces: boolean } {
+  if (dpop !== 'off' && dpop !== 'allowed' && dpop !== 'required') {
+    throw new TypeError(
+      `entraAuth: dpop must be 'off', 'allowed' or 'required': ${JSON.stringify(dpop)}`,
+    )
+  }
+  if (typeof dpopNonces !== 'boolean') {
+    throw new TypeError('entraAuth: dpopNonces must be true or false')
+  }
+  const issues = mode === 'proxy' && keys !== undefined
+  if (dpop === 'required' && !issues) {
+    throw new TypeError(
+      "entraAuth: dpop: 'required' needs `keys` and oauthRoutes: Microsoft Entra issues no DPoP tokens",
+    )
+  }
+  return { mode: issues ? dpop : 'off', nonces: dpopNonces }
 }
 
 /** @throws TypeError for anything else than the documented values */

@@ -28,6 +28,7 @@ import {
   type Mode,
   readBaseUrl,
   readConsentPolicy,
+  readDpop,
   readMode,
   readPath,
   readResources,
@@ -50,6 +51,7 @@ export interface Settings {
   readonly consentPolicy: ConsentPolicy
   readonly account: AccountSlot
   readonly stepUpByLogin: boolean
+  readonly dpop: ReturnType<typeof readDpop>
   readonly lifetimes: Lifetimes
   readonly storage: Storage
   readonly ring: KeyRing | undefined
@@ -77,13 +79,14 @@ export function readSettings(options: EntraAuthOptions): Settings {
   const ring = options.keys === undefined ? undefined : keyRing(options.keys)
   const registered = ring && clients(ring, now)
   const clientOptions = readClientOptions(options, customSchemes)
+  const mode = readMode(options)
   const describe = eventSubjects({
     findClient: (id) => clientOptions.operatorClient(id) ?? registered?.find(id),
     pseudonymKey: readPseudonymKey(options, ring),
   })
   return Object.freeze({
     options,
-    mode: readMode(options),
+    mode,
     ...base,
     callbackPath: readPath('callbackPath', options.callbackPath ?? '/auth/callback'),
     resources: readResources(options.resources, base.baseUrl, base.basePath),
@@ -93,6 +96,7 @@ export function readSettings(options: EntraAuthOptions): Settings {
     consentPolicy: readConsentPolicy(options),
     account: accountSlot(options.connectedApps),
     stepUpByLogin: options.stepUpByLogin ?? true,
+    dpop: readDpop(options, mode),
     lifetimes: lifetimes(options.lifetimes),
     storage,
     ring,

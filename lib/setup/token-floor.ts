@@ -8,6 +8,7 @@ import type { RegisteredClients } from '../tokens/clients.js'
 import { connectedApps } from '../tokens/connected-apps.js'
 import { consents } from '../tokens/consents.js'
 import { cutOffs } from '../tokens/cut-offs.js'
+import { dpopProofs } from '../tokens/dpop-proofs.js'
 import { grants } from '../tokens/grants.js'
 import { interactions } from '../tokens/interactions.js'
 import { refreshTokens } from '../tokens/refresh-token.js'
@@ -25,7 +26,7 @@ interface KeyedSettings {
 export type TokenFloor = ReturnType<typeof makeTokenFloor>
 
 export function makeTokenFloor(settings: Settings, { ring, registered }: KeyedSettings) {
-  const { storage, lifetimes, baseUrl, customSchemes, report, now, monotonic } = settings
+  const { storage, lifetimes, baseUrl, customSchemes, dpop, report, now, monotonic } = settings
   const records = vault(storage, ring)
   // A cut-off outlives all that it has ended.
   const lifetime = Math.max(lifetimes.grant, lifetimes.consent)
@@ -63,6 +64,16 @@ export function makeTokenFloor(settings: Settings, { ring, registered }: KeyedSe
       monotonic,
       fetching: settings.clients.fetching,
     }),
+    dpop:
+      dpop.mode === 'off'
+        ? undefined
+        : dpopProofs({
+            required: dpop.mode === 'required',
+            nonces: dpop.nonces,
+            ring,
+            records,
+            now,
+          }),
     ...settings.clients.build({
       registered,
       records,

@@ -82,6 +82,7 @@ const kinds: Readonly<Record<number, Kind>> = {
   501481: grant,
   501491: request,
   530032: blocked,
+  530084: blocked,
   650053: { error: 'invalid_client' },
   650056: { error: 'invalid_client' },
   650057: { error: 'invalid_resource' },

@@ -20,6 +20,8 @@ export interface AccessTokenClaims {
   readonly jti: string
   /** The secret that opens the grant in the store. */
   readonly sid: string
+  /** The key that the token is bound to. @see RFC 9449 section 6.1 */
+  readonly cnf?: { readonly jkt: string }
 }
 
 /** What a token is minted for. */
@@ -28,6 +30,8 @@ export interface MintRequest {
   readonly grant: Grant
   readonly clientId: string
   readonly scopes: readonly string[]
+  /** The key that the token is bound to, if it is to any. @see RFC 7638 */
+  readonly jkt?: string | undefined
 }
 
 /** Mints and checks our access tokens. */
@@ -60,7 +64,7 @@ export function accessTokens(
 ): AccessTokens {
   const { kid, privateKey } = ring.current.signing
   return Object.freeze({
-    async mint({ sid, grant, clientId, scopes }: MintRequest) {
+    async mint({ sid, grant, clientId, scopes, jkt }: MintRequest) {
       const iat = Math.floor(now() / 1000)
       const expiresIn = Math.max(1, Math.min(maxAge, endOf(grant) - iat))
       const claims: AccessTokenClaims = {
@@ -73,6 +77,7 @@ export function accessTokens(
         iat,
         jti: randomId(),
         sid,
+        ...(jkt !== undefined && { cnf: { jkt } }),
       }
       const header = { alg: algorithm, typ: type, kid }
       const token = await new SignJWT({ ...claims }).setProtectedHeader(header).sign(privateKey)

@@ -55,6 +55,7 @@ interface Compact {
   readonly a?: 'web'
   readonly n?: string
   readonly u?: string
+  readonly d?: true
   readonly t: number
 }
 
@@ -107,6 +108,7 @@ function sizeOf({ id }: Client): number {
 
 function compact(metadata: ClientMetadata, issuedAt: number): Compact {
   const { token_endpoint_auth_method: method, client_name, client_uri } = metadata
+  const { dpop_bound_access_tokens: bound } = metadata
   return {
     r: metadata.redirect_uris,
     ...(method !== 'none' && { m: method }),
@@ -114,11 +116,12 @@ function compact(metadata: ClientMetadata, issuedAt: number): Compact {
     ...(metadata.application_type === 'web' && { a: 'web' as const }),
     ...(client_name !== undefined && { n: client_name }),
     ...(client_uri !== undefined && { u: client_uri }),
+    ...(bound && { d: bound }),
     t: issuedAt,
   }
 }
 
-function expand({ r, m, g, a, n, u }: Compact): ClientMetadata {
+function expand({ r, m, g, a, n, u, d }: Compact): ClientMetadata {
   return {
     redirect_uris: r,
     token_endpoint_auth_method: m ?? 'none',
@@ -127,5 +130,6 @@ function expand({ r, m, g, a, n, u }: Compact): ClientMetadata {
     application_type: a ?? 'native',
     ...(n !== undefined && { client_name: n }),
     ...(u !== undefined && { client_uri: u }),
+    ...(d && { dpop_bound_access_tokens: d }),
   }
 }

@@ -51,6 +51,8 @@ export interface Grant {
   readonly answered?: readonly string[]
   /** When the last of them was answered, if that was after the login. Seconds since the epoch. */
   readonly answeredAt?: number
+  /** The DPoP key that the refresh token is bound to. Clients with a secret or keys of their own need none. */
+  readonly jkt?: string
 }
 
 /** An authorization code that nobody has redeemed, and the grant that its redemption begins. */
@@ -59,6 +61,8 @@ export interface CodeRecord {
   readonly sid: string
   readonly redirectUri: string
   readonly codeChallenge: string
+  /** The DPoP key that the client named at `/authorize`, if it did. @see RFC 9449 section 10 */
+  readonly dpopJkt?: string
   readonly grant: Grant
 }
 
@@ -75,7 +79,7 @@ export interface SpentCode {
 /** A token answer. @see RFC 6749 section 5.1 */
 export interface TokenAnswer {
   readonly access_token: string
-  readonly token_type: 'Bearer'
+  readonly token_type: 'Bearer' | 'DPoP'
   /** Seconds. */
   readonly expires_in: number
   readonly scope: string

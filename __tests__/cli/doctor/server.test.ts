@@ -110,6 +110,17 @@ describe('doctor, of a good server', () => {
     expect(below.troubles).toEqual([])
   })
 
+  it.each([
+    ['off', []],
+    ['allowed', [expect.stringMatching(/^allowed: .*ES256, EdDSA, RS256/)]],
+    ['required', [expect.stringMatching(/^required: clients without DPoP cannot come in/)]],
+  ] as const)('says who can come in where DPoP is %s', async (dpop, says) => {
+    const url = await start((url) => app(url, '', { dpop }))
+    const { findings, code } = await doctor(`${url}/mcp`)
+    expect(code).toBe(0)
+    expect(findings.filter(({ check }) => check === 'dpop').map((each) => each.says)).toEqual(says)
+  })
+
   it('warns in direct mode that clients need ids of their own', async () => {
     const url = await start((url) => {
       const { keys: _keys, ...options } = authOptions(entra, url, [])

@@ -6,6 +6,8 @@ import { afterEach, describe, expect, it } from '@jest/globals'
 import { startEntra } from 'mcp-entra/testing'
 import { Agent, fetch as undiciFetch } from 'undici'
 import { openApps, signOutForm } from '../../support/account.js'
+import { loginBound, newKey } from '../../support/dpop.js'
+import { alsoDpop } from '../../support/gate.js'
 import { type Entra, testKeys } from '../../support/host.js'
 import { navigate } from '../../support/navigation.js'
 import {
@@ -66,7 +68,7 @@ async function playThrough(entra: Entra, url: string): Promise<void> {
   const challenge = await fetch(`${url}/mcp`, { method: 'POST' })
   expect(challenge.status).toBe(401)
   expect(challenge.headers.get('www-authenticate')).toBe(
-    `Bearer resource_metadata="${url}/.well-known/oauth-protected-resource/mcp", scope="notes.read"`,
+    `Bearer resource_metadata="${url}/.well-known/oauth-protected-resource/mcp", scope="notes.read"${alsoDpop}`,
   )
   const me = { user: ada?.username ?? '' }
   const reader = await login(url, me)
@@ -169,6 +171,22 @@ describe('npm run example', () => {
     expect(await secondLogin({ ...unverified, MCP_ENTRA_CONSENT: 'always' })).toBe(200)
   }, 60_000)
 
+  it('binds tokens as MCP_ENTRA_DPOP says', async () => {
+    const entra = await emulator()
+    const key = newKey()
+    const tokenType = async (more: Environment, proves: boolean) => {
+      const { url } = await listening(start({ ...(await environmentFor(entra)), ...more }))
+      const { token_type } = await (proves ? loginBound(url, key) : login(url))
+      return token_type
+    }
+    expect(await tokenType({}, true)).toBe('DPoP')
+    expect(await tokenType({ MCP_ENTRA_DPOP: 'allowed' }, false)).toBe('Bearer')
+    expect(await tokenType({ MCP_ENTRA_DPOP: 'off' }, true)).toBe('Bearer')
+    expect(await tokenType({ MCP_ENTRA_DPOP: 'required' }, true)).toBe('DPoP')
+    const bearer = tokenType({ MCP_ENTRA_DPOP: 'required' }, false)
+    await expect(bearer).rejects.toThrow(/invalid_dpop_proof/)
+  }, 60_000)
+
   it('exits with 1 and says so when its port is taken', async () => {
     const entra = await emulator()
     const env = await environmentFor(entra)
@@ -262,6 +280,7 @@ describe('npm run example with something wrong', () => {
       'issuer must be an https URL',
       'a JSON array of',
     ],
+    ['MCP_ENTRA_DPOP', 'yes', "dpop must be 'off', 'allowed' or 'required'", 'off, allowed or'],
     ['REDIS_URL', 'localhost:6379', 'redis://', 'the URL of your Redis'],
     ['GRAPH_URL', 'graph.microsoft.com', 'must be an https URL', 'leave it unset'],
   ])('exits with 1 and prints one line when %s is %j', async (name, value, problem, place) => {

@@ -3,7 +3,7 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import express from 'express'
 import { clientSecret, entraAuth, entraScopes, requireBearer, scopeGuard } from 'mcp-entra'
 
-/** @param settings of the issuer, and: `ownTokens` (how many to mint), `upstreamToken`, `maxVerifiedTokens` */
+/** @param settings of the issuer, and: `ownTokens` (how many to mint), `jkt` (bound to which key), `upstreamToken`, `maxVerifiedTokens` */
 export async function makeGate(settings) {
   const { baseUrl, tenantId, clientId, authorityHost, scope, ownTokens, maxVerifiedTokens } =
     settings
@@ -40,7 +40,9 @@ async function issue(auth, settings) {
     const grant = { ...login(settings, clientId), resource }
     const sid = randomBytes(32).toString('base64url')
     await grants.begin(sid, grant)
-    return (await accessTokens.mint({ sid, grant, clientId, scopes: grant.scopes })).token
+    const { scopes } = grant
+    const { jkt } = settings
+    return (await accessTokens.mint({ sid, grant, clientId, scopes, jkt })).token
   })
   return {
     tokens: await Promise.all(tokens),

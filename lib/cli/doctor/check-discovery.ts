@@ -24,7 +24,7 @@ export async function checkDiscovery(
   const resource = await findResource(url, metadataUrl)
   if (!resource.document) return { findings: resource.findings }
   const { issuer, findings } = checkResource(url, resource.document, isAuthority)
-  const before = [...resource.findings, ...findings]
+  const before = [...resource.findings, ...findings, ...checkDpop(resource.document)]
   if (issuer === undefined) return { findings: before }
   const server = await findServer(url, issuer, isAuthority(issuer))
   const checked = server.document ? checkMetadata(issuer, server.document, isAuthority(issuer)) : []
@@ -127,6 +127,17 @@ function checkResource(
     return { findings }
   }
   return { findings, issuer }
+}
+
+/** Who can come in depends on it, so the operator should see it. @see RFC 9728 section 2 */
+function checkDpop(document: Document): readonly Finding[] {
+  const { dpop_signing_alg_values_supported: algorithms } = document
+  if (!Array.isArray(algorithms)) return []
+  const says =
+    document.dpop_bound_access_tokens_required === true
+      ? 'required: clients without DPoP cannot come in, and neither can tokens of Entra'
+      : `allowed: clients that bring proofs (${algorithms.join(', ')}) get tokens bound to their key`
+  return [ok('dpop', says)]
 }
 
 /** Of a server below a path: clients of before 2025-06-18 look at the root of the host only. */

@@ -8,7 +8,7 @@ export function isChallenge(text: string): boolean {
   return /^(?:www-authenticate\s*:\s*)?(?:bearer|dpop)(?:\s*$|\s+[a-z_]+\s*=)/i.test(text)
 }
 
-/** @see RFC 6750 section 3, RFC 9728 section 5.1 */
+/** @see RFC 6750 section 3, RFC 9449 section 7.1, RFC 9728 section 5.1 */
 export function explainChallenge(text: string): Explanation {
   const params = readParams(text)
   const error = params.get('error')
@@ -58,6 +58,19 @@ function meaningOf(
         summary: 'Entra wants more of the user before it gives a token for a downstream API.',
         remedies: ['The user signs in again: the challenge goes to Entra with that login.'],
       }
+    case 'use_dpop_nonce':
+      return {
+        summary:
+          'The proof needs a nonce of the server (use_dpop_nonce): the header DPoP-Nonce has it.',
+        remedies: ['The client signs a new proof with that nonce and asks again.'],
+      }
+    case 'invalid_dpop_proof':
+      return {
+        summary: 'The token may be good, but its DPoP proof is not, or there is none.',
+        remedies: [
+          'Explain the proof: mcp-entra explain -. It is for one request: its method, its URL as in BASE_URL, its token, once, within five minutes.',
+        ],
+      }
     default:
       return { summary: `The server refuses the request: ${error}.`, remedies: [] }
   }
@@ -70,6 +83,7 @@ function factsOf(params: Params): readonly Fact[] {
     ['scope', 'scopes'],
     ['resource_metadata', 'where to read on'],
     ['authorization_uri', 'where to log in'],
+    ['algs', 'DPoP proofs are signed with'],
   ]
   const claims = params.get('claims')
   return [

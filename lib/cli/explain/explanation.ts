@@ -8,6 +8,7 @@ export interface Explanation {
     | 'server-access-token'
     | 'identity-assertion'
     | 'unknown-token'
+    | 'dpop-proof'
     | 'aadsts-code'
     | 'challenge'
     | 'error-url'

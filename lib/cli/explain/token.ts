@@ -10,6 +10,7 @@ import { accessTokens } from '../../tokens/access-token.js'
 import { checkUnverified } from '../../tokens/identity-assertions.js'
 import { UsageError } from '../usage-error.js'
 import type { Explanation, Fact, Gate } from './explanation.js'
+import { explainProof } from './proof.js'
 
 /** What is known of the server that the token is for. */
 export interface TokenContext {
@@ -25,10 +26,12 @@ export interface TokenContext {
 
 type Claims = DecodedJwt['claims']
 
-/** The token in a text, which may have the words of an `Authorization` header in front. */
+/** The token in a text, which may have the words of an `Authorization` or `DPoP` header in front. */
 export function tokenIn(text: string): string | undefined {
   const [, token] =
-    /^(?:authorization\s*:\s*)?(?:(?:bearer|dpop)\s+)?([\w-]+\.[\w-]+\.[\w-]*)$/i.exec(text) ?? []
+    /^(?:authorization\s*:\s*|dpop\s*:\s*)?(?:(?:bearer|dpop)\s+)?([\w-]+\.[\w-]+\.[\w-]*)$/i.exec(
+      text,
+    ) ?? []
   return token
 }
 
@@ -38,6 +41,7 @@ export async function explainToken(token: string, context: TokenContext): Promis
   if (!jwt) throw new UsageError('explain: this looks like a JWT and is none: was it cut?')
   if (jwt.header.typ === 'at+jwt') return explainOurs(jwt, context)
   if (jwt.header.typ === idJagType) return explainAssertion(jwt, context)
+  if (jwt.header.typ === 'dpop+jwt') return explainProof(jwt, context.now())
   const { iss } = jwt.claims
   if (typeof iss !== 'string' || jwt.claims.tid === undefined) return explainForeign(jwt, context)
   return explainEntras(jwt, context)
@@ -64,6 +68,7 @@ async function explainEntras(jwt: DecodedJwt, context: TokenContext): Promise<Ex
         ['appid', 'asked for by (appid)'],
         ['scp', 'scopes (scp)'],
         ['roles', 'roles'],
+        ['cnf', 'bound (cnf)'],
         ['ver', 'version'],
         ['iss', 'issuer'],
       ]),
@@ -102,6 +107,12 @@ async function judgeEntras(jwt: DecodedJwt, context: TokenContext): Promise<Gate
   if (!isSound) return { admits: 'no', because: [refusal] }
   const stranger = strangerOf(jwt.claims, authority)
   if (stranger !== undefined) return { admits: 'no', because: [stranger] }
+  if (jwt.claims.cnf !== undefined) {
+    return {
+      admits: 'no',
+      because: ['It is bound (token protection, cnf): no gate takes it as Bearer.'],
+    }
+  }
   return unknown(
     'Times, audience, version, kind and issuer are good. Its signature is not checked here: that takes Entra’s keys.',
     ...(context.clientId === undefined
@@ -139,6 +150,7 @@ async function explainOurs(jwt: DecodedJwt, context: TokenContext): Promise<Expl
         ['iss', 'issued by'],
         ['aud', 'for (aud)'],
         ['scope', 'scopes'],
+        ['cnf', 'bound to a key (cnf)'],
       ]),
       ['client', clientText(claims.client_id)],
       ...times(claims, context.now()),
@@ -272,6 +284,10 @@ const remedies: readonly (readonly [RegExp, string])[] = [
   [
     /expired/,
     'The client refreshes. If the token is new, compare the clocks of this machine and of Entra.',
+  ],
+  [
+    /token protection/,
+    'The client asks Entra for a token that is not bound: without a broker, or with one that is told so.',
   ],
   [/not valid yet/, 'Compare the clocks: this machine is behind.'],
   [/grants no scope/, 'Send an access token for a scope of this server, not an id token.'],
