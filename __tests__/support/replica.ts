@@ -7,6 +7,7 @@ import { authorizationCodes } from '../../lib/tokens/authorization-code.js'
 import { cutOffs } from '../../lib/tokens/cut-offs.js'
 import { grants } from '../../lib/tokens/grants.js'
 import { type Lifetimes, lifetimes } from '../../lib/tokens/lifetimes.js'
+import { news } from '../../lib/tokens/news.js'
 import type { Grant, UpstreamGrant } from '../../lib/tokens/records.js'
 import { type Renewal, refreshTokens } from '../../lib/tokens/refresh-token.js'
 
@@ -51,8 +52,10 @@ export function world(): World {
 /** A process with these keys. */
 export function processOver(storage: Storage, life: Lifetimes, now: () => number, keys = ring) {
   const records = vault(storage, keys)
-  const ended = cutOffs({ vault: records, lifetime: life.grant, now, monotonic: now })
-  const all = grants({ vault: records, cutOffs: ended, lifetimes: life, now, monotonic: now })
+  const lifetime = life.grant
+  const endings = news({ vault: records, lifetime, monotonic: now })
+  const ended = cutOffs({ vault: records, lifetime, news: endings, now })
+  const all = grants({ vault: records, cutOffs: ended, news: endings, lifetimes: life, now })
   return {
     grants: all,
     cutOffs: ended,

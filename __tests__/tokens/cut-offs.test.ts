@@ -4,6 +4,7 @@ import { memoryStorage } from '../../lib/storage/memory.js'
 import type { Storage } from '../../lib/storage/storage.js'
 import { vault } from '../../lib/storage/vault.js'
 import { type CutOffs, cutOffs } from '../../lib/tokens/cut-offs.js'
+import { news } from '../../lib/tokens/news.js'
 import { around, ring, start } from '../support/replica.js'
 
 const user = { tid: 'tid-contoso', oid: 'oid-alice' }
@@ -19,12 +20,11 @@ function replicas() {
     return run()
   })
   const replica = (ahead = 0): CutOffs =>
-    cutOffs({
-      vault: vault(counted, ring),
-      lifetime: 1000,
-      now: () => clock.now + ahead,
-      monotonic: () => clock.now,
-    })
+    cutOffsOver(
+      counted,
+      () => clock.now + ahead,
+      () => clock.now,
+    )
   return { clock, counts, store, replica }
 }
 
@@ -84,9 +84,7 @@ describe('a cut-off', () => {
     const full = async () => {
       throw new Error('OOM')
     }
-    const records = vault({ ...store, set: full, add: full }, ring)
-    const now = () => start
-    const one = cutOffs({ vault: records, lifetime: 1000, now, monotonic: now })
+    const one = cutOffsOver({ ...store, set: full, add: full })
     expect(await one.isOver(given(seconds - 10_000))).toBe(false)
     await expect(one.record(user)).rejects.toMatchObject({ status: 503 })
   })
@@ -95,12 +93,7 @@ describe('a cut-off', () => {
     const away = async () => {
       throw new Error('away')
     }
-    const down = cutOffs({
-      vault: vault({ get: away, set: away, add: away, take: away }, ring),
-      lifetime: 1000,
-      now: () => start,
-      monotonic: () => start,
-    })
+    const down = cutOffsOver({ get: away, set: away, add: away, take: away })
     await expect(down.isOver(given(seconds))).rejects.toMatchObject({ status: 503 })
     await expect(down.record(user)).rejects.toMatchObject({ status: 503 })
   })
@@ -140,8 +133,17 @@ async function namesOfRecords(store: Storage): Promise<string[]> {
       names.push(key)
     },
   }
-  const now = () => start
-  const spy = cutOffs({ vault: vault(spied, ring), lifetime: 1000, now, monotonic: now })
-  await spy.record(user)
+  await cutOffsOver(spied).record(user)
   return names
+}
+
+function cutOffsOver(storage: Storage, now = () => start, monotonic = now): CutOffs {
+  const records = vault(storage, ring)
+  const lifetime = 1000
+  return cutOffs({
+    vault: records,
+    lifetime,
+    news: news({ vault: records, lifetime, monotonic }),
+    now,
+  })
 }

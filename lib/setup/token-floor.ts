@@ -11,6 +11,7 @@ import { cutOffs } from '../tokens/cut-offs.js'
 import { dpopProofs } from '../tokens/dpop-proofs.js'
 import { grants } from '../tokens/grants.js'
 import { interactions } from '../tokens/interactions.js'
+import { news } from '../tokens/news.js'
 import { refreshTokens } from '../tokens/refresh-token.js'
 import { stepUps } from '../tokens/step-ups.js'
 import { urlElicitation } from '../tokens/url-elicitation.js'
@@ -30,8 +31,9 @@ export function makeTokenFloor(settings: Settings, { ring, registered }: KeyedSe
   const records = vault(storage, ring)
   // A cut-off outlives all that it has ended.
   const lifetime = Math.max(lifetimes.grant, lifetimes.consent)
-  const ended = cutOffs({ vault: records, lifetime, now, monotonic })
-  const allGrants = grants({ vault: records, cutOffs: ended, lifetimes, now, monotonic })
+  const endings = news({ vault: records, lifetime, monotonic })
+  const ended = cutOffs({ vault: records, lifetime, news: endings, now })
+  const allGrants = grants({ vault: records, cutOffs: ended, news: endings, lifetimes, now })
   const apps = connectedApps({
     vault: records,
     grants: allGrants,

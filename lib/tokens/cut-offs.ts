@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../async/clock.js'
 import type { Vault } from '../storage/vault.js'
-import { type News, news } from './news.js'
+import type { News } from './news.js'
 import type { Grant } from './records.js'
 
 /** Whose access ends; where several members are named, all of them must match. The client by the SHA-256 of its id. */
@@ -29,8 +29,6 @@ export interface CutOffs {
   record(cutOff: CutOff): Promise<void>
   /** Whether access was cut off after it was given. @throws OAuthError 503 */
   isOver(access: GivenAccess): Promise<boolean>
-  /** Changes with every cut-off. */
-  readonly news: Pick<News, 'recall' | 'read'>
 }
 
 /** What it takes to keep cut-offs. */
@@ -38,30 +36,43 @@ export interface CutOffsOptions {
   readonly vault: Vault
   /** Seconds for which access lasts that nobody renews: what was cut off cannot be renewed. */
   readonly lifetime: number
+  readonly news: News
   readonly now: Clock
-  /** Milliseconds on a clock that only goes forward. */
-  readonly monotonic: Clock
 }
 
 /** Seconds by which the clocks of two replicas may differ. */
 const clockSkew = 300
+const latestOfAll = 'latest'
 
 /**
- * Only access that is older than the latest cut-off of all is looked up: while there is none, being asked costs one
- * store operation a second in each process. A cut-off is a note and not a sealed record, because it tells nothing but
+ * Only access that is older than the latest cut-off of all is looked up, and when that was is read again when there are
+ * news: so being asked costs next to nothing. A cut-off is a note and not a sealed record, because it tells nothing but
  * a time, and must count even when the keys have changed since.
  */
-export function cutOffs({ vault, lifetime, now, monotonic }: CutOffsOptions): CutOffs {
+export function cutOffs({ vault, lifetime, news, now }: CutOffsOptions): CutOffs {
   const times = vault.notes('cut-off')
-  const all = news({ vault, subject: 'cut-offs', lifetime, now, monotonic })
+  let known: { readonly news: string; readonly latest: number } | undefined
+
+  /** Seconds since the epoch; 0 when there was none. */
+  const readLatest = async () => Number((await times.get(latestOfAll)) ?? 0)
+
+  const latest = async () => {
+    const text = news.recall() ?? (await news.read())
+    if (known?.news !== text) known = { news: text, latest: await readLatest() }
+    return known.latest
+  }
+
   return Object.freeze({
-    news: all,
     async record(cutOff: CutOff) {
-      await times.set(nameOf(cutOff), String(now() / 1000), lifetime)
-      await all.publish(await all.latest())
+      const time = now() / 1000
+      await times.set(nameOf(cutOff), String(time), lifetime)
+      // Not earlier than the last one, though the clock of whoever recorded that may be ahead.
+      await times.set(latestOfAll, String(Math.max(time, await readLatest())), lifetime)
+      await news.publish()
     },
     async isOver({ tid, oid, client, at }: GivenAccess) {
-      if (at > (await all.latest()) + clockSkew) return false
+      // The other way round, what is no number would let pass.
+      if (at > (await latest()) + clockSkew) return false
       const scopes = [{ tid }, { tid, oid }, { tid, oid, client }, { client }]
       const cuts = await Promise.all(scopes.map((scope) => times.get(nameOf(scope))))
       // The other way round would let pass what is no number.

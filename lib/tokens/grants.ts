@@ -4,7 +4,7 @@ import type { Vault, VaultRecord } from '../storage/vault.js'
 import { accessOf, type CutOffs } from './cut-offs.js'
 import { type EditExclusively, grantLocks } from './grant-locks.js'
 import type { Lifetimes } from './lifetimes.js'
-import { news as newsOf } from './news.js'
+import type { News } from './news.js'
 import type { Grant } from './records.js'
 
 /** The grants in the store. */
@@ -41,27 +41,18 @@ export interface Grants {
   /** Deletes a grant that has been cut off: nobody needs Entra's tokens any more. */
   removeNamed(name: string): Promise<boolean>
   /** What changes whenever any grant or token ends before its time. */
-  readonly news: GrantNews
+  readonly news: Pick<News, 'recall' | 'read'>
   /** Seconds the grant may still live. */
   remaining(grant: Grant): number
-}
-
-/** While the news are the same text, no grant or token has been revoked or cut off. */
-export interface GrantNews {
-  /** The news, if they were read within the last second. Those of this process itself count at once. */
-  recall(): string | undefined
-  /** The news, at most a second old. @throws OAuthError 503 */
-  read(): Promise<string>
 }
 
 /** What it takes to keep grants. */
 export interface GrantsOptions {
   readonly vault: Vault
   readonly cutOffs: CutOffs
+  readonly news: News
   readonly lifetimes: Lifetimes
   readonly now: Clock
-  /** Milliseconds on a clock that only goes forward. */
-  readonly monotonic: Clock
 }
 
 /**
@@ -70,18 +61,11 @@ export interface GrantsOptions {
  * way may write the grant back, and the login still stays ended.
  */
 export function grants(options: GrantsOptions): Grants {
-  const { vault, cutOffs, lifetimes, now, monotonic } = options
+  const { vault, cutOffs, news, lifetimes, now } = options
   const records = vault.shelf<Grant>('grant')
   const revokedGrants = vault.shelf<true>('revoked')
   const revokedTokens = vault.shelf<true>('revoked-token')
   const exclusively = grantLocks(vault)
-  const revocations = newsOf({
-    vault,
-    subject: 'revocations',
-    lifetime: lifetimes.grant,
-    now,
-    monotonic,
-  })
 
   const remaining = ({ renewedAt, createdAt, endsAt = Number.POSITIVE_INFINITY }: Grant) =>
     Math.min(renewedAt + lifetimes.grant, createdAt + lifetimes.grantMaxAge, endsAt) - now() / 1000
@@ -120,7 +104,7 @@ export function grants(options: GrantsOptions): Grants {
       // No edit under way can write the grant for longer than this.
       await revokedGrants.set(sid, true, lifetimes.grant)
       const existed = await records.remove(sid)
-      await revocations.publish()
+      await news.publish()
       return existed
     },
     async revokeToken(sid: string, jti: string, exp: number) {
@@ -133,22 +117,12 @@ export function grants(options: GrantsOptions): Grants {
         if (current) await keep(sid, current)
         return current
       })
-      await revocations.publish()
+      await news.publish()
       return grant
     },
     isTokenRevoked: (sid: string, jti: string) => revokedTokens.has(tokenSecret(sid, jti)),
-    news: bothNews(revocations, cutOffs.news),
+    news,
     remaining,
-  })
-}
-
-function bothNews(revocations: GrantNews, cutOffs: GrantNews): GrantNews {
-  return Object.freeze({
-    recall() {
-      const [revoked, cut] = [revocations.recall(), cutOffs.recall()]
-      return revoked === undefined || cut === undefined ? undefined : revoked + cut
-    },
-    read: async () => (await Promise.all([revocations.read(), cutOffs.read()])).join(''),
   })
 }
 
