@@ -449,7 +449,9 @@ describe('oboToken at creation', () => {
 
   it('throws a TypeError for no API at all', () => {
     expect(() => oboToken(gate.auth, {})).toThrow(
-      new TypeError('oboToken: name at least one downstream API'),
+      new TypeError(
+        "oboToken: name at least one downstream API: oboToken(auth, { graph: { scopes: ['https://graph.microsoft.com/User.Read'] } })",
+      ),
     )
   })
 

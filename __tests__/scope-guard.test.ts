@@ -595,7 +595,7 @@ describe('scopeGuard at creation', () => {
     [
       'a tool without a requirement: a misspelt option must not leave it open',
       () => scopeGuard({ tools: { add_note: { scope: 'notes.write' } } } as ScopeGuardOptions),
-      'scopeGuard: tools.add_note names no scope and no role: leave the tool out if it needs none',
+      'scopeGuard: tools.add_note: no such option: "scope" (did you mean "scopes"?)',
     ],
     [
       'a tool with an empty list',
@@ -610,7 +610,27 @@ describe('scopeGuard at creation', () => {
     [
       'no name at all',
       () => scopeGuard(undefined as unknown as string),
-      'scopeGuard: a scope is a name without spaces: undefined',
+      'scopeGuard: pass what entraAuth returned: scopeGuard(auth, …)',
+    ],
+    [
+      'a misspelt option, which must not leave tools open',
+      () => scopeGuard({ tools, otherTool: 'deny' } as unknown as ScopeGuardOptions),
+      'scopeGuard: no such option: "otherTool" (did you mean "otherTools"?)',
+    ],
+    [
+      'other tools that are neither open nor closed',
+      () => scopeGuard({ tools, otherTools: 'closed' } as unknown as ScopeGuardOptions),
+      `scopeGuard: otherTools must be 'allow' or 'deny': "closed"`,
+    ],
+    [
+      'other tools closed, and none open',
+      () => scopeGuard({ scopes: 'notes.read', otherTools: 'deny' }),
+      "scopeGuard: otherTools: 'deny' closes every tool: name those that are open in tools",
+    ],
+    [
+      'options before auth',
+      () => (scopeGuard as (...given: unknown[]) => unknown)({ tools }, gate.auth),
+      'scopeGuard: one object of options, and auth in front: scopeGuard(auth, {…})',
     ],
   ])('throws a TypeError for %s', (_name, create, message) => {
     expect(create).toThrow(new TypeError(message))

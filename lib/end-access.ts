@@ -3,6 +3,7 @@ import { sha256 } from './crypto/hashing.js'
 import { isGuid } from './entra/authority.js'
 import type { EntraAuth } from './entra-auth.js'
 import type { ProxyContext } from './routes/context.js'
+import { checkAuth } from './setup/check-auth.js'
 import type { ConnectedApp, UserId } from './tokens/connected-apps.js'
 
 /**
@@ -66,8 +67,8 @@ export async function revokeTenant(auth: EntraAuth, tid: string): Promise<void> 
 }
 
 function contextOf(auth: EntraAuth, caller: string): ProxyContext {
-  if (typeof (auth as EntraAuth | undefined)?.proxy === 'function') return auth.proxy(caller)
-  throw new TypeError(`${caller}: pass what entraAuth returned`)
+  checkAuth(caller, auth, ', …')
+  return auth.proxy(caller)
 }
 
 function checkUser(caller: string, user: UserId): UserId {

@@ -50,6 +50,7 @@ export type {
   RefusalEvent,
   RevocationEvent,
   TokenEvent,
+  WarningEvent,
 } from './http/events.js'
 export type { Middleware, MiddlewareRequest } from './http/middleware.js'
 export type { Logger } from './http/report.js'

@@ -10,6 +10,7 @@ import { consent } from './routes/consent.js'
 import type { ProxyContext } from './routes/context.js'
 import { jwks } from './routes/jwks.js'
 import { authorizationServerMetadata } from './routes/metadata.js'
+import { mountAdvice } from './routes/mount-advice.js'
 import { register } from './routes/register.js'
 import { revoke } from './routes/revoke.js'
 import {
@@ -20,6 +21,7 @@ import {
   runRoute,
 } from './routes/run-route.js'
 import { token } from './routes/token.js'
+import { checkAuth } from './setup/check-auth.js'
 
 /** Seconds for which the documents of discovery may be cached. */
 const discoverySeconds = 3600
@@ -28,16 +30,20 @@ const discoverySeconds = 3600
  * The proxy flow: metadata, registration, consent, login at Entra, tokens, revocation, keys.
  * Mount it at the root of the application, whatever path `baseUrl` has.
  *
- * @throws TypeError when `keys` or `credential` were not given to `entraAuth`
+ * @throws TypeError when `keys` or `credential` were not given to `entraAuth`, or for anything but its result
  * @see RFC 6749, RFC 7591, RFC 7636, RFC 7009, RFC 8414, RFC 9207, RFC 9728
  * @example
  * app.use(oauthRoutes(auth))
  */
 export function oauthRoutes(auth: EntraAuth): Middleware {
+  checkAuth('oauthRoutes', auth)
   const context = auth.proxy('oauthRoutes')
   const routes = routeTable(context)
+  const advice = mountAdvice(context)
+  context.mounts.noteDiscovery()
   return function oauthRoutesMiddleware(req, res, next) {
-    runRoute(context, routes, req, res, next)
+    advice.see(req)
+    runRoute(context, routes, req, res, next, advice.miss)
   }
 }
 

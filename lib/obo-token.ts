@@ -1,5 +1,6 @@
 /** Tokens for downstream APIs, exchanged on behalf of the user before a route or a tool runs. */
 import { EntraError } from './entra/errors.js'
+import { checkOptionNames } from './entra/option-names.js'
 import type { EntraAuth } from './entra-auth.js'
 import { type AuthInfo, type AuthInternals, internalsOf, withInternals } from './gate/caller.js'
 import type { GateContext } from './gate/context.js'
@@ -10,6 +11,7 @@ import { isAnswered, runAsync } from './http/run-async.js'
 import { bearerChallenge } from './oauth/challenge.js'
 import { OAuthError } from './oauth/errors.js'
 import type { AuthenticatedRequest } from './require-bearer.js'
+import { checkAuth } from './setup/check-auth.js'
 
 /** One downstream API. */
 export interface Downstream {
@@ -33,11 +35,14 @@ type Apis = Readonly<Record<string, Downstream>>
  * oboToken(auth, { graph: { scopes: ['https://graph.microsoft.com/User.Read'], tools: ['my_profile'] } })
  */
 export function oboToken(auth: EntraAuth, apis: Apis): Middleware {
+  checkAuth('oboToken', auth, `, ${example}`)
   const context = auth.gate('oboToken')
   context.checkExchange('oboToken')
-  const all = Object.entries(apis)
-  if (all.length === 0) throw new TypeError('oboToken: name at least one downstream API')
-  for (const [name, { scopes }] of all) checkDownstream(name, scopes)
+  const all = Object.entries(apis ?? {})
+  if (all.length === 0) {
+    throw new TypeError(`oboToken: name at least one downstream API: oboToken(auth, ${example})`)
+  }
+  for (const [name, api] of all) checkDownstream(name, api)
   const byName = Object.freeze(Object.fromEntries(all.map(([name, { scopes }]) => [name, scopes])))
   return function oboTokenMiddleware(req: AuthenticatedRequest, res, next) {
     if (isAnswered(res)) return
@@ -51,10 +56,14 @@ export function oboToken(auth: EntraAuth, apis: Apis): Middleware {
   }
 }
 
+const example = "{ graph: { scopes: ['https://graph.microsoft.com/User.Read'] } }"
+
 const oidcScopes = ['openid', 'profile', 'email', 'offline_access']
 
 /** Entra issues a token for one API (AADSTS28000), and reads a name without an API as one of Graph's. */
-function checkDownstream(name: string, scopes: readonly string[]): void {
+function checkDownstream(name: string, api: Downstream): void {
+  checkOptionNames(`oboToken: ${name}`, api, ['scopes', 'tools'])
+  const { scopes } = api
   const where = `oboToken: ${name}.scopes`
   if (!Array.isArray(scopes) || scopes.length === 0)
     throw new TypeError(`${where} must name a scope`)

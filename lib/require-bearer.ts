@@ -1,14 +1,17 @@
 /** The gate: a good token becomes `req.auth`, anything else a challenge that tells the client how to get one. */
 import type { ServerResponse } from 'node:http'
+import { checkOptionNames } from './entra/option-names.js'
 import type { EntraAuth } from './entra-auth.js'
 import type { AuthInfo } from './gate/caller.js'
 import type { GateContext } from './gate/context.js'
+import { gateAdvice } from './gate/gate-advice.js'
 import { sendRefusal } from './gate/refuse.js'
 import { makeGate, type Verdict, verifyBearer } from './gate/verify-bearer.js'
 import { exposeChallenge } from './http/cors.js'
 import type { Middleware, MiddlewareRequest, Next } from './http/middleware.js'
 import { asError, isAnswered, runAsync } from './http/run-async.js'
 import type { Resource } from './oauth/resource.js'
+import { checkAuth } from './setup/check-auth.js'
 
 /** Options of {@link requireBearer}. */
 export interface RequireBearerOptions {
@@ -30,8 +33,12 @@ export type AuthenticatedRequest = MiddlewareRequest & { auth?: AuthInfo }
  * app.all('/mcp', requireBearer(auth), handler)
  */
 export function requireBearer(auth: EntraAuth, options: RequireBearerOptions = {}): Middleware {
+  checkAuth('requireBearer', auth)
+  checkOptionNames('requireBearer', options, ['resource'])
   const context = auth.gate('requireBearer')
-  const gate = makeGate(context, findResource(context, options.resource))
+  const resource = findResource(context, options.resource)
+  const gate = makeGate(context, resource)
+  const advise = gateAdvice(context, resource)
   return function requireBearerMiddleware(req: AuthenticatedRequest, res, next) {
     if (isAnswered(res)) return
     exposeChallenge(res)
@@ -41,21 +48,25 @@ export function requireBearer(auth: EntraAuth, options: RequireBearerOptions = {
     } catch (error) {
       return next(asError(error))
     }
-    if (!(verdict instanceof Promise)) return carryOut(verdict, req, res, next)
+    if (!(verdict instanceof Promise)) return carryOut(advise, verdict, req, res, next)
     runAsync({ req, res, next, report: context.report }, async (goOn) => {
       const late = await verdict
-      if (!isAnswered(res)) carryOut(late, req, res, goOn)
+      if (!isAnswered(res)) carryOut(advise, late, req, res, goOn)
     })
   }
 }
 
 function carryOut(
+  advise: (req: MiddlewareRequest) => void,
   verdict: Verdict,
   req: AuthenticatedRequest,
   res: ServerResponse,
   next: Next,
 ): void {
-  if ('refusal' in verdict) return sendRefusal(res, verdict.refusal)
+  if ('refusal' in verdict) {
+    if (verdict.refusal.status === 401) advise(req)
+    return sendRefusal(res, verdict.refusal)
+  }
   req.auth = verdict.auth
   next()
 }

@@ -2,10 +2,12 @@
 import type { EntraAuth } from './entra-auth.js'
 import { allowAnyOrigin, answerPreflight } from './http/cors.js'
 import type { Middleware } from './http/middleware.js'
+import { pathOf } from './http/request-path.js'
 import { sendJson, sendOAuthError } from './http/respond.js'
 import { isAnswered } from './http/run-async.js'
 import { OAuthError } from './oauth/errors.js'
 import { protectedResourceMetadata } from './oauth/resource.js'
+import { checkAuth } from './setup/check-auth.js'
 
 const methods = ['GET', 'HEAD', 'OPTIONS']
 
@@ -20,6 +22,7 @@ const methods = ['GET', 'HEAD', 'OPTIONS']
  * app.use(resourceMetadata(auth))
  */
 export function resourceMetadata(auth: EntraAuth): Middleware {
+  checkAuth('resourceMetadata', auth)
   const context = auth.gate('resourceMetadata')
   const { issuer, upstreamScopes } = context.directMode('resourceMetadata')
   const documents = context.resources.map((resource): [string, unknown] => [
@@ -35,8 +38,9 @@ export function resourceMetadata(auth: EntraAuth): Middleware {
     ['/.well-known/oauth-protected-resource', documents[0]?.[1]],
     ...documents,
   ] as [string, unknown][])
+  context.mounts.noteDiscovery()
   return function resourceMetadataMiddleware(req, res, next) {
-    const path = (req.originalUrl ?? req.url ?? '/').split('?', 1)[0] ?? '/'
+    const path = pathOf(req)
     if (!byPath.has(path)) return next()
     if (isAnswered(res)) return
     allowAnyOrigin(res)

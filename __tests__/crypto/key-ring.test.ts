@@ -2,10 +2,14 @@ import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import { calculateJwkThumbprint, importJWK, jwtVerify, SignJWT } from 'jose'
 import { keyRing } from '../../lib/crypto/key-ring.js'
+import { weaknessOf } from '../../lib/crypto/weak-secret.js'
 
 const first = 'first-secret-of-the-operator-0001'
 const second = 'second-secret-of-the-operator-002'
-const secrets = fc.string({ minLength: 22, maxLength: 60 }).filter((key) => key.trim().length >= 22)
+const secrets = fc.string({ minLength: 22, maxLength: 60 }).filter((key) => {
+  const secret = key.trim()
+  return secret.length >= 22 && weaknessOf(secret) === undefined
+})
 
 describe('the key ring', () => {
   it('derives the same keys on every replica', () => {
@@ -130,6 +134,15 @@ describe('the key ring', () => {
     expect(() => keyRing([first, key as string])).toThrow(
       new TypeError(
         'entraAuth: keys[1] must be a random secret of at least 22 characters (128 bits): make one with `openssl rand -base64 32`',
+      ),
+    )
+  })
+
+  it('refuses a secret that nobody drew at random, says why, and never quotes it', () => {
+    const make = () => keyRing([first, 'changeme-changeme-changeme'])
+    expect(make).toThrow(
+      new TypeError(
+        'entraAuth: keys[1] is not random: it is a placeholder: make one with `openssl rand -base64 32`',
       ),
     )
   })

@@ -49,9 +49,11 @@ describe('clientSecret', () => {
     expect(() => clientSecret('s3cr~t\n')).not.toThrow(/s3cr/)
   })
 
-  it('takes a secret that looks like a GUID, as some do', async () => {
-    const secret = '3fa85f64-5717-4562-b3fc-2c963f66afa6'
-    expect(await clientSecret(secret)(context)).toEqual({ secret })
+  it('refuses a GUID, which is the Secret ID, without quoting it', () => {
+    const make = () => clientSecret('3fa85f64-5717-4562-b3fc-2c963f66afa6')
+    expect(make).toThrow(TypeError)
+    expect(make).toThrow(/^clientSecret: this is a GUID.*"Secret ID".*give the "Value" beside it/)
+    expect(make).not.toThrow(/3fa85f64/)
   })
 })
 
@@ -76,6 +78,8 @@ describe('a credential that is none', () => {
       /^entraAuth: credential is not a ClientCredential: wrap .*: federatedCredential\(…\)$/,
     ],
     ['an object', {}, /clientSecret/],
+    ['an empty variable', '', /clientSecret/],
+    ['null', null, /clientSecret/],
   ])('is refused at creation, with the remedy: %s', (_what, credential, words) => {
     expect(make(credential)).toThrow(TypeError)
     expect(make(credential)).toThrow(words)

@@ -202,6 +202,7 @@ describe('docs/events.md', () => {
     ['revocation', 'RevocationEvent'],
     ['refusal', 'RefusalEvent'],
     ['failure', 'FailureEvent'],
+    ['warning', 'WarningEvent'],
   ])('has a row for each field of "%s", and no other: %s', (heading, type) => {
     expect(fieldsOf(type).length).toBeGreaterThan(1)
     expect([...documented(heading).keys()].sort()).toEqual(fieldsOf(type).sort())

@@ -1,8 +1,10 @@
 /** The pages of a user's account: the connected apps, ending their access, and signing out. */
+import { checkOptionNames } from '../entra/option-names.js'
 import type { EntraAuth } from '../entra-auth.js'
 import type { Middleware } from '../http/middleware.js'
 import type { ProxyContext } from '../routes/context.js'
 import { pageRoute, type RouteTable, runRoute } from '../routes/run-route.js'
+import { checkAuth } from '../setup/check-auth.js'
 import { type AccountContext, accountPaths } from './account-context.js'
 import { showApps } from './apps.js'
 import { browserSessions } from './browser-sessions.js'
@@ -29,8 +31,10 @@ export interface AccountOptions {
  * app.use(oauthRoutes(auth))
  * app.use(accountRoutes(auth, { session: { store: new RedisStore({ client }) } }))
  */
-export function accountRoutes(auth: EntraAuth, { session }: AccountOptions = {}): Middleware {
-  const context = accountContext(auth.proxy('accountRoutes'), session)
+export function accountRoutes(auth: EntraAuth, options: AccountOptions = {}): Middleware {
+  checkAuth('accountRoutes', auth)
+  checkOptionNames('accountRoutes', options, ['session'])
+  const context = accountContext(auth.proxy('accountRoutes'), options.session)
   const routes = routeTable(context)
   context.account.mount(context.sessions)
   return function accountRoutesMiddleware(req, res, next) {

@@ -10,6 +10,7 @@ import {
   hkdfSync,
   type KeyObject,
 } from 'node:crypto'
+import { weaknessOf } from './weak-secret.js'
 
 /** A public key in the JWK Set at `/jwks`. @see RFC 7517 */
 export interface PublicJwk {
@@ -56,7 +57,7 @@ const shortestKey = 22
  * Makes the ring.
  *
  * @param keys secrets of at least 128 bits each, for example from `openssl rand -base64 32`
- * @throws TypeError for an empty list, a short key or a duplicate
+ * @throws TypeError for an empty list, a short key, one that nobody drew at random (`changeme…`, `aaaa…`) or a duplicate
  */
 export function keyRing(keys: readonly string[]): KeyRing {
   const all = readKeys(keys).map(ringKey)
@@ -81,10 +82,14 @@ function readKeys(keys: unknown): readonly string[] {
   }
   const trimmed = keys.map((key: unknown, index) => {
     const secret = typeof key === 'string' ? key.trim() : ''
-    if (secret.length >= shortestKey) return secret
-    throw new TypeError(
-      `entraAuth: keys[${index}] must be a random secret of at least ${shortestKey} characters (128 bits): ${remedy}`,
-    )
+    if (secret.length < shortestKey) {
+      throw new TypeError(
+        `entraAuth: keys[${index}] must be a random secret of at least ${shortestKey} characters (128 bits): ${remedy}`,
+      )
+    }
+    const weakness = weaknessOf(secret)
+    if (weakness === undefined) return secret
+    throw new TypeError(`entraAuth: keys[${index}] is not random: ${weakness}: ${remedy}`)
   })
   if (new Set(trimmed).size !== trimmed.length) {
     throw new TypeError('entraAuth: keys holds the same secret twice')

@@ -1,5 +1,7 @@
 /** How the app registration authenticates to Entra, the same on every leg: code, refresh, on-behalf-of. */
 
+import { isGuid } from './authority.js'
+
 /** What a credential may need to know. */
 export interface CredentialContext {
   readonly clientId: string
@@ -38,7 +40,7 @@ function isTokenCredential(credential: unknown): boolean {
  * A client secret. It is kept in a closure, so neither `JSON.stringify` nor `util.inspect` shows it.
  *
  * @param secret the "Value" column of Certificates & secrets, not the Secret ID
- * @throws TypeError for an empty secret, or one with white space around it
+ * @throws TypeError for an empty secret, one with white space around it, or a GUID, which is the Secret ID
  * @example
  * entraAuth({ credential: clientSecret(process.env.ENTRA_CLIENT_SECRET), ... })
  */
@@ -51,6 +53,11 @@ export function clientSecret(secret: string): ClientCredential {
   if (secret !== secret.trim()) {
     throw new TypeError(
       'clientSecret: the secret has white space around it: trim it, as after reading a file',
+    )
+  }
+  if (isGuid(secret)) {
+    throw new TypeError(
+      'clientSecret: this is a GUID, as the "Secret ID" of Certificates & secrets is: give the "Value" beside it, or make a new secret if it is no longer shown',
     )
   }
   const proof = Object.freeze({ secret })

@@ -4,9 +4,12 @@
  * prefixes.
  */
 import { OAuthError } from '../oauth/errors.js'
+import { checkOptionNames, suggestion } from './option-names.js'
 
 /** How scopes are named at each stage. Pure functions. Lists keep their order and have no duplicates. */
 export interface ScopeStrategy {
+  /** The app registration whose scopes these are, if the strategy knows it: `entraAuth` must be told the same one. */
+  readonly clientId?: string
   /** Short names every caller must have. */
   readonly required: readonly string[]
   /** All short names, the required ones first. */
@@ -75,6 +78,17 @@ export interface EntraScopesOptions {
   readonly descriptions?: Readonly<Record<string, string>>
 }
 
+const optionNames = Object.keys({
+  clientId: true,
+  required: true,
+  optional: true,
+  offered: true,
+  implies: true,
+  identifierUri: true,
+  additional: true,
+  descriptions: true,
+} satisfies Record<keyof EntraScopesOptions, true>)
+
 /** Requested on every leg, for an id token, a name and a refresh token. */
 const oidcRequested = ['openid', 'profile', 'offline_access']
 const oidcKnown = [...oidcRequested, 'email', 'address', 'phone']
@@ -99,6 +113,7 @@ export function isScopeToken(value: unknown): value is string {
  * })
  */
 export function entraScopes(options: EntraScopesOptions): ScopeStrategy {
+  checkOptionNames('entraScopes', options, optionNames)
   const { clientId, optional = [], implies = {}, additional = [], descriptions = {} } = options
   const { required, offered = [], identifierUri = `api://${clientId}` } = options
   checkOptions(options, identifierUri)
@@ -128,6 +143,7 @@ export function entraScopes(options: EntraScopesOptions): ScopeStrategy {
     new Set(granted.flatMap((scope) => [scope, ...(implied.get(scope) ?? [])]))
 
   return Object.freeze<ScopeStrategy>({
+    clientId,
     required: Object.freeze(unique(required)),
     supported: Object.freeze(supported),
     offered: Object.freeze(unique(offered)),
@@ -306,25 +322,9 @@ function checkOffered(
 }
 
 function noSuchScope(where: string, scope: string, supported: readonly string[]): TypeError {
-  const near = supported.find((name) => isNear(String(scope), name))
-  const remedy = near
-    ? `(did you mean "${near}"?)`
-    : `(there are: ${supported.map((name) => `"${name}"`).join(', ')})`
-  return new TypeError(`${where}: no such scope: ${quoted(scope)} ${remedy}`)
-}
-
-/** Whether two names differ in at most two letters: changed, added or left out. */
-function isNear(a: string, b: string, edits = 2): boolean {
-  if (a === b) return true
-  if (edits === 0) return false
-  let same = 0
-  while (same < a.length && a[same] === b[same]) same += 1
-  const [restOfA, restOfB] = [a.slice(same), b.slice(same)]
-  return [
-    [restOfA.slice(1), restOfB.slice(1)] as const,
-    [restOfA.slice(1), restOfB] as const,
-    [restOfA, restOfB.slice(1)] as const,
-  ].some(([nextA, nextB]) => isNear(nextA, nextB, edits - 1))
+  return new TypeError(
+    `${where}: no such scope: ${quoted(scope)} ${suggestion(String(scope), supported)}`,
+  )
 }
 
 function quoted(value: unknown): string {

@@ -163,26 +163,41 @@ function isTime(value: unknown): value is number {
   return typeof value === 'number' && Number.isFinite(value) && value >= 0
 }
 
+/** What the operator should do when these are the tokens that Entra sends for a sign-in. */
+const hints = {
+  version:
+    'Entra issues version 1.0 tokens for this API: in Entra admin center > App registrations > (this app) > Manifest, set "requestedAccessTokenVersion": 2 (inside "api"), or run `az rest --method PATCH --url "https://graph.microsoft.com/v1.0/applications(appId=\'<client id>\')" --body \'{"api":{"requestedAccessTokenVersion":2}}\'`. It takes effect with the next sign-in.',
+  audience:
+    'The access token of the sign-in is for another API. clientId of entraAuth, clientId of entraScopes and the API under Expose an API must be one app registration; give the Application ID URI shown there as identifierUri of entraScopes, and in identifierUris of entraAuth.',
+} as const
+
 const graphAudiences = ['00000003-0000-0000-c000-000000000000', 'https://graph.microsoft.com']
 const graphHint =
   'This is a token for Microsoft Graph, not for this server. Ask for a scope of this server.'
 
-function checkAudience({ aud }: Claims, audiences: readonly string[]): void {
+function checkAudience(claims: Claims, audiences: readonly string[]): void {
+  const { aud } = claims
   if (typeof aud === 'string' && audiences.includes(aud)) return
   const isGraph = typeof aud === 'string' && graphAudiences.includes(aud.replace(/\/$/, ''))
-  throw refusal(
-    isGraph ? graphHint : 'The token is for another application: its audience is not this server.',
-  )
+  if (isGraph) throw refusal(graphHint, hints.audience)
+  // Version 1.0 has the App ID URI as audience, so both may be wrong, and for one reason.
+  const hint = isVersionOne(claims) ? hints.version : hints.audience
+  throw refusal('The token is for another application: its audience is not this server.', hint)
 }
 
 /** The registration of an API decides which token version it gets, not the endpoint and not the client. */
-function checkVersion({ ver, iss }: Claims): void {
-  if (ver === '1.0' || isV1Issuer(String(iss))) {
+function checkVersion(claims: Claims): void {
+  if (isVersionOne(claims)) {
     throw refusal(
       "The token is of version 1.0. Set requestedAccessTokenVersion to 2 in the app registration's manifest (api.requestedAccessTokenVersion).",
+      hints.version,
     )
   }
-  if (ver !== '2.0') throw refusal('The token is not of version 2.0.')
+  if (claims.ver !== '2.0') throw refusal('The token is not of version 2.0.')
+}
+
+function isVersionOne({ ver, iss }: Claims): boolean {
+  return ver === '1.0' || isV1Issuer(String(iss))
 }
 
 /**
@@ -286,6 +301,9 @@ function badSignature(): OAuthError {
   return refusal('The signature is not valid.')
 }
 
-function refusal(description: string): OAuthError {
-  return new OAuthError('invalid_token', description)
+/** @param hint for the operator, if the registration is at fault whenever Entra itself has sent this token */
+function refusal(description: string, hint?: string): OAuthError {
+  if (hint === undefined) return new OAuthError('invalid_token', description)
+  const cause = new EntraError('misconfigured', description, { hint })
+  return new OAuthError('invalid_token', description, { cause })
 }

@@ -1,6 +1,7 @@
 /** The caller behind a request: what `req.auth` shows, and what the middlewares know beyond it. */
 import type { ScopeStrategy } from '../entra/scopes.js'
 import type { EntraClaims } from '../entra/verify.js'
+import type { ReportedEvent } from '../http/report.js'
 import type { OAuthError } from '../oauth/errors.js'
 import type { User } from '../tokens/records.js'
 import type { Refusal } from './refuse.js'
@@ -68,6 +69,8 @@ export interface AuthInternals {
   ): Promise<Refusal>
   /** Tells the operator of a refusal that a middleware answers itself. */
   report(error: OAuthError, tools?: readonly string[]): void
+  /** Tells the operator what looks wrong in the set-up. */
+  warn(warning: ReportedEvent<'warning'>): void
   /** Downstream APIs by the names that {@link oboToken} was given. */
   readonly downstream: Readonly<Record<string, readonly string[]>>
 }

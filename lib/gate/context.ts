@@ -1,5 +1,6 @@
 /** What the gates work with: made once by `entraAuth`, shared by all of them, never changed. */
 import type { ScopeStrategy } from '../entra/scopes.js'
+import type { Mounts } from '../http/mounts.js'
 import type { Report } from '../http/report.js'
 import type { Resource } from '../oauth/resource.js'
 import type { Exchange } from './downstream-exchange.js'
@@ -12,6 +13,8 @@ export interface GateContext {
   readonly scopes: ScopeStrategy
   readonly verify: VerifyToken
   readonly report: Report
+  readonly mode: 'proxy' | 'direct'
+  readonly mounts: Mounts
   /** Scopes as a client has to ask for them: our names, or in direct mode Entra's. Scopes that no longer exist are left out. */
   challengeScopes(scopes: readonly string[]): string
   /** Makes the client log in for those of `needed` that its login lacks, if there are any. */

@@ -184,6 +184,7 @@ function internals(gate: Gate, verified: VerifiedToken): AuthInternals {
     refuseScopes: (needed, description, tools) =>
       refuseScopes(gate, verified, needed, description, tools),
     report: (error, tools) => reportRefusal(report, error, callFacts(gate, verified, tools)),
+    warn: (warning) => report('warning', warning),
     downstream: {},
   }
 }

@@ -17,6 +17,7 @@ export interface McpEntraEvents {
   readonly revocation: RevocationEvent
   readonly refusal: RefusalEvent
   readonly failure: FailureEvent
+  readonly warning: WarningEvent
 }
 
 /**
@@ -137,6 +138,20 @@ export interface FailureEvent extends EventSubject, EntraAnswer {
   readonly background?: boolean
   readonly milliseconds?: number
   readonly origin?: EventOrigin
+}
+
+/** The set-up looks wrong, by what a request shows. Once in a process for each thing that does. */
+export interface WarningEvent extends EventSubject {
+  readonly reason:
+    | 'no_discovery'
+    | 'not_a_resource'
+    | 'other_resource'
+    | 'mounted_under_prefix'
+    | 'prefix_stripped'
+    | 'unknown_tools'
+  readonly detail: string
+  /** The line to change. */
+  readonly hint: string
 }
 
 /**

@@ -48,6 +48,7 @@ const levels: Readonly<Record<EventName, 'info' | 'warn' | 'error'>> = {
   exchange: 'info',
   revocation: 'warn',
   failure: 'error',
+  warning: 'warn',
 }
 
 const channels = Object.fromEntries(

@@ -1,5 +1,6 @@
 /** A login that did not succeed: what the operator sees of it, and what the client hears. */
 import { aadstsCodesIn } from '../entra/aadsts-codes.js'
+import { type Outcome, outcomeByCode, outcomeByError } from '../entra/error-codes.js'
 import { EntraError, isAlreadyRedeemed, isMalformedRequest } from '../entra/errors.js'
 import { type EventFacts, factsOf } from '../http/event-facts.js'
 import type { Report } from '../http/report.js'
@@ -39,16 +40,25 @@ export function refuseByEntra(
   const refusal = new OAuthError(code, 'Microsoft Entra did not complete the sign-in.', {
     cause: { codes },
   })
+  const outcome = outcomeOf(error, codes)
   const event = {
     endpoint: 'callback',
     reason: 'entra_error',
     error: code,
     codes,
+    hint: outcome?.hint,
     // The browser brings this error, and nothing proves that Entra sent it.
     origin: 'stranger',
   } as const
-  report(refusal.status >= 500 ? 'failure' : 'refusal', event, facts)
+  const isFailure = refusal.status >= 500 || outcome?.kind === 'misconfigured'
+  report(isFailure ? 'failure' : 'refusal', event, facts)
   return refusal
+}
+
+/** A number says more than the error: Entra has `invalid_client` for a scope that does not exist. */
+function outcomeOf(error: string, codes: readonly number[]): Outcome | undefined {
+  const known = codes.map((code) => outcomeByCode.get(code)).find((found) => found !== undefined)
+  return known ?? outcomeByError.get(error)
 }
 
 /**
@@ -68,7 +78,8 @@ export function concludeFailedLogin(
   if (error instanceof EntraError) return concludeUpstreamFailure(report, error, facts)
   if (error instanceof OAuthError) {
     const all = { ...facts, ...factsOf(error) }
-    if (error.status < 500) reportRefusal(report, error, all)
+    if (isMisconfiguration(error.cause)) reportMisconfiguration(report, error.cause, all)
+    else if (error.status < 500) reportRefusal(report, error, all)
     else if (!alreadyReported) reportFailure(report, error, all)
     return error
   }
@@ -90,6 +101,16 @@ function concludeUpstreamFailure(report: Report, cause: EntraError, facts: Event
     })
   }
   return loginOutcome(cause)
+}
+
+/** Entra itself has sent tokens that show what is wrong with the registration: no user can do anything about it. */
+function isMisconfiguration(cause: unknown): cause is EntraError {
+  return cause instanceof EntraError && cause.kind === 'misconfigured'
+}
+
+function reportMisconfiguration(report: Report, cause: EntraError, facts: EventFacts): void {
+  const { kind: reason, message: detail, hint } = cause
+  report('failure', { endpoint: 'callback', reason, detail, hint }, facts)
 }
 
 function reportRefusal(report: Report, error: OAuthError, facts: EventFacts): void {

@@ -11,5 +11,5 @@ export function unusableTokens(cause: string): OAuthError {
 /** `invalid_token` is for a bearer at a gate. The client of a login, or the user of a page, has sent no token. */
 export function refuseTokens(error: unknown): unknown {
   if (!(error instanceof OAuthError) || error.code !== 'invalid_token') return error
-  return new OAuthError('access_denied', error.description, { cause: error })
+  return new OAuthError('access_denied', error.description, { cause: error.cause ?? error })
 }

@@ -7,6 +7,7 @@ import type { ScopeStrategy } from '../entra/scopes.js'
 import type { TokenEndpoint } from '../entra/token-endpoint.js'
 import type { EntraVerifier } from '../entra/verify.js'
 import type { CookieFamily } from '../http/cookies.js'
+import type { Mounts } from '../http/mounts.js'
 import type { Report } from '../http/report.js'
 import type { AccountSlot } from '../login/browser-sessions.js'
 import type { LoginPolicy } from '../login/policy.js'
@@ -85,6 +86,7 @@ export interface ProxyContext {
   readonly verifier: EntraVerifier
   readonly tokenEndpoint: TokenEndpoint
   readonly report: Report
+  readonly mounts: Mounts
   readonly now: Clock
 }
 

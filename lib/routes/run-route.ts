@@ -37,18 +37,27 @@ export function pageRoute(method: Route['method'], endpoint: Endpoint): Route {
 
 type RunContext = Pick<ProxyContext, 'report' | 'looks' | 'now'>
 
-/** Answers a request whose path is in the table, and goes on with every other one. */
+/**
+ * Answers a request whose path is in the table, and goes on with every other one.
+ *
+ * @param onMiss hears of those before they go on
+ */
 export function runRoute(
   context: RunContext,
   routes: RouteTable,
   req: MiddlewareRequest,
   res: ServerResponse,
   next: Next,
+  onMiss?: (path: string, res: ServerResponse) => void,
 ): void {
   const url = req.originalUrl ?? req.url ?? '/'
   const question = url.indexOf('?')
-  const route = routes.get(question < 0 ? url : url.slice(0, question))
-  if (!route) return next()
+  const path = question < 0 ? url : url.slice(0, question)
+  const route = routes.get(path)
+  if (!route) {
+    onMiss?.(path, res)
+    return next()
+  }
   if (isAnswered(res)) return
   const query = new URLSearchParams(question < 0 ? '' : url.slice(question + 1))
   const request = { req, query, arrivedAt: context.now() }

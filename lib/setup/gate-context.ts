@@ -24,6 +24,8 @@ export function makeGateContext(
     resourceName,
     scopes,
     report,
+    mode: settings.mode,
+    mounts: settings.mounts,
     verify: verifiedTokens({
       verifier,
       scopes,

@@ -2,6 +2,7 @@
 import type { Clock } from '../async/clock.js'
 import type { Cloud } from '../entra/clouds.js'
 import type { ClientCredential } from '../entra/credentials.js'
+import { checkOptionNames } from '../entra/option-names.js'
 import type { ScopeStrategy } from '../entra/scopes.js'
 import type { Logger } from '../http/report.js'
 import type { LoginPolicy } from '../login/policy.js'
@@ -152,6 +153,51 @@ export function readBaseUrl(given: unknown): { baseUrl: string; basePath: string
   return { baseUrl: given, basePath }
 }
 
+/** Every option there is: one that is missing here does not compile. */
+const optionNames = Object.keys({
+  baseUrl: true,
+  tenantId: true,
+  clientId: true,
+  credential: true,
+  scopes: true,
+  keys: true,
+  mode: true,
+  storage: true,
+  resources: true,
+  resourceName: true,
+  allowedTenants: true,
+  cloud: true,
+  authorityHost: true,
+  policy: true,
+  identifierUris: true,
+  callbackPath: true,
+  lifetimes: true,
+  allow: true,
+  requiredRoles: true,
+  customSchemes: true,
+  consent: true,
+  rememberUnverified: true,
+  allowRedirect: true,
+  stepUpByLogin: true,
+  maxVerifiedTokens: true,
+  maxDownstreamTokens: true,
+  shareDownstreamTokens: true,
+  connectedApps: true,
+  logger: true,
+  pseudonymousEvents: true,
+  now: true,
+  clientMetadata: true,
+  registration: true,
+  clients: true,
+  branding: true,
+  texts: true,
+} satisfies Record<keyof EntraAuthOptions, true>)
+
+/** @throws TypeError for an option that does not exist, such as `tenantID` */
+export function checkNames(options: unknown): void {
+  checkOptionNames('entraAuth', options, optionNames)
+}
+
 export function readResources(
   given: readonly string[] = ['/mcp'],
   baseUrl: string,
@@ -163,11 +209,21 @@ export function readResources(
   if (new Set(given).size !== given.length)
     throw new TypeError('entraAuth: resources holds a path twice')
   const { origin } = new URL(baseUrl)
+  for (const path of given) checkNotTwice(readPath('resources', path), baseUrl, basePath)
   return given.map((path) => ({
-    path: readPath('resources', path),
+    path,
     url: path === '/' ? baseUrl : baseUrl + path,
     metadataUrl: origin + wellKnownPath('oauth-protected-resource', basePath + path),
   })) as unknown as readonly [Resource, ...Resource[]]
+}
+
+/** The path of a resource comes below that of `baseUrl`, so clients would look for `/mcp/mcp`. */
+function checkNotTwice(path: string, baseUrl: string, basePath: string): void {
+  if (path === '/' || !(basePath === path || basePath.endsWith(path))) return
+  const shorter = baseUrl.slice(0, -path.length)
+  throw new TypeError(
+    `entraAuth: baseUrl ends with "${path}", which resources adds to it: write baseUrl: '${shorter}', or resources: ['/'] if the MCP endpoint is at baseUrl itself`,
+  )
 }
 
 export function readPath(option: string, path: unknown): string {
@@ -216,12 +272,18 @@ export function checkText(option: string, value: unknown, what: string): void {
   }
 }
 
-export function checkStrategy(scopes: unknown): void {
+/** @param clientId the one that `entraAuth` was given: tokens for another app's scopes would have another audience */
+export function checkStrategy(scopes: unknown, clientId: string): void {
   if (typeof (scopes as ScopeStrategy | undefined)?.fromClient !== 'function') {
     throw new TypeError(
       'entraAuth: scopes must be a scope strategy: entraScopes({ clientId, required: […] })',
     )
   }
+  const { clientId: other } = scopes as ScopeStrategy
+  if (other === undefined || other.toLowerCase() === clientId.toLowerCase()) return
+  throw new TypeError(
+    `entraAuth: clientId is ${clientId}, and entraScopes was given ${other}: both must be the Application (client) ID of the one app registration`,
+  )
 }
 
 export function checkStorage(storage: Storage): void {

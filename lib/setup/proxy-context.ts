@@ -49,6 +49,7 @@ export function makeProxyContext(
     verifier,
     tokenEndpoint,
     report: settings.report,
+    mounts: settings.mounts,
     now,
   })
 }

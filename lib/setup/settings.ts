@@ -3,6 +3,7 @@ import type { Clock } from '../async/clock.js'
 import { monotonicNow } from '../async/monotonic-now.js'
 import { type KeyRing, keyRing, type RingKey } from '../crypto/key-ring.js'
 import { type EntraAuthority, entraAuthority } from '../entra/authority.js'
+import { type Mounts, noMounts } from '../http/mounts.js'
 import { type Report, reporter } from '../http/report.js'
 import { type AccountSlot, accountSlot } from '../login/browser-sessions.js'
 import type { LoginPolicy } from '../login/policy.js'
@@ -18,6 +19,7 @@ import { type Lifetimes, lifetimes } from '../tokens/lifetimes.js'
 import { readClientOptions } from './client-options.js'
 import { needed } from './needed.js'
 import {
+  checkNames,
   checkStorage,
   checkStrategy,
   checkText,
@@ -54,6 +56,7 @@ export interface Settings {
   readonly registered: RegisteredClients | undefined
   readonly clients: ReturnType<typeof readClientOptions>
   readonly looks: Looks
+  readonly mounts: Mounts
   readonly report: Report
   readonly now: Clock
   /** Milliseconds on a clock that only goes forward. */
@@ -62,13 +65,14 @@ export interface Settings {
 
 /** @throws TypeError that names the option and the remedy */
 export function readSettings(options: EntraAuthOptions): Settings {
+  checkNames(options)
   const { storage = memoryStorage(), now = Date.now } = options
   const base = readBaseUrl(options.baseUrl)
   checkText('clientId', options.clientId, 'Application (client) ID of the app registration')
-  checkStrategy(options.scopes)
+  checkStrategy(options.scopes, options.clientId)
   checkStorage(storage)
   const customSchemes = [...knownCustomSchemes, ...readSchemes(options.customSchemes)]
-  const ring = options.keys && keyRing(options.keys)
+  const ring = options.keys === undefined ? undefined : keyRing(options.keys)
   const registered = ring && clients(ring, now)
   const clientOptions = readClientOptions(options, customSchemes)
   const describe = eventSubjects({
@@ -93,6 +97,7 @@ export function readSettings(options: EntraAuthOptions): Settings {
     registered,
     clients: clientOptions,
     looks: readPageOptions(options, base.baseUrl),
+    mounts: noMounts(),
     report: reporter({ logger: options.logger, now, describe }),
     now,
     // A clock of a test's only goes forward, so it serves as both.

@@ -25,7 +25,9 @@ export function makeUpstream(settings: Settings, tokens: TokenFloor | undefined)
   const { authority, options } = settings
   const { clientId, credential } = options
   const endpoint =
-    credential && tokenEndpoint({ authority, clientId, credential, timeout: upstreamSeconds })
+    credential === undefined
+      ? undefined
+      : tokenEndpoint({ authority, clientId, credential, timeout: upstreamSeconds })
   return {
     verifier: makeVerifier(settings),
     tokenEndpoint: endpoint,

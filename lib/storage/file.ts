@@ -18,6 +18,7 @@ import {
   shareEnvironment,
 } from './file-environment.js'
 import { newRecord, valueIn } from './file-record.js'
+import { checkPeer } from './peer-package.js'
 import type { Storage } from './storage.js'
 
 /** Options of {@link fileStorage}. */
@@ -59,7 +60,7 @@ const sweepBatch = 500
  * and reliable locks, which only a local disk gives. Known network file systems are refused. For several machines use
  * `redisStorage`. Do not copy the files while the store is in use: a backup must be made while it is closed.
  *
- * @throws TypeError for a wrong option, or a `path` that is not a directory this process may write
+ * @throws TypeError for a wrong option, without the package `lmdb`, or for a `path` that is not a directory this process may write
  *
  * @example
  * ```ts
@@ -74,6 +75,7 @@ export function fileStorage(options: FileStorageOptions): FileStorage {
   if (!(Number.isSafeInteger(maxValueBytes) && maxValueBytes > 0)) {
     throw new TypeError('fileStorage: maxValueBytes must be a positive number of bytes')
   }
+  checkPeer('fileStorage', 'lmdb')
   const store = openOnFirstUse(prepareDirectory(path), now)
   const live = (env: FileEnvironment, key: Buffer) => {
     const seen = recordAt(env, key)

@@ -1,5 +1,6 @@
 /** `mcp-entra/redis`: logins in Redis, shared by any number of replicas, on the `redis` package (v5 and v6). */
 import { withinDeadline } from '../async/deadline.js'
+import { checkPeer } from './peer-package.js'
 import { warnOfEviction } from './redis-advice.js'
 import { type ClientSource, givenClient, ownClient, type RedisClient } from './redis-client.js'
 import { Late, Offline, outage } from './redis-outage.js'
@@ -39,7 +40,8 @@ const removeIfSameScript =
  * two seconds between two attempts to connect, and users get 503 for as long after Redis is back: give it a
  * `reconnectStrategy`.
  *
- * @throws TypeError when the connection is neither a client nor a URL, or for a wrong option
+ * @throws TypeError when the connection is neither a client nor a URL, for a wrong option, and for a URL without the
+ *   package `redis`
  * @see https://redis.io/docs/latest/develop/clients/nodejs/
  * @example
  * const reconnectStrategy = (retries) => Math.min(50 * 2 ** retries, 300) + Math.random() * 100
@@ -136,6 +138,7 @@ function readSource(connection: unknown, milliseconds: number): ClientSource {
   if (typeof withCommandOptions === 'function')
     return givenClient(connection as RedisClient, milliseconds)
   if (typeof url === 'string' && /^rediss?:\/\//.test(url) && URL.canParse(url)) {
+    checkPeer('redisStorage with a url', 'redis')
     return ownClient(url, milliseconds)
   }
   throw new TypeError(
