@@ -47,6 +47,8 @@ export interface AuthInternals {
   claims(): EntraClaims
   /** The scopes of the `entraAuth` whose gate this was. */
   readonly scopes: ScopeStrategy
+  /** Whether a login can bring the caller scopes: a user's can, an app has none to make. */
+  readonly canStepUp: boolean
   /** Which of these scopes the caller lacks, hierarchy considered. */
   missingScopes(needed: readonly string[]): readonly string[]
   /** Exchanges the caller's token on behalf of the user. @throws OAuthError */

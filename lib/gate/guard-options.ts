@@ -40,6 +40,22 @@ export interface Guard {
   readonly checkNames: (scopes: ScopeStrategy) => void
 }
 
+/** Beside the middleware and not on it, so that nobody comes to depend on its shape. */
+const guards = new WeakMap<object, Guard>()
+
+/** Remembers what a middleware was made with, for {@link guardOf}. */
+export function keepGuard<T extends object>(middleware: T, guard: Guard): T {
+  guards.set(middleware, guard)
+  return middleware
+}
+
+/** @throws TypeError when `scopeGuard` did not make it */
+export function guardOf(middleware: object): Guard {
+  const guard = guards.get(middleware)
+  if (guard) return guard
+  throw new TypeError('mayCall: pass what scopeGuard returned: mayCall(guard, auth, tool)')
+}
+
 /**
  * Reads what `scopeGuard` was given: names of scopes, or one object of options.
  *

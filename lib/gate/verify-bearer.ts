@@ -178,6 +178,7 @@ function internals(gate: Gate, verified: VerifiedToken): AuthInternals {
   return {
     claims: () => verified.claims(),
     scopes,
+    canStepUp: verified.user !== undefined,
     missingScopes: (needed) => scopes.missing(verified.scopes, needed),
     exchange: ({ tools, ...request }) =>
       exchange(verified, request, { ...callFacts(gate, verified, tools), scopes: request.scopes }),
