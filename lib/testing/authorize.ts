@@ -70,6 +70,9 @@ interface AuthorizationRequest extends Target {
 function findTarget({ directory }: Emulation, segment: string, params: Params): Target {
   const authority = findAuthority(directory, segment)
   const client = findClient(directory, authority, required(params, 'client_id'))
+  if (directory.isAgentic(client)) {
+    refuse(82014, `The agent or agent blueprint '${client.clientId}' cannot sign users in.`)
+  }
   const redirectUri = required(params, 'redirect_uri')
   const platform = findPlatform(client, redirectUri)
   const { response_mode: mode = 'query', state } = params
