@@ -13,6 +13,7 @@ export {
 } from './auth-info.js'
 export { listGrants, revokeClient, revokeTenant, revokeUser } from './end-access.js'
 export type { Cloud } from './entra/clouds.js'
+export { type AgentCredentialOptions, agentCredential } from './entra/credential-agent.js'
 export { clientAssertion } from './entra/credential-assertion.js'
 export { type ClientCertificateOptions, clientCertificate } from './entra/credential-certificate.js'
 export {
