@@ -1,7 +1,11 @@
 /** mcp-entra: Microsoft Entra ID in front of an MCP server. */
 
 export {
+  type Agent,
   authOf,
+  type Caller,
+  type CallerKind,
+  callerOf,
   type DownstreamCredential,
   downstreamCredential,
   downstreamToken,
@@ -41,6 +45,7 @@ export type { EntraClaims } from './entra/verify.js'
 export { type EntraAuth, entraAuth } from './entra-auth.js'
 export type { AuthInfo, AuthInfoLike } from './gate/caller.js'
 export type {
+  EventAgent,
   EventClient,
   EventSubject,
   EventUser,

@@ -77,7 +77,7 @@ async function judgeRequest(guard: Guard, req: AuthenticatedRequest): Promise<Re
 /** @param named for the operator: the tools that are called and that the guard names */
 async function refuseCall(
   caller: AuthInternals,
-  { verdict, unmet }: Judgement,
+  { verdict, unmet, onlyFor }: Judgement,
   named: readonly string[],
 ): Promise<Refusal> {
   const scopes = [...new Set(unmet.flatMap((need) => need.scopes))]
@@ -85,7 +85,10 @@ async function refuseCall(
   if (verdict === 'step-up') {
     return caller.refuseScopes(scopes, `This needs the scope ${scopes.join(' ')}.`, named)
   }
-  const error = new OAuthError('access_denied', describeNeeds(scopes, roles))
+  const description = onlyFor
+    ? `This is open to callers of the kind ${onlyFor.join(' or ')} only.`
+    : describeNeeds(scopes, roles)
+  const error = new OAuthError('access_denied', description)
   caller.report(error, named)
   return refusalFor(error)
 }

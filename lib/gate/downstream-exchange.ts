@@ -60,10 +60,17 @@ export function downstreamExchange(options: DownstreamExchangeOptions): Exchange
   const { exchanges, report, now } = options
   return async (verified, request, facts) => {
     if (!exchanges) throw new TypeError('downstream tokens need a `credential` in entraAuth')
-    if (!verified.user) throw appOnly()
+    if (!verified.account) throw appOnly()
     const startedAt = now()
     try {
-      return await exchange({ options, exchanges, user: verified.user, verified, request, facts })
+      return await exchange({
+        options,
+        exchanges,
+        user: verified.account,
+        verified,
+        request,
+        facts,
+      })
     } catch (error) {
       if (!(error instanceof EntraError)) throw error
       const ours = error.kind === 'misconfigured' || error.kind === 'unavailable'

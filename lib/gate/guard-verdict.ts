@@ -1,4 +1,5 @@
 /** Whether a caller may use what a guard protects, and if not, whether a login would help. */
+import type { CallerKind } from '../entra/caller-claims.js'
 import type { AuthInternals } from './caller.js'
 import { type Guard, type Need, nothing } from './guard-options.js'
 
@@ -13,6 +14,8 @@ export interface Judgement {
   readonly verdict: Verdict
   /** What the caller lacks. Of a tool that the guard does not open, nothing is known. */
   readonly unmet: readonly Need[]
+  /** The kinds that are let in, when the caller is of none of them: nothing else would help then. */
+  readonly onlyFor?: readonly CallerKind[] | undefined
 }
 
 /** Judges a request that calls these tools: the route's own needs count too. */
@@ -28,11 +31,22 @@ export function judgeCall(
   const unmet = needs.filter((need) => !isMet(caller, need))
   if (unmet.length === 0) return { verdict: 'yes', unmet }
   // No login brings a role, and none brings an app a scope: then there is nothing to challenge for.
-  const canStepUp = caller.canStepUp && unmet.every((need) => need.scopes.length > 0)
-  return { verdict: canStepUp ? 'step-up' : 'no', unmet }
+  const canStepUp =
+    caller.canStepUp && unmet.every((need) => isFor(caller, need) && need.scopes.length > 0)
+  const onlyFor = unmet.find((need) => !isFor(caller, need))?.callers
+  return { verdict: canStepUp ? 'step-up' : 'no', unmet, onlyFor }
 }
 
-function isMet({ claims, missingScopes }: AuthInternals, { scopes, roles }: Need): boolean {
+/** Whether the caller is of a kind that is let in at all. */
+function isFor(caller: AuthInternals, { callers }: Need): boolean {
+  return callers === undefined || callers.includes(caller.caller().kind)
+}
+
+function isMet(caller: AuthInternals, need: Need): boolean {
+  return isFor(caller, need) && isHeld(caller, need)
+}
+
+function isHeld({ claims, missingScopes }: AuthInternals, { scopes, roles }: Need): boolean {
   if (roles.length > 0 && holdsOne(claims().roles, roles)) return true
   if (scopes.length === 0) return roles.length === 0
   return missingScopes(scopes).length === 0

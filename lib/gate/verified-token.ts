@@ -1,8 +1,9 @@
 /** A verified token, whichever kind it is: one of ours with the grant behind it, or one of Entra's own. */
 import { type DecodedJwt, decodeJwt } from '../crypto/decode-jwt.js'
 import { sha256 } from '../crypto/hashing.js'
+import { type Caller, callerFromClaims } from '../entra/caller-claims.js'
 import type { ScopeStrategy } from '../entra/scopes.js'
-import { type EntraClaims, isAppOnly } from '../entra/verify.js'
+import type { EntraClaims } from '../entra/verify.js'
 import type { EventFacts } from '../http/event-facts.js'
 import { userFromClaims } from '../login/user.js'
 import { type AccessTokenClaims, scopesOf } from '../tokens/access-token.js'
@@ -18,7 +19,12 @@ export interface VerifiedToken {
   readonly expiresAt: number
   /** The audience of a token of ours; Entra's are for all our resources. */
   readonly resource?: string
+  /** The person who calls, or on whose behalf an agent does. */
   readonly user?: User
+  /** Whose delegated token it is: the person's, or that of the user account of an agent. */
+  readonly account?: User
+  /** Who calls. Reads the claims of a token of ours each time. */
+  caller(): Caller
   /**
    * Reads the claims of Entra's access token. They are decoded each time, for 4 microseconds: few requests ask, and
    * kept decoded they would take half the memory of all that is kept of a token.
@@ -60,6 +66,8 @@ export function fromGrant(grant: Grant) {
   const { accessToken } = grant.upstream
   return {
     user: grant.user,
+    account: grant.user,
+    caller: () => callerFromClaims(readClaims(accessToken)),
     claims: () => readClaims(accessToken),
     assertion: accessToken,
     assertionFacts: factsOnce(accessToken),
@@ -74,12 +82,14 @@ export function entraToken(
   scopes: ScopeStrategy,
 ): VerifiedToken {
   const { tid, oid, azp, exp } = verified
+  const caller = callerFromClaims(verified)
   return {
     kind: 'entra',
     clientId: azp ?? '',
     scopes: scopes.fromToken(verified),
     expiresAt: exp,
-    ...(!isAppOnly(verified) && { user: userFromClaims(verified) }),
+    ...accountOf(caller, verified),
+    caller: () => caller,
     // Azure AD B2C leaves out these two: the verifier knows them from the issuer and the subject.
     claims: () => ({ ...readClaims(token), tid, oid }),
     assertion: token,
@@ -87,10 +97,22 @@ export function entraToken(
   }
 }
 
+function accountOf({ kind }: Caller, claims: EntraClaims): Pick<VerifiedToken, 'user' | 'account'> {
+  if (kind === 'app' || kind === 'agent') return {}
+  const account = userFromClaims(claims)
+  return kind === 'agent-user' ? { account } : { user: account, account }
+}
+
 /** What a verified token says about an event. */
 export function verifiedFacts(verified: VerifiedToken): EventFacts {
   const { user, clientId, sid, scopes, resource } = verified
-  return { user, client: { id: clientId }, sid, scopes, resource }
+  return { user, client: { id: clientId }, sid, scopes, resource, agent: agentFacts(verified) }
+}
+
+/** No agent logs in through us (AADSTS82014), so tokens of ours need not be read for one. */
+function agentFacts({ kind, account, user, caller }: VerifiedToken): EventFacts['agent'] {
+  const agent = kind === 'entra' ? caller().agent : undefined
+  return agent && { ...agent, ...(account && !user && { account: account.oid }) }
 }
 
 function factsOnce(token: string): () => AssertionFacts {

@@ -106,7 +106,7 @@ function callFacts(
 
 /** Most tokens name what is required; only for the others does it matter what a scope implies. */
 function lacksRequired({ scopes }: GateContext, verified: VerifiedToken): boolean {
-  if (!verified.user || scopes.required.every((scope) => verified.scopes.includes(scope))) {
+  if (!verified.account || scopes.required.every((scope) => verified.scopes.includes(scope))) {
     return false
   }
   return scopes.missing(verified.scopes, scopes.required).length > 0
@@ -177,6 +177,7 @@ function internals(gate: Gate, verified: VerifiedToken): AuthInternals {
   const { scopes, exchange, report } = gate.context
   return {
     claims: () => verified.claims(),
+    caller: () => verified.caller(),
     scopes,
     canStepUp: verified.user !== undefined,
     missingScopes: (needed) => scopes.missing(verified.scopes, needed),
