@@ -3,7 +3,7 @@
  * so it reaches a tool as `extra.authInfo` or `ctx.http.authInfo` unchanged.
  */
 
-import type { Caller } from './entra/caller-claims.js'
+import type { Caller, CallerKind } from './entra/caller-claims.js'
 import { type AuthInfo, type AuthInfoLike, internalsOf } from './gate/caller.js'
 import type { User } from './tokens/records.js'
 
@@ -35,12 +35,15 @@ export function authOf(req: object): AuthInfo {
 export function userOf(auth: AuthInfoLike | undefined): User {
   internalsOf(auth, 'userOf')
   const user = auth?.extra?.user as User | undefined
-  if (!user) {
-    throw new TypeError(
-      'userOf: an app or an agent calls on its own behalf: there is no user (callerOf says who calls)',
-    )
-  }
-  return user
+  if (user) return user
+  throw new TypeError(`userOf: ${noUser(callerOf(auth).kind)}`)
+}
+
+function noUser(kind: CallerKind): string {
+  if (kind === 'agent-user')
+    return 'an agent calls with a user account of its own: nobody is behind it'
+  const who = kind === 'agent' ? 'an agent' : 'an app'
+  return `${who} calls on its own behalf: there is no user`
 }
 
 /**

@@ -60,7 +60,7 @@ export type {
 } from './http/events.js'
 export type { Middleware, MiddlewareRequest } from './http/middleware.js'
 export type { Logger } from './http/report.js'
-export { mayCall, type Verdict } from './may-call.js'
+export { type CallVerdict, mayCall } from './may-call.js'
 export { OAuthError, type OAuthErrorCode } from './oauth/errors.js'
 export { oauthRoutes } from './oauth-routes.js'
 export { type Downstream, oboToken } from './obo-token.js'

@@ -1,10 +1,10 @@
 /** What a caller may call: for a server that lists no tool which its caller can never use. */
 import { type AuthInfoLike, internalsOf } from './gate/caller.js'
 import { guardOf } from './gate/guard-options.js'
-import { judgeCall, type Verdict } from './gate/guard-verdict.js'
+import { type CallVerdict, judgeCall } from './gate/guard-verdict.js'
 import type { Middleware } from './http/middleware.js'
 
-export type { Verdict } from './gate/guard-verdict.js'
+export type { CallVerdict } from './gate/guard-verdict.js'
 
 /**
  * Whether the guard would let this caller call the tool, by the same rules: `yes`; `step-up`, when a login can bring the
@@ -21,7 +21,11 @@ export type { Verdict } from './gate/guard-verdict.js'
  * const purge = server.registerTool('purge_notes', { description: 'Deletes all notes' }, purgeNotes)
  * if (mayCall(guard, req.auth, 'purge_notes') === 'no') purge.remove()
  */
-export function mayCall(guard: Middleware, auth: AuthInfoLike | undefined, tool: string): Verdict {
+export function mayCall(
+  guard: Middleware,
+  auth: AuthInfoLike | undefined,
+  tool: string,
+): CallVerdict {
   const caller = internalsOf(auth, 'mayCall')
   const options = guardOf(guard)
   options.checkNames(caller.scopes)

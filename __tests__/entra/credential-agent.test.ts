@@ -1,10 +1,11 @@
 /** Acting as an agent identity: what is sent to Entra for it, how often, and what comes of failures. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
-import { agentCredential, clientSecret } from 'mcp-entra'
+import { agentCredential, clientSecret, entraAuth } from 'mcp-entra'
 import { decodeJwt } from '../../lib/crypto/decode-jwt.js'
 import { entraAuthority } from '../../lib/entra/authority.js'
 import { type TokenEndpoint, tokenEndpoint } from '../../lib/entra/token-endpoint.js'
 import { agent, sibling, startEntraWithAgents } from '../support/agents.js'
+import { authOptions } from '../support/auth-options.js'
 import { outcome } from '../support/entra.js'
 import type { Entra } from '../support/host.js'
 import { ada } from '../support/oauth-client.js'
@@ -102,6 +103,13 @@ describe('agentCredential', () => {
       endpointFor().onBehalfOf({ assertion, scopes: [userRead], tenant: entra.tenant.id }),
     )
     expect(error).toMatchObject({ kind: 'invalid_assertion', codes: [500131] })
+  })
+
+  it('is for direct mode: nobody can sign in to an agent or a blueprint', () => {
+    const credential = agentCredential({ blueprint: secret(), agent })
+    const options = authOptions(entra, 'https://mcp.contoso.example', [], { credential })
+    expect(() => entraAuth(options)).toThrow(/with agentCredential say mode: 'direct'/)
+    expect(() => entraAuth({ ...options, mode: 'direct' })).not.toThrow()
   })
 
   it('says what is wrong with its options', () => {

@@ -110,11 +110,13 @@ describe('callerOf', () => {
     expect((await read('/who', token)).body).toMatchObject({ caller: { kind: 'user' }, user: ada })
   })
 
-  it.each(['agent', 'agent-user', 'app'])('has no user to show for the kind %s', async (kind) => {
-    expect((await read('/user', await tokenOf(kind))).body).toEqual({
-      name: 'TypeError',
-      message: expect.stringContaining('no user (callerOf says who calls)'),
-    })
+  it.each([
+    ['agent', 'an agent calls on its own behalf: there is no user'],
+    ['agent-user', 'an agent calls with a user account of its own: nobody is behind it'],
+    ['app', 'an app calls on its own behalf: there is no user'],
+  ])('has no user to show for the kind %s', async (kind, why) => {
+    const { body } = await read('/user', await tokenOf(kind))
+    expect(body).toEqual({ name: 'TypeError', message: `userOf: ${why}` })
   })
 })
 

@@ -50,17 +50,25 @@ type Claims = Readonly<Record<string, unknown>>
 const agentIdentity = '11'
 const agentUser = '13'
 
+type CallerClaims = Claims & {
+  readonly tid: string
+  readonly oid: string
+  readonly azp?: string
+  readonly roles?: readonly string[]
+}
+
 /** Reads who calls. @param claims of a verified access token */
-export function callerFromClaims(
-  claims: Claims & {
-    readonly tid: string
-    readonly oid: string
-    readonly azp?: string
-    readonly roles?: readonly string[]
-  },
-): Caller {
+export function callerFromClaims(claims: CallerClaims): Caller {
+  return describe(claims, kindOf(claims))
+}
+
+/** Reads who calls, where a login has seen to it that it is a person. @param claims of that login */
+export function personFromClaims(claims: CallerClaims): Caller {
+  return describe(claims, actsAsAgent(claims) ? 'agent-for-user' : 'user')
+}
+
+function describe(claims: CallerClaims, kind: CallerKind): Caller {
   const { tid, oid, azp, roles = [], xms_par_app_azp: blueprint } = claims
-  const kind = kindOf(claims)
   const caller = { kind, tid, oid, roles }
   if (kind === 'user' || kind === 'app') return caller
   const agent = { id: azp ?? '', ...(typeof blueprint === 'string' && { blueprint }) }

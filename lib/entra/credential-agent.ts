@@ -59,9 +59,19 @@ export function agentCredential(
     },
     { now },
   )
-  return async function agentIdentityCredential(context) {
-    return { ...(await credential(context)), clientId: agent }
-  }
+  const agentIdentityCredential: ClientCredential = async (context) => ({
+    ...(await credential(context)),
+    clientId: agent,
+  })
+  made.add(agentIdentityCredential)
+  return agentIdentityCredential
+}
+
+const made = new WeakSet<object>()
+
+/** Whether {@link agentCredential} made it. */
+export function isAgentCredential(credential: ClientCredential | undefined): boolean {
+  return credential !== undefined && made.has(credential)
 }
 
 /**

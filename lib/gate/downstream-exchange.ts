@@ -230,7 +230,10 @@ async function rememberChallenge(
 }
 
 /** @see https://learn.microsoft.com/entra/identity-platform/v2-admin-consent */
-function consentHint({ authority, clientId }: DownstreamExchangeOptions, { user }: VerifiedToken) {
-  const link = `${authority.host}/${user?.tid}/adminconsent?client_id=${clientId}`
+function consentHint(
+  { authority, clientId }: DownstreamExchangeOptions,
+  { account }: VerifiedToken,
+) {
+  const link = `${authority.host}/${account?.tid}/adminconsent?client_id=${clientId}`
   return `Nobody has consented to this server using the downstream API. An administrator can: ${link}`
 }

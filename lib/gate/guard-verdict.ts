@@ -7,11 +7,11 @@ import { type Guard, type Need, nothing } from './guard-options.js'
  * `yes`: the caller holds what it takes. `step-up`: a login can bring what is missing. `no`: only an administrator can,
  * or nobody.
  */
-export type Verdict = 'yes' | 'step-up' | 'no'
+export type CallVerdict = 'yes' | 'step-up' | 'no'
 
 /** A verdict, with what it rests on. */
 export interface Judgement {
-  readonly verdict: Verdict
+  readonly verdict: CallVerdict
   /** What the caller lacks. Of a tool that the guard does not open, nothing is known. */
   readonly unmet: readonly Need[]
   /** The kinds that are let in, when the caller is of none of them: nothing else would help then. */

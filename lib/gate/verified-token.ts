@@ -1,7 +1,7 @@
 /** A verified token, whichever kind it is: one of ours with the grant behind it, or one of Entra's own. */
 import { type DecodedJwt, decodeJwt } from '../crypto/decode-jwt.js'
 import { sha256 } from '../crypto/hashing.js'
-import { type Caller, callerFromClaims } from '../entra/caller-claims.js'
+import { type Caller, callerFromClaims, personFromClaims } from '../entra/caller-claims.js'
 import type { ScopeStrategy } from '../entra/scopes.js'
 import type { EntraClaims } from '../entra/verify.js'
 import type { EventFacts } from '../http/event-facts.js'
@@ -67,7 +67,7 @@ export function fromGrant(grant: Grant) {
   return {
     user: grant.user,
     account: grant.user,
-    caller: () => callerFromClaims(readClaims(accessToken)),
+    caller: () => personFromClaims(readClaims(accessToken)),
     claims: () => readClaims(accessToken),
     assertion: accessToken,
     assertionFacts: factsOnce(accessToken),
