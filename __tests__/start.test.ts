@@ -7,21 +7,13 @@ import { describe, expect, it } from '@jest/globals'
 const root = fileURLToPath(new URL('..', import.meta.url))
 
 describe('importing the package', () => {
-  it.each(['mcp-entra', 'mcp-entra/redis', 'mcp-entra/file'])(
+  it.each(['mcp-entra', 'mcp-entra/redis', 'mcp-entra/file', 'mcp-entra/account'])(
     '%s loads no client',
     async (name) => {
       const packages = packagesOf(await load(name))
       expect(packages.filter((one) => !['jose', 'cookie'].includes(one))).toEqual([])
     },
   )
-
-  it('loads express-session for the account pages alone', async () => {
-    const packages = packagesOf(await load('mcp-entra/account'))
-    expect(packages).toContain('express-session')
-    expect(
-      packages.filter((one) => /^(?:@azure|undici|redis|connect-redis|express$)/.test(one)),
-    ).toEqual([])
-  })
 
   it('reads few files of its own', async () => {
     const own = (await load('mcp-entra')).filter((url) => url.includes('/dist/'))

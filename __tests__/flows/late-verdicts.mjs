@@ -6,6 +6,7 @@ import {
   entraAuth,
   entraScopes,
   requireBearer,
+  resourceMetadata,
   scopeGuard,
 } from '../../dist/index.js'
 import { startEntra } from '../../dist/testing/index.js'
@@ -21,6 +22,8 @@ const auth = entraAuth({
   authorityHost: entra.url,
   scopes: entraScopes({ clientId, required: ['notes.read'] }),
 })
+// Never asked, but without it the gate warns that its clients are sent nowhere.
+resourceMetadata(auth)
 const gate = requireBearer(auth)
 const guard = scopeGuard('notes.read')
 let handled = 0

@@ -61,7 +61,7 @@ const handler: Middleware = (req, res) => {
 
 /** The same server for clients that get their tokens from Entra. */
 function direct({ baseUrl, scopes }: EntraAuth): EntraAuth {
-  const clientId = '00000000-0000-4000-8000-000000000001'
+  const { clientId = '' } = scopes
   return entraAuth({ baseUrl, scopes, tenantId: 'contoso.com', clientId })
 }
 

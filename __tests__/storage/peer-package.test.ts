@@ -7,8 +7,15 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { checkPeer } from '../../lib/storage/peer-package.js'
+import { testKeys } from '../support/auth-options.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
+
+/** Options of `entraAuth`, as code. */
+const options = `{
+  baseUrl: 'https://mcp.contoso.com', tenantId: 'contoso.com', clientId: 'a', credential: clientSecret('b'),
+  scopes: entraScopes({ clientId: 'a', required: ['notes.read'] }), keys: ['${testKeys[0]}'],
+}`
 
 /** Resolves these packages and no other. */
 const resolves =
@@ -68,6 +75,10 @@ describe('an application without the optional packages', () => {
     [
       "const { fileStorage } = await import('mcp-entra/file'); fileStorage({ path: './state' })",
       'TypeError: fileStorage needs the package "lmdb", which is not installed: npm i lmdb',
+    ],
+    [
+      `const { accountRoutes } = await import('mcp-entra/account'); const { clientSecret, entraAuth, entraScopes } = await import('mcp-entra'); accountRoutes(entraAuth(${options}))`,
+      'TypeError: accountRoutes needs the package "express-session", which is not installed: npm i express-session',
     ],
   ])('hears of it at start: %s', async (code, message) => {
     expect(await messageOf(code)).toBe(message)

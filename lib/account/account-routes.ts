@@ -5,6 +5,7 @@ import type { Middleware } from '../http/middleware.js'
 import type { ProxyContext } from '../routes/context.js'
 import { pageRoute, type RouteTable, runRoute } from '../routes/run-route.js'
 import { checkAuth } from '../setup/check-auth.js'
+import { checkPeer } from '../storage/peer-package.js'
 import { type AccountContext, accountPaths } from './account-context.js'
 import { showApps } from './apps.js'
 import { browserSessions } from './browser-sessions.js'
@@ -26,7 +27,8 @@ export interface AccountOptions {
  * redirect URI as the logins of clients. Mount it beside `oauthRoutes`, at the root of the application; it needs the
  * package `express-session`.
  *
- * @throws TypeError for options that cannot work, without `keys` or `credential`, and when it is mounted twice
+ * @throws TypeError for options that cannot work, without `keys`, `credential` or the package, and when it is mounted
+ *   twice
  * @example
  * app.use(oauthRoutes(auth))
  * app.use(accountRoutes(auth, { session: { store: new RedisStore({ client }) } }))
@@ -34,6 +36,7 @@ export interface AccountOptions {
 export function accountRoutes(auth: EntraAuth, options: AccountOptions = {}): Middleware {
   checkAuth('accountRoutes', auth)
   checkOptionNames('accountRoutes', options, ['session'])
+  checkPeer('accountRoutes', 'express-session')
   const context = accountContext(auth.proxy('accountRoutes'), options.session)
   const routes = routeTable(context)
   context.account.mount(context.sessions)
@@ -51,8 +54,8 @@ function accountContext(
   const records = store ? foreignRecords(store, ring) : vaultRecords(vault)
   const ended = vault.shelf<true>('ended-session')
   const secure = baseUrl.startsWith('https:')
-  const timed = sessionStore({ ...limits, records, ended, now })
-  const sessions = browserSessions({ secure, ring, store: timed, report, now })
+  const makeStore = sessionStore({ ...limits, records, ended, now })
+  const sessions = browserSessions({ secure, ring, makeStore, report, now })
   return Object.freeze({ ...context, sessions })
 }
 

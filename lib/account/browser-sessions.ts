@@ -1,7 +1,7 @@
 /** Who is signed in, in a browser: `express-session` with a cookie, limits and a store of ours. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { parse, serialize } from 'cookie'
-import session, { type Session, type Store } from 'express-session'
+import type { Session, SessionOptions, Store } from 'express-session'
 import type { Clock } from '../async/clock.js'
 import { randomSecret } from '../crypto/hashing.js'
 import type { KeyRing } from '../crypto/key-ring.js'
@@ -31,7 +31,8 @@ export interface BrowserSessionsOptions {
   /** Whether we are on https, by `baseUrl` and not by what a request says. */
   readonly secure: boolean
   readonly ring: KeyRing
-  readonly store: Store
+  /** @param bare a store of `express-session` without operations */
+  readonly makeStore: (bare: Store) => Store
   readonly report: Report
   readonly now: Clock
 }
@@ -44,24 +45,35 @@ interface SessionRequest extends IncomingMessage {
   session: Session & Partial<SessionRecord>
 }
 
+/** `express-session`, on the types of `node:http`. */
+type RunSession = (
+  req: IncomingMessage,
+  res: ServerResponse,
+  next: (error?: unknown) => void,
+) => void
+
+/** The package is loaded when the pages are made: so one that is missing can be named with its command before that. */
+async function loadSession(
+  options: Pick<SessionOptions, 'name' | 'cookie' | 'secret'>,
+  makeStore: BrowserSessionsOptions['makeStore'],
+): Promise<RunSession> {
+  const { default: session } = await import('express-session')
+  const Bare = session.Store as unknown as new () => Store
+  const store = makeStore(new Bare())
+  const run: unknown = session({ ...options, store, resave: false, saveUninitialized: false })
+  return run as RunSession
+}
+
 /** @see RFC 6265bis section 4.1.3 (`__Host-`), OWASP Session Management Cheat Sheet */
 export function browserSessions(options: BrowserSessionsOptions): AccountSessions {
-  const { secure, ring, store, report, now } = options
+  const { secure, ring, makeStore, report, now } = options
   const name = `${secure ? '__Host-' : ''}mcp-entra-session`
   // Without a lifetime, so it ends with the browser at the latest. Ours ends sooner, in the store.
   const cookie = { path: '/', httpOnly: true, secure, sameSite: 'lax' } as const
-  const run = session({
-    name,
-    cookie,
-    secret: ring.all.map((key) => key.derive('browser session cookie').toString('base64url')),
-    store,
-    resave: false,
-    saveUninitialized: false,
-  }) as unknown as (
-    req: IncomingMessage,
-    res: ServerResponse,
-    next: (error?: unknown) => void,
-  ) => void
+  const secret = ring.all.map((key) => key.derive('browser session cookie').toString('base64url'))
+  const loading = loadSession({ name, cookie, secret }, makeStore)
+  // Whoever needs a session hears of the failure. Nobody else waits for it.
+  loading.catch(() => undefined)
   const opened = new WeakMap<IncomingMessage, Promise<SessionRequest>>()
 
   /** Once for each request: `express-session` watches its answer. */
@@ -73,8 +85,11 @@ export function browserSessions(options: BrowserSessionsOptions): AccountSession
     return opening
   }
 
-  function openOnce({ req, res }: Browser): Promise<SessionRequest> {
+  async function openOnce({ req, res }: Browser): Promise<SessionRequest> {
     const seen = seenBySession(req, secure)
+    const run = await loading.catch((error: unknown) => {
+      throw asOutage(error)
+    })
     return new Promise((resolve, reject) => {
       let isOpen = false
       run(seen, res, (error) => {
