@@ -10,6 +10,7 @@ import {
   clientSecret,
   entraAuth,
   entraScopes,
+  mayCall,
   oauthRoutes,
   requireBearer,
   scopeGuard,
@@ -35,8 +36,16 @@ const auth = entraAuth({
   keys: MCP_ENTRA_KEYS.split(','),
 })
 
-/** A fresh server for each request, of the era that the request belongs to. */
-const handler = createMcpHandler(({ era }) => {
+const guard = scopeGuard(auth, {
+  tools: { whoami: [], add_note: 'notes.write', purge_notes: { roles: 'Notes.Admin' } },
+  otherTools: 'deny',
+})
+
+/**
+ * A fresh server for each request, of the era that the request belongs to. It shows `add_note` to everybody, because a
+ * client can ask for the scope, and `purge_notes` only to those whom an administrator gave the role.
+ */
+const handler = createMcpHandler(({ era, authInfo }) => {
   const server = new McpServer({ name: 'sdk-v2', version: '1.0.0' })
   server.registerTool('whoami', { description: 'Who you are' }, ({ http }) => ({
     content: [{ type: 'text', text: JSON.stringify({ ...userOf(http?.authInfo), era }) }],
@@ -44,6 +53,11 @@ const handler = createMcpHandler(({ era }) => {
   server.registerTool('add_note', { description: 'Writes a note' }, () => ({
     content: [{ type: 'text', text: '"written"' }],
   }))
+  if (mayCall(guard, authInfo, 'purge_notes') !== 'no') {
+    server.registerTool('purge_notes', { description: 'Deletes all notes' }, () => ({
+      content: [{ type: 'text', text: '"purged"' }],
+    }))
+  }
   return server
 })
 const mcp = toNodeHandler(handler)
@@ -57,12 +71,7 @@ const app = createMcpExpressApp({
   jsonLimit: '4mb',
 })
 app.use(oauthRoutes(auth))
-app.all(
-  '/mcp',
-  requireBearer(auth),
-  scopeGuard(auth, { tools: { add_note: 'notes.write' } }),
-  (req, res) => mcp(req, res, req.body),
-)
+app.all('/mcp', requireBearer(auth), guard, (req, res) => mcp(req, res, req.body))
 app.listen(Number(PORT), (error) => {
   if (error) throw error
   console.log(`MCP server: ${BASE_URL}/mcp`)

@@ -7,9 +7,12 @@ import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js'
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js'
 import express from 'express'
 import {
+  type AuthInfo,
+  authOf,
   clientSecret,
   entraAuth,
   entraScopes,
+  mayCall,
   oauthRoutes,
   requireBearer,
   scopeGuard,
@@ -38,19 +41,6 @@ const auth = entraAuth({
   keys: MCP_ENTRA_KEYS.split(','),
 })
 
-/** A fresh server for each request: it keeps no sessions. */
-function mcpServer(): McpServer {
-  const server = new McpServer({ name: 'tool-scopes', version: '1.0.0' })
-  const answer = (text: string) => ({ content: [{ type: 'text' as const, text }] })
-  server.registerTool('list_notes', { description: 'Your notes' }, () => answer('[]'))
-  server.registerTool('add_note', { description: 'Writes a note' }, () => answer('"written"'))
-  server.registerTool('export_notes', { description: "Everybody's notes" }, () => answer('[]'))
-  server.registerTool('purge_notes', { description: 'Deletes all notes' }, ({ authInfo }) =>
-    answer(JSON.stringify(`purged by ${userOf(authInfo).username}`)),
-  )
-  return server
-}
-
 /**
  * What each tool needs besides the required scopes. A client that lacks a scope is told which, and asks its user for it
  * (step-up). Nobody can ask for a role: an administrator assigns app roles to users and to daemons.
@@ -64,10 +54,37 @@ const guard = scopeGuard(auth, {
   },
 })
 
+/**
+ * A fresh server for each request: it keeps no sessions. It has no tool that its caller can never call, and still shows
+ * those that step-up unlocks: a client asks for more scopes when it calls one.
+ */
+function mcpServer(authInfo: AuthInfo): McpServer {
+  const server = new McpServer({ name: 'tool-scopes', version: '1.0.0' })
+  const answer = (text: string) => ({ content: [{ type: 'text' as const, text }] })
+  const tools = {
+    list_notes: server.registerTool('list_notes', { description: 'Your notes' }, () =>
+      answer('[]'),
+    ),
+    add_note: server.registerTool('add_note', { description: 'Writes a note' }, () =>
+      answer('"written"'),
+    ),
+    export_notes: server.registerTool('export_notes', { description: "Everybody's notes" }, () =>
+      answer('[]'),
+    ),
+    purge_notes: server.registerTool('purge_notes', { description: 'Deletes all notes' }, () =>
+      answer(JSON.stringify(`purged by ${userOf(authInfo).username}`)),
+    ),
+  }
+  for (const [name, tool] of Object.entries(tools)) {
+    if (mayCall(guard, authInfo, name) === 'no') tool.remove()
+  }
+  return server
+}
+
 const app = express()
 app.use(oauthRoutes(auth))
 app.all('/mcp', requireBearer(auth), guard, async (req, res) => {
-  const server = mcpServer()
+  const server = mcpServer(authOf(req))
   res.on('close', () => server.close())
   const transport = new StreamableHTTPServerTransport({})
   await server.connect(transport)

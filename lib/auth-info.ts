@@ -2,9 +2,12 @@
  * How to read `req.auth`, also in a tool, where `req` does not exist. It fits `AuthInfo` of the MCP SDK v1 and v2,
  * so it reaches a tool as `extra.authInfo` or `ctx.http.authInfo` unchanged.
  */
+
+import type { Caller, CallerKind } from './entra/caller-claims.js'
 import { type AuthInfo, type AuthInfoLike, internalsOf } from './gate/caller.js'
 import type { User } from './tokens/records.js'
 
+export type { Agent, Caller, CallerKind } from './entra/caller-claims.js'
 export type { User } from './tokens/records.js'
 
 /**
@@ -23,7 +26,8 @@ export function authOf(req: object): AuthInfo {
 /**
  * The signed-in user.
  *
- * @throws TypeError when the object is not from {@link requireBearer}, or the caller is an app without a user
+ * @throws TypeError when the object is not from {@link requireBearer}, or the caller is no person: an app, an agent, or
+ *   the user account of an agent
  * @see https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference
  * @example
  * server.registerTool('whoami', {}, (extra) => text(userOf(extra.authInfo).name))
@@ -31,8 +35,30 @@ export function authOf(req: object): AuthInfo {
 export function userOf(auth: AuthInfoLike | undefined): User {
   internalsOf(auth, 'userOf')
   const user = auth?.extra?.user as User | undefined
-  if (!user) throw new TypeError('userOf: an app calls on its own behalf: there is no user')
-  return user
+  if (user) return user
+  throw new TypeError(`userOf: ${noUser(callerOf(auth).kind)}`)
+}
+
+function noUser(kind: CallerKind): string {
+  if (kind === 'agent-user')
+    return 'an agent calls with a user account of its own: nobody is behind it'
+  const who = kind === 'agent' ? 'an agent' : 'an app'
+  return `${who} calls on its own behalf: there is no user`
+}
+
+/**
+ * Who calls: a person, a person through an agent, an agent on its own, an agent with a user account of its own, or an
+ * app. Authorize agents by their roles (`scopeGuard({ roles })`): one platform may come now as a project's and now as an
+ * agent's own identity.
+ *
+ * @throws TypeError when the object is not from {@link requireBearer}
+ * @see https://learn.microsoft.com/entra/agent-id/agent-token-claims
+ * @example
+ * const { kind, agent } = callerOf(extra.authInfo)
+ * if (agent) log.info({ kind, agent: agent.id, blueprint: agent.blueprint }, 'called by an agent')
+ */
+export function callerOf(auth: AuthInfoLike | undefined): Caller {
+  return internalsOf(auth, 'callerOf').caller()
 }
 
 /**

@@ -9,7 +9,11 @@ export {
   type UrlElicitationRequiredErrorClass,
 } from './ask-user.js'
 export {
+  type Agent,
   authOf,
+  type Caller,
+  type CallerKind,
+  callerOf,
   type DownstreamCredential,
   downstreamCredential,
   downstreamToken,
@@ -21,6 +25,7 @@ export {
 } from './auth-info.js'
 export { listGrants, revokeClient, revokeTenant, revokeUser } from './end-access.js'
 export type { Cloud } from './entra/clouds.js'
+export { type AgentCredentialOptions, agentCredential } from './entra/credential-agent.js'
 export { clientAssertion } from './entra/credential-assertion.js'
 export { type ClientCertificateOptions, clientCertificate } from './entra/credential-certificate.js'
 export {
@@ -48,6 +53,7 @@ export type { EntraClaims } from './entra/verify.js'
 export { type EntraAuth, entraAuth } from './entra-auth.js'
 export type { AuthInfo, AuthInfoLike } from './gate/caller.js'
 export type {
+  EventAgent,
   EventClient,
   EventSubject,
   EventUser,
@@ -63,6 +69,7 @@ export type {
 export type { Middleware, MiddlewareRequest } from './http/middleware.js'
 export type { Logger } from './http/report.js'
 export type { MappedUser, MapUser } from './login/asserted-user.js'
+export { type CallVerdict, mayCall } from './may-call.js'
 export { OAuthError, type OAuthErrorCode } from './oauth/errors.js'
 export type { IdentityAssertionClaims } from './oauth/id-jag.js'
 export { oauthRoutes } from './oauth-routes.js'

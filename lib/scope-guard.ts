@@ -1,13 +1,8 @@
 /** Scopes and roles, per route and per MCP tool. */
 import type { EntraAuth } from './entra-auth.js'
 import { type AuthInternals, internalsOf } from './gate/caller.js'
-import {
-  type Guard,
-  type Need,
-  nothing,
-  readGuard,
-  type ScopeGuardOptions,
-} from './gate/guard-options.js'
+import { type Guard, keepGuard, readGuard, type ScopeGuardOptions } from './gate/guard-options.js'
+import { type Judgement, judgeCall } from './gate/guard-verdict.js'
 import { watchTools } from './gate/listed-tools.js'
 import { calledTools, McpRequestError, refuseMcpRequest } from './gate/mcp-request.js'
 import { type Refusal, refusalFor, sendRefusal } from './gate/refuse.js'
@@ -47,8 +42,8 @@ export function scopeGuard(...given: (EntraAuth | string | ScopeGuardOptions)[])
   const guard = readGuard((auth ? rest : given) as (string | ScopeGuardOptions)[])
   if (auth) guard.checkNames(auth.scopes)
   const report = auth && { report: auth.gate('scopeGuard').report }
-  const watch = watchTools([...guard.tools.keys()], guard.otherTools)
-  return function scopeGuardMiddleware(req, res, next) {
+  const watch = watchTools(guard)
+  const scopeGuardMiddleware: Middleware = (req, res, next) => {
     if (isAnswered(res)) return
     runAsync({ req, res, next, ...report }, async (goOn) => {
       const refusal = await judgeRequest(guard, req)
@@ -58,68 +53,51 @@ export function scopeGuard(...given: (EntraAuth | string | ScopeGuardOptions)[])
       goOn()
     })
   }
+  return keepGuard(scopeGuardMiddleware, guard)
 }
 
 /** What to answer to a request, or undefined when it may pass. */
-async function judgeRequest(
-  { route, tools, otherTools, checkNames }: Guard,
-  req: AuthenticatedRequest,
-): Promise<Refusal | undefined> {
+async function judgeRequest(guard: Guard, req: AuthenticatedRequest): Promise<Refusal | undefined> {
+  const { tools, checkNames } = guard
   const caller = internalsOf(req.auth, 'scopeGuard')
   checkNames(caller.scopes)
   try {
     const called = tools.size > 0 ? await calledTools(req) : []
-    const named = () => [...new Set(called.filter((tool) => tools.has(tool)))]
-    if (otherTools === 'deny' && called.some((tool) => !tools.has(tool))) {
-      return refuseOtherTool(caller, named())
-    }
-    const needs = [route, ...called.map((tool) => tools.get(tool) ?? nothing)]
-    const unmet = needs.filter((need) => !isMet(caller, need))
-    if (unmet.length === 0) return undefined
-    return await refuseNeeds(caller, req, unmet, named())
+    const judgement = judgeCall(guard, caller, called)
+    if (judgement.verdict === 'yes') return undefined
+    return await refuseCall(caller, judgement, [
+      ...new Set(called.filter((tool) => tools.has(tool))),
+    ])
   } catch (error) {
     if (error instanceof McpRequestError) return refuseMcpRequest(caller, error)
     throw error
   }
 }
 
-/** No login and no role opens it, so there is nothing to challenge for. */
-function refuseOtherTool(caller: AuthInternals, named: readonly string[]): Refusal {
-  const description = 'This server opens no tool of that name to callers.'
+/** @param named for the operator: the tools that are called and that the guard names */
+async function refuseCall(
+  caller: AuthInternals,
+  { verdict, unmet, onlyFor }: Judgement,
+  named: readonly string[],
+): Promise<Refusal> {
+  const scopes = [...new Set(unmet.flatMap((need) => need.scopes))]
+  const roles = [...new Set(unmet.flatMap((need) => need.roles))]
+  if (verdict === 'step-up') {
+    return caller.refuseScopes(scopes, `This needs the scope ${scopes.join(' ')}.`, named)
+  }
+  const description = onlyFor
+    ? `This is open to callers of the kind ${onlyFor.join(' or ')} only.`
+    : describeNeeds(scopes, roles)
   const error = new OAuthError('access_denied', description)
   caller.report(error, named)
   return refusalFor(error)
 }
 
-function isMet({ claims, missingScopes }: AuthInternals, { scopes, roles }: Need): boolean {
-  if (roles.length > 0 && holdsOne(claims().roles, roles)) return true
-  if (scopes.length === 0) return roles.length === 0
-  return missingScopes(scopes).length === 0
-}
-
-function holdsOne(held: readonly string[] = [], wanted: readonly string[]): boolean {
-  return wanted.some((role) => held.includes(role))
-}
-
-async function refuseNeeds(
-  caller: AuthInternals,
-  { auth }: AuthenticatedRequest,
-  unmet: readonly Need[],
-  called: readonly string[],
-): Promise<Refusal> {
-  const scopes = [...new Set(unmet.flatMap((need) => need.scopes))]
-  const roles = [...new Set(unmet.flatMap((need) => need.roles))]
-  // No login brings a role, and none brings an app a scope: then there is nothing to challenge for.
-  const canStepUp = auth?.extra.user !== undefined && unmet.every((need) => need.scopes.length > 0)
-  if (canStepUp) {
-    return caller.refuseScopes(scopes, `This needs the scope ${scopes.join(' ')}.`, called)
-  }
+function describeNeeds(scopes: readonly string[], roles: readonly string[]): string {
   const wanted = [
     ...(scopes.length > 0 ? [`the scope ${scopes.join(' ')}`] : []),
     ...(roles.length > 0 ? [`one of the roles ${roles.join(' ')}`] : []),
   ]
-  const description = `This needs ${wanted.join(' or ')}. An administrator assigns roles.`
-  const error = new OAuthError('access_denied', description)
-  caller.report(error, called)
-  return refusalFor(error)
+  if (wanted.length === 0) return 'This server opens no tool of that name to callers.'
+  return `This needs ${wanted.join(' or ')}. An administrator assigns roles.`
 }

@@ -106,6 +106,23 @@ describe('explain, of tokens of Entra', () => {
     expect((await explain(token)).said.summary).toMatch(/for an application without a user/)
   })
 
+  it.each([
+    [{ xms_act_fct: '9 11' }, /for ada@contoso\.example, through an agent that acts for them/],
+    [{ xms_act_fct: '11', xms_sub_fct: '13' }, /the user account of an agent \(ada@/],
+    [{ idtyp: 'app', xms_act_fct: '11', xms_sub_fct: '11', scp: '/' }, /for an agent on its own/],
+  ])('tells an agent from a person: %j', async (claims, words) => {
+    const blueprint = 'b10e0001-0000-4000-8000-00000000b10e'
+    const token = await world.entra.mintAccessToken({
+      user: 'ada@contoso.example',
+      claims: { ...claims, xms_par_app_azp: blueprint },
+    })
+    const { said } = await explain(token)
+    expect(said.summary).toMatch(words)
+    expect(Object.fromEntries(said.facts)).toMatchObject({
+      'blueprint of that agent (xms_par_app_azp)': blueprint,
+    })
+  })
+
   it('says what it would have to know', async () => {
     const token = await world.entra.mintAccessToken({ user: 'ada@contoso.example' })
     const env = { AZURE_AUTHORITY_HOST: world.entra.url }

@@ -3,6 +3,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/gl
 import { base64url } from 'jose'
 import { decodeJwt } from '../../lib/crypto/decode-jwt.js'
 import { type EntraAuthority, entraAuthority } from '../../lib/entra/authority.js'
+import { isAppOnly } from '../../lib/entra/caller-claims.js'
 import { UpstreamOutage } from '../../lib/entra/errors.js'
 import { type SigningKey, type SigningKeys, signingKeys } from '../../lib/entra/signing-keys.js'
 import { tenantIdOf } from '../../lib/entra/tenant-id.js'
@@ -11,7 +12,6 @@ import {
   type EntraVerifier,
   type EntraVerifierOptions,
   entraVerifier,
-  isAppOnly,
 } from '../../lib/entra/verify.js'
 import { OAuthError } from '../../lib/oauth/errors.js'
 import {

@@ -80,6 +80,25 @@ describe('examples/tool-scopes', () => {
   })
 })
 
+describe.each([
+  ['tool-scopes', ['add_note', 'export_notes', 'list_notes'], 'purge_notes'],
+  ['sdk-v2', ['add_note', 'whoami'], 'purge_notes'],
+])('the tools that examples/%s lists', (name, all, more) => {
+  it.each([1, 2] as const)('leave out what the caller can never call (client %s)', async (sdk) => {
+    const { url } = await start(name)
+    const names = async (as: string) => {
+      const client = await connect(`${url}/mcp`, { as, sdk })
+      try {
+        return (await client.listTools()).tools.map((tool) => tool.name).sort()
+      } finally {
+        await client.close()
+      }
+    }
+    expect(await names(bob)).toEqual(all)
+    expect(await names(ada)).toEqual([...all, more].sort())
+  })
+})
+
 describe('examples/prefix', () => {
   it('needs no more of a reverse proxy than the three locations it names', async () => {
     const { PORT = '' } = await environmentFor(entra)

@@ -2,17 +2,13 @@ import { createHash, randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import { decodeJwt } from '../../lib/crypto/decode-jwt.js'
 import { type EntraAuthority, entraAuthority } from '../../lib/entra/authority.js'
+import { isAppOnly } from '../../lib/entra/caller-claims.js'
 import { clientSecret } from '../../lib/entra/credentials.js'
 import { type OnBehalfOf, onBehalfOf } from '../../lib/entra/on-behalf-of.js'
 import { entraScopes, type ScopeStrategy } from '../../lib/entra/scopes.js'
 import { signingKeys } from '../../lib/entra/signing-keys.js'
 import { type TokenEndpoint, tokenEndpoint } from '../../lib/entra/token-endpoint.js'
-import {
-  type EntraClaims,
-  type EntraVerifier,
-  entraVerifier,
-  isAppOnly,
-} from '../../lib/entra/verify.js'
+import { type EntraClaims, type EntraVerifier, entraVerifier } from '../../lib/entra/verify.js'
 import { type EntraEmulator, startEntra } from '../../lib/testing/index.js'
 import { outcome } from '../support/entra.js'
 

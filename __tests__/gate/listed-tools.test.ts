@@ -3,6 +3,7 @@ import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it } from '@jest/globals'
 import { type AuthInfo, withInternals } from '../../lib/gate/caller.js'
+import { readGuard } from '../../lib/gate/guard-options.js'
 import { watchTools } from '../../lib/gate/listed-tools.js'
 
 type Body = unknown
@@ -17,11 +18,17 @@ const result = (names: readonly string[], nextCursor?: string) => ({
 })
 
 /** Starts a server behind a watch for these names. @returns how to ask it, and what it warned of */
-async function start(named: readonly string[], otherTools: 'allow' | 'deny' = 'allow') {
+async function start(
+  named: readonly string[],
+  otherTools: 'allow' | 'deny' = 'allow',
+  lacks: object = {},
+) {
   const warnings: { reason: string; detail: string; hint: string }[] = []
   const warn = (warning: object) => void warnings.push(warning as (typeof warnings)[number])
-  const auth = { extra: withInternals({}, () => ({ warn }) as never) } as unknown as AuthInfo
-  const watch = watchTools(named, otherTools)
+  const caller = { warn, canStepUp: true, claims: () => ({}), missingScopes: () => [], ...lacks }
+  const auth = { extra: withInternals({}, () => caller as never) } as unknown as AuthInfo
+  const tools = Object.fromEntries(named.map((name) => [name, { scopes: 'notes.read' }]))
+  const watch = watchTools(readGuard([{ scopes: 'notes.read', tools, otherTools }]))
   let body: Body = list
   let answer: RequestListener = (_req, res) => res.end()
   const server = createServer((req, res) => {
@@ -101,6 +108,15 @@ describe('a guard whose names are not those of the tools', () => {
     for (let i = 0; i < 3; i++) await ask(json(result(['add_note'])))
     expect(warnings).toHaveLength(1)
     expect(watched).toEqual([true, false, false])
+  })
+
+  it('hears nothing of tools that this caller can never call: those may be hidden (mayCall)', async () => {
+    const hidden = await start(['audit'], 'allow', { canStepUp: false, missingScopes: () => ['x'] })
+    await hidden.ask(json(result(['add_note'])))
+    expect(hidden.warnings).toEqual([])
+    const shown = await start(['audit'], 'allow', { missingScopes: () => ['x'] })
+    await shown.ask(json(result(['add_note'])))
+    expect(shown.warnings).toHaveLength(1)
   })
 
   it('waits for the last page, and counts what all pages showed', async () => {

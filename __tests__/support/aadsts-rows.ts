@@ -180,6 +180,12 @@ export const aadstsRows: readonly AadstsRow[] = [
     hint: /its own client credentials/,
   },
   {
+    codes: [82014],
+    meaning: 'an agent at /authorize',
+    kind: 'misconfigured',
+    hint: /ordinary app registration/,
+  },
+  {
     codes: [90009],
     meaning: 'no scope, for itself',
     kind: 'misconfigured',

@@ -169,12 +169,24 @@ export function callMcp(
   )
 }
 
-/** The JSON text of a tool's answer. */
-export async function toolText(response: Response): Promise<unknown> {
+/** The names of the tools that the server lists to the bearer of this token. */
+export async function listedTools(url: string, token: string): Promise<readonly string[]> {
+  const { tools } = await rpcResult<{ tools: { name: string }[] }>(
+    await callMcp(url, token, 'tools/list'),
+  )
+  return tools.map(({ name }) => name)
+}
+
+async function rpcResult<T>(response: Response): Promise<T> {
   const body = await response.text()
   const data = /^data: (.*)$/m.exec(body)?.[1] ?? body
-  const { result } = JSON.parse(data) as { result: { content: [{ text: string }] } }
-  return JSON.parse(result.content[0].text)
+  return (JSON.parse(data) as { result: T }).result
+}
+
+/** The JSON text of a tool's answer. */
+export async function toolText(response: Response): Promise<unknown> {
+  const { content } = await rpcResult<{ content: [{ text: string }] }>(response)
+  return JSON.parse(content[0].text)
 }
 
 /** The parameters of a challenge, unquoted. */

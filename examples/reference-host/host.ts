@@ -14,6 +14,8 @@ import {
   entraAuth,
   entraScopes,
   type Logger,
+  type Middleware,
+  mayCall,
   oauthRoutes,
   oboToken,
   requireBearer,
@@ -52,6 +54,7 @@ export function createHost(settings: Settings, options: HostOptions = {}): Expre
   const { limits, logger, trustProxy = privateNetworks, allowedOrigins, sessionStore } = options
   const auth = hostAuth(settings, options)
   const notes = notebook()
+  const guard = toolGuard(auth)
   const app = express().disable('x-powered-by').set('trust proxy', trustProxy)
 
   app.get('/healthz', (_req, res) => void res.json({ status: 'ok' }))
@@ -66,9 +69,9 @@ export function createHost(settings: Settings, options: HostOptions = {}): Expre
     '/mcp',
     ownOrigin(settings.baseUrl, allowedOrigins),
     requireBearer(auth),
-    scopeGuard(auth, { tools: { list_notes: 'notes.read', add_note: 'notes.write' } }),
+    guard,
     oboToken(auth, { graph: { scopes: graphScopes, tools: ['my_profile'] } }),
-    mcpHandler(notes, settings.graphUrl),
+    mcpHandler(guard, notes, settings.graphUrl),
   )
   app.use('/api/notes', notesApi(auth, notes))
   app.use('/admin', adminApi(auth))
@@ -121,6 +124,21 @@ function hostAuth(settings: Settings, { storage, logger, offered = [] }: HostOpt
   })
 }
 
+/** What each tool needs. A tool that is not named here is closed to everybody. */
+function toolGuard(auth: EntraAuth): Middleware {
+  return scopeGuard(auth, {
+    tools: {
+      whoami: [],
+      list_notes: 'notes.read',
+      add_note: 'notes.write',
+      // Who reads the profile signed in to do so: `oboToken` exchanges their token, or says why it cannot.
+      my_profile: [],
+      audit: { roles: 'Mcp.Admin' },
+    },
+    otherTools: 'deny',
+  })
+}
+
 /** The notes for programs that do not speak MCP. */
 function notesApi(auth: EntraAuth, notes: Notebook): Router {
   const router = express.Router()
@@ -146,14 +164,15 @@ function notesApi(auth: EntraAuth, notes: Notebook): Router {
 }
 
 /** Stateless: each request has a server and a transport of its own. There are no streams to open and no sessions. */
-function mcpHandler(notes: Notebook, graphUrl: string): RequestHandler {
+function mcpHandler(guard: Middleware, notes: Notebook, graphUrl: string): RequestHandler {
   return async (req, res) => {
     if (req.method !== 'POST') {
       const error = { code: -32000, message: 'Method not allowed: this server is stateless.' }
       res.status(405).set('Allow', 'POST').json({ jsonrpc: '2.0', error, id: null })
       return
     }
-    const server = notesServer(notes, graphUrl)
+    const shows = (tool: string) => mayCall(guard, authOf(req), tool) !== 'no'
+    const server = notesServer({ notes, graphUrl, shows })
     const transport = new StreamableHTTPServerTransport({})
     res.on('close', () => {
       void transport.close()

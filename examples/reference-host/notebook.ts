@@ -5,6 +5,15 @@ import { type AuthInfoLike, userOf } from 'mcp-entra'
 export interface Notebook {
   of(auth: AuthInfoLike | undefined): readonly string[]
   add(auth: AuthInfoLike | undefined, text: string): readonly string[]
+  /** For administrators: who has how many notes, and not what they say. */
+  audit(): readonly NoteCount[]
+}
+
+/** A user, and how many notes they have. */
+export interface NoteCount {
+  readonly tid: string
+  readonly oid: string
+  readonly notes: number
 }
 
 const mostNotes = 100
@@ -28,5 +37,10 @@ export function notebook(): Notebook {
       if (notes.size > mostUsers && oldest !== undefined) notes.delete(oldest)
       return mine
     },
+    audit: () =>
+      [...notes].map(([key, { length }]) => {
+        const [tid = '', oid = ''] = key.split('/')
+        return { tid, oid, notes: length }
+      }),
   }
 }

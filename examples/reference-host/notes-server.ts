@@ -1,4 +1,4 @@
-/** The MCP server behind the gate: four tools. `extra.authInfo` tells each of them who is calling. */
+/** The MCP server behind the gate: five tools. `extra.authInfo` tells each of them who is calling. */
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js'
 import { UrlElicitationRequiredError } from '@modelcontextprotocol/sdk/types.js'
 import { askUser, downstreamToken } from 'mcp-entra'
@@ -12,8 +12,16 @@ const text = (value: unknown) => ({
 /** Seconds to wait for Graph. */
 const graphDeadline = 10
 
-/** A fresh server for one request. */
-export function notesServer(notes: Notebook, graphUrl: string): McpServer {
+/** What a server is made with. */
+export interface NotesServerOptions {
+  readonly notes: Notebook
+  readonly graphUrl: string
+  /** Whether the caller is to see the tool: it can call it, or could after another login. */
+  readonly shows: (tool: string) => boolean
+}
+
+/** A fresh server for one request: its caller sees no tool that it can never call. */
+export function notesServer({ notes, graphUrl, shows }: NotesServerOptions): McpServer {
   const server = new McpServer({ name: 'notes', version: '1.0.0' })
 
   server.registerTool(
@@ -54,6 +62,12 @@ export function notesServer(notes: Notebook, graphUrl: string): McpServer {
       return text(await response.json())
     },
   )
+
+  if (shows('audit')) {
+    server.registerTool('audit', { description: 'How many notes there are, and whose' }, () =>
+      text(notes.audit()),
+    )
+  }
 
   return server
 }

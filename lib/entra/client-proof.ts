@@ -7,7 +7,7 @@ import { EntraError, UpstreamOutage } from './errors.js'
 
 /** Whom the proof is for, and until when it has to be there. */
 export interface ProofRequest {
-  readonly authority: EntraAuthority
+  readonly authority: Pick<EntraAuthority, 'tokenEndpoint' | 'exchangeAudience'>
   readonly clientId: string
   readonly credential: ClientCredential
   readonly tenant: string

@@ -14,12 +14,18 @@ export interface CredentialContext {
 }
 
 /** A proof: the secret itself, or a signed JWT (RFC 7523 section 2.2). */
-export type ClientProof = { readonly secret: string } | { readonly assertion: string }
+export type ClientProof =
+  | { readonly secret: string }
+  | {
+      readonly assertion: string
+      /** The client that the assertion proves, when it is not the app itself: see {@link agentCredential}. */
+      readonly clientId?: string
+    }
 
 /**
  * Returns a proof. It is called for each request to Entra and does its own caching. `clientSecret`,
- * `clientCertificate`, `managedIdentity`, `workloadIdentity`, `federatedCredential` and `clientAssertion` make
- * credentials.
+ * `clientCertificate`, `managedIdentity`, `workloadIdentity`, `federatedCredential`, `clientAssertion` and
+ * `agentCredential` make credentials.
  */
 export type ClientCredential = (context: CredentialContext) => ClientProof | Promise<ClientProof>
 

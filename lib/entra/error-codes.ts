@@ -107,6 +107,11 @@ const rows: readonly Row[] = [
     `The app does not exist in this tenant: compare clientId and tenantId with ${portal} > Overview.`,
   ],
   [
+    [82014],
+    'misconfigured',
+    "The app is an agent identity or a blueprint (Entra Agent ID), and those cannot sign people in: use mode: 'direct', or an ordinary app registration for the login.",
+  ],
+  [
     [90009],
     'misconfigured',
     'The app asked for a token for itself without a scope: name a scope of its own API, such as api://<client id>/<scope>.',

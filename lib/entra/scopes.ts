@@ -4,6 +4,7 @@
  * prefixes.
  */
 import { OAuthError } from '../oauth/errors.js'
+import { isUnscoped } from './caller-claims.js'
 import { checkOptionNames, suggestion } from './option-names.js'
 
 /** How scopes are named at each stage. Pure functions. Lists keep their order and have no duplicates. */
@@ -158,7 +159,7 @@ export function entraScopes(options: EntraScopesOptions): ScopeStrategy {
     toUpstreamTokenExchange: forToken,
     toUpstreamRefresh: forToken,
     fromUpstream: (scope) => own(split(scope)),
-    fromToken: ({ scp, roles }) => own(scp === undefined ? (roles ?? []) : split(scp)),
+    fromToken: ({ scp, roles }) => own(isUnscoped(scp) ? (roles ?? []) : split(scp)),
     missing(granted, wanted) {
       const unnamed = wanted.filter((scope) => !granted.includes(scope))
       // Most callers hold what is wanted by its own name: this spares a fifth of what the tool guard costs.

@@ -2,9 +2,9 @@
 import { type Deadline, deadlineIn } from '../async/deadline.js'
 import type { EntraAuthority } from './authority.js'
 import { sendWithProof } from './client-proof.js'
-import { type ClientCredential, checkCredential } from './credentials.js'
+import { type ClientCredential, type ClientProof, checkCredential } from './credentials.js'
 import { EntraError } from './errors.js'
-import { type GrantRequest, requestWriter } from './request-writer.js'
+import { type GrantRequest, requestWriter, type WriteRequest } from './request-writer.js'
 import { requestTokens, type UpstreamTokens } from './token-request.js'
 
 export type { UpstreamTokens } from './token-request.js'
@@ -55,12 +55,25 @@ type Attempt = <T>(send: () => Promise<T>, deadline: Deadline) => Promise<T>
 export function tokenEndpoint(options: TokenEndpointOptions): TokenEndpoint {
   const { authority, timeout = 10 } = options
   checkCredential(options.credential)
-  const write = requestWriter(authority, options.clientId)
+  const own = requestWriter(authority, options.clientId)
+  const agents = new Map<string, WriteRequest>()
+
+  /** An agent identity is a client of its own. There is one for each credential, so the map stays small. */
+  function writerFor(proof: ClientProof): WriteRequest {
+    const clientId = 'assertion' in proof ? proof.clientId : undefined
+    if (clientId === undefined) return own
+    const known = agents.get(clientId) ?? requestWriter(authority, clientId)
+    agents.set(clientId, known)
+    return known
+  }
 
   function request(tenant: string, attempt: Attempt, grant: GrantRequest): Promise<UpstreamTokens> {
     const deadline = deadlineIn(timeout)
     return sendWithProof({ ...options, tenant, deadline, timeout }, (proof) =>
-      attempt(() => requestTokens({ write, grant, tenant, proof, deadline }), deadline),
+      attempt(
+        () => requestTokens({ write: writerFor(proof), grant, tenant, proof, deadline }),
+        deadline,
+      ),
     )
   }
 

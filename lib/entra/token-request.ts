@@ -48,14 +48,16 @@ export async function requestTokens(request: TokenRequest): Promise<UpstreamToke
   return readTokens(answer, correlationId)
 }
 
-function readProof(proof: ClientProof) {
+/** @throws EntraError `misconfigured` for an empty proof */
+export function readProof(proof: ClientProof) {
   const kind = 'secret' in proof ? 'secret' : 'assertion'
   const value = 'secret' in proof ? proof.secret : proof.assertion
   if (isText(value)) return { kind, value } as const
   throw new EntraError('misconfigured', `the client credential gave an empty ${kind}`)
 }
 
-function readTokens(answer: UpstreamResponse, correlationId: string): UpstreamTokens {
+/** @throws EntraError for any answer but tokens */
+export function readTokens(answer: UpstreamResponse, correlationId: string): UpstreamTokens {
   if (answer.status !== 200) throw failureWithId(answer, correlationId)
   const { access_token, expires_in, refresh_token, id_token, scope } = jsonObject(answer.body)
   const expiresIn = Math.floor(Number(expires_in))

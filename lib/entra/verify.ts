@@ -7,6 +7,7 @@ import { constantTimeEqual } from '../crypto/hashing.js'
 import { OAuthError, unavailable } from '../oauth/errors.js'
 import { tenantRule } from './allowed-tenants.js'
 import { type EntraAuthority, isGuid } from './authority.js'
+import { contradictsItself, isAppOnly, isUnscoped } from './caller-claims.js'
 import { isV1Issuer } from './clouds.js'
 import { type Discovery, discovery, tenantOfIssuer } from './discovery.js'
 import { EntraError } from './errors.js'
@@ -32,6 +33,9 @@ export interface EntraClaims {
   readonly name?: string
   readonly preferred_username?: string
   readonly idtyp?: string
+  /** Facets of the actor and of the subject. Read them with `callerOf`. */
+  readonly xms_act_fct?: string
+  readonly xms_sub_fct?: string
   readonly nonce?: string
   readonly [claim: string]: unknown
 }
@@ -125,24 +129,6 @@ export function entraVerifier(options: EntraVerifierOptions): EntraVerifier {
   })
 }
 
-/**
- * Whether the token is an application's own, with no user behind it.
- *
- * @see https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference
- */
-export function isAppOnly(claims: Claims): boolean {
-  const { idtyp, scp, roles, oid, sub, nonce } = claims
-  if (idtyp !== undefined) return idtyp === 'app'
-  // `idtyp` is an optional claim. An application's token without it looks like this.
-  return (
-    scp === undefined &&
-    nonce === undefined &&
-    Array.isArray(roles) &&
-    typeof oid === 'string' &&
-    oid === sub
-  )
-}
-
 /** @returns the key id */
 function checkHeader({ alg, kid, crit, typ, nonce }: Claims): string {
   if (nonce !== undefined) throw refusal(graphHint)
@@ -215,8 +201,11 @@ function checkPolicy({ tfp, acr }: Claims, policy = ''): void {
 }
 
 function checkAccessToken(claims: Claims): void {
+  if (contradictsItself(claims)) {
+    throw refusal('The claims of the token do not agree on whether its subject is an agent.')
+  }
   const { scp } = claims
-  if (isAppOnly(claims) || (typeof scp === 'string' && scp.trim() !== '')) return
+  if (isAppOnly(claims) || (typeof scp === 'string' && !isUnscoped(scp))) return
   throw refusal(
     'The token grants no scope. Send an access token for a scope of this server, not an id token.',
   )
@@ -278,9 +267,21 @@ function b2cIdentity(claims: Claims, issuer: string): Claims {
   return { ...claims, tid, oid }
 }
 
+/** Claims that are text if they are there at all. */
+const texts = [
+  'azp',
+  'scp',
+  'name',
+  'preferred_username',
+  'idtyp',
+  'nonce',
+  'xms_act_fct',
+  'xms_sub_fct',
+  'xms_par_app_azp',
+]
+
 function isEntraClaims(claims: Claims): claims is EntraClaims {
   const { oid, sub, roles = [] } = claims
-  const texts = ['azp', 'scp', 'name', 'preferred_username', 'idtyp', 'nonce']
   return (
     typeof oid === 'string' &&
     typeof sub === 'string' &&

@@ -1,4 +1,5 @@
 /** The caller behind a request: what `req.auth` shows, and what the middlewares know beyond it. */
+import type { Caller } from '../entra/caller-claims.js'
 import type { ScopeStrategy } from '../entra/scopes.js'
 import type { EntraClaims } from '../entra/verify.js'
 import type { ReportedEvent } from '../http/report.js'
@@ -28,7 +29,7 @@ export interface AuthInfo {
   extra: Record<string, unknown> & {
     /** `proxy`: a token of ours. `entra`: one that Entra issued to the caller directly. */
     tokenKind: 'proxy' | 'entra'
-    /** The user, or undefined when an app calls on its own behalf. */
+    /** The person who calls. Undefined when an app or an agent calls on its own, or with a user account of the agent. */
     user?: User
   }
 }
@@ -49,8 +50,12 @@ export interface DownstreamAccessToken {
 export interface AuthInternals {
   /** Reads the claims of Entra's access token, which costs some microseconds. */
   claims(): EntraClaims
+  /** Who calls: read from the claims. */
+  caller(): Caller
   /** The scopes of the `entraAuth` whose gate this was. */
   readonly scopes: ScopeStrategy
+  /** Whether a login can bring the caller scopes: a user's can, an app has none to make. */
+  readonly canStepUp: boolean
   /** Which of these scopes the caller lacks, hierarchy considered. */
   missingScopes(needed: readonly string[]): readonly string[]
   /** Exchanges the caller's token on behalf of the user. @throws OAuthError */

@@ -78,7 +78,7 @@ export function downstreamExchange(options: DownstreamExchangeOptions): Exchange
   const { exchanges, report, now } = options
   return async (verified, request, facts) => {
     if (!exchanges) throw new TypeError('downstream tokens need a `credential` in entraAuth')
-    const { user, assertion } = verified
+    const { account: user, assertion } = verified
     if (!user) throw appOnly()
     if (!assertion) throw vouchedForElsewhere()
     const startedAt = now()
@@ -294,7 +294,10 @@ async function raiseChallenge(
 }
 
 /** @see https://learn.microsoft.com/entra/identity-platform/v2-admin-consent */
-function consentHint({ authority, clientId }: DownstreamExchangeOptions, { user }: VerifiedToken) {
-  const link = `${authority.host}/${user?.tid}/adminconsent?client_id=${clientId}`
+function consentHint(
+  { authority, clientId }: DownstreamExchangeOptions,
+  { account }: VerifiedToken,
+) {
+  const link = `${authority.host}/${account?.tid}/adminconsent?client_id=${clientId}`
   return `Nobody has consented to this server using the downstream API. An administrator can: ${link}`
 }

@@ -1,12 +1,18 @@
 /** The options of `scopeGuard`: what they are, and what is wrong with them if something is. */
+import { type CallerKind, callerKinds } from '../entra/caller-claims.js'
 import { checkOptionNames } from '../entra/option-names.js'
 import { isScopeToken, type ScopeStrategy } from '../entra/scopes.js'
 
 /** What a caller must hold: all of the scopes, or, where roles are named, one of the roles instead. */
 export interface Requirement {
   readonly scopes?: string | readonly string[]
-  /** App roles, of users and of apps. Any one of them will do. */
+  /** App roles, of users, agents and apps. Any one of them will do. */
   readonly roles?: string | readonly string[]
+  /**
+   * Kinds of callers, whatever else they hold (default: all). `['user', 'agent-for-user']` are people, with or without
+   * an agent. What each kind is, {@link callerOf} says.
+   */
+  readonly callers?: readonly CallerKind[]
 }
 
 /** Options of {@link scopeGuard}. */
@@ -27,6 +33,8 @@ export interface ScopeGuardOptions extends Requirement {
 export interface Need {
   readonly scopes: readonly string[]
   readonly roles: readonly string[]
+  /** Undefined: all kinds. */
+  readonly callers?: readonly CallerKind[]
 }
 
 export const nothing: Need = { scopes: [], roles: [] }
@@ -38,6 +46,22 @@ export interface Guard {
   readonly otherTools: 'allow' | 'deny'
   /** @throws TypeError for a scope that the strategy does not have */
   readonly checkNames: (scopes: ScopeStrategy) => void
+}
+
+/** Beside the middleware and not on it, so that nobody comes to depend on its shape. */
+const guards = new WeakMap<object, Guard>()
+
+/** Remembers what a middleware was made with, for {@link guardOf}. */
+export function keepGuard<T extends object>(middleware: T, guard: Guard): T {
+  guards.set(middleware, guard)
+  return middleware
+}
+
+/** @throws TypeError when `scopeGuard` did not make it */
+export function guardOf(middleware: object): Guard {
+  const guard = guards.get(middleware)
+  if (guard) return guard
+  throw new TypeError('mayCall: pass what scopeGuard returned: mayCall(guard, auth, tool)')
 }
 
 /**
@@ -55,7 +79,7 @@ export function readGuard(given: readonly (string | ScopeGuardOptions)[]): Guard
       readToolNeed(tool, what, otherTools),
     ]),
   )
-  if (tools.size === 0 && route.scopes.length + route.roles.length === 0) {
+  if (tools.size === 0 && isNothing(route)) {
     throw new TypeError('scopeGuard: name a scope, a role or a tool to guard')
   }
   return { route, tools, otherTools, checkNames: nameCheck([route, ...tools.values()]) }
@@ -69,7 +93,7 @@ function optionsOf(given: readonly (string | ScopeGuardOptions)[]): ScopeGuardOp
       'scopeGuard: one object of options, and auth in front: scopeGuard(auth, {…})',
     )
   }
-  checkOptionNames('scopeGuard', first, ['scopes', 'roles', 'tools', 'otherTools'])
+  checkOptionNames('scopeGuard', first, ['scopes', 'roles', 'callers', 'tools', 'otherTools'])
   return first
 }
 
@@ -107,20 +131,39 @@ function readToolNeed(
   if (otherTools === 'deny' && Array.isArray(what) && what.length === 0) return nothing
   const isList = typeof what === 'string' || Array.isArray(what)
   if (typeof what === 'object' && what !== null && !isList)
-    checkOptionNames(`scopeGuard: tools.${tool}`, what, ['scopes', 'roles'])
+    checkOptionNames(`scopeGuard: tools.${tool}`, what, ['scopes', 'roles', 'callers'])
   const need = readNeed(isList ? { scopes: what } : { ...(what as Requirement) })
-  if (need.scopes.length + need.roles.length > 0) return need
+  if (!isNothing(need)) return need
   throw new TypeError(
     `scopeGuard: tools.${tool} names no scope and no role: leave the tool out if it needs none`,
   )
 }
 
-function readNeed({ scopes = [], roles = [] }: Requirement): Need {
+function isNothing({ scopes, roles, callers }: Need): boolean {
+  return scopes.length + roles.length === 0 && callers === undefined
+}
+
+function readNeed({ scopes = [], roles = [], callers }: Requirement): Need {
   const list = (value: string | readonly string[]) =>
     typeof value === 'string' ? [value] : [...value]
-  const need = { scopes: list(scopes), roles: list(roles) }
+  const need = {
+    scopes: list(scopes),
+    roles: list(roles),
+    ...(callers && { callers: [...callers] }),
+  }
   need.scopes.forEach(checkName)
+  if (callers !== undefined) checkCallers(callers)
   return need
+}
+
+/** A list that is empty or misspelt would shut everybody out, or let in whom it was to keep out. */
+function checkCallers(callers: unknown): void {
+  const isList = Array.isArray(callers) && callers.length > 0
+  if (isList && callers.every((kind) => callerKinds.includes(kind))) return
+  const known = callerKinds.map((kind) => `'${kind}'`).join(', ')
+  throw new TypeError(
+    `scopeGuard: callers is a list of some of ${known}: ${JSON.stringify(callers)}`,
+  )
 }
 
 function checkName(name: unknown): void {

@@ -7,6 +7,8 @@ import type { ServerResponse } from 'node:http'
 import { nearest } from '../entra/option-names.js'
 import type { MiddlewareRequest } from '../http/middleware.js'
 import { type AuthInfo, type AuthInternals, internalsOf } from './caller.js'
+import type { Guard } from './guard-options.js'
+import { judgeCall } from './guard-verdict.js'
 
 /** Looks at a request that goes on, whose body has been parsed. */
 export type WatchTools = (req: GuardedRequest, res: ServerResponse) => void
@@ -20,12 +22,11 @@ const mostAttempts = 20
 
 /**
  * Watches answers to `tools/list` until one is complete, without `nextCursor`, and warns once of names that it has not
- * shown.
- *
- * @param named the names in the guard
- * @param otherTools what becomes of the tools that it does not name
+ * shown. A tool that its caller can never call may be missing there: servers leave those out with `mayCall`.
  */
-export function watchTools(named: readonly string[], otherTools: 'allow' | 'deny'): WatchTools {
+export function watchTools(guard: Guard): WatchTools {
+  const { otherTools } = guard
+  const named = [...guard.tools.keys()]
   const listed = new Set<string>()
   let attemptsLeft = mostAttempts
   let isDone = named.length === 0
@@ -37,7 +38,8 @@ export function watchTools(named: readonly string[], otherTools: 'allow' | 'deny
     for (const name of pages.flatMap(({ names }) => names)) listed.add(name)
     if (!pages.some(({ isLast }) => isLast) || isDone) return
     isDone = true
-    const stray = named.filter((name) => !listed.has(name))
+    const mayBeHidden = (name: string) => judgeCall(guard, caller, [name]).verdict === 'no'
+    const stray = named.filter((name) => !listed.has(name) && !mayBeHidden(name))
     if (stray.length > 0) caller.warn(strayWarning(stray, [...listed], otherTools))
   }
 

@@ -1,8 +1,9 @@
 /** A verified token, whichever kind it is: one of ours with the grant behind it, or one of Entra's own. */
 import { type DecodedJwt, decodeJwt } from '../crypto/decode-jwt.js'
 import { sha256 } from '../crypto/hashing.js'
+import { type Caller, callerFromClaims, personFromClaims } from '../entra/caller-claims.js'
 import type { ScopeStrategy } from '../entra/scopes.js'
-import { type EntraClaims, isAppOnly } from '../entra/verify.js'
+import type { EntraClaims } from '../entra/verify.js'
 import type { EventFacts } from '../http/event-facts.js'
 import { assertedClaims, userFromClaims } from '../login/user.js'
 import { type AccessTokenClaims, scopesOf } from '../tokens/access-token.js'
@@ -18,9 +19,14 @@ export interface VerifiedToken {
   readonly expiresAt: number
   /** The audience of a token of ours; Entra's are for all our resources. */
   readonly resource?: string
+  /** The person who calls, or on whose behalf an agent does. */
   readonly user?: User
   /** What the token is bound to. Absent: nothing, whoever bears it may use it. @see RFC 7800 section 3 */
   readonly cnf?: { readonly jkt?: unknown }
+  /** Whose delegated token it is: the person's, or that of the user account of an agent. */
+  readonly account?: User
+  /** Who calls. Reads the claims of a token of ours each time. */
+  caller(): Caller
   /**
    * Reads the claims of Entra's access token. They are decoded each time, for 4 microseconds: few requests ask, and
    * kept decoded they would take half the memory of all that is kept of a token.
@@ -66,10 +72,16 @@ export function proxyToken(claims: AccessTokenClaims, grant: Grant): VerifiedTok
 /** What a token of ours takes from its grant: it changes when the grant is refreshed. */
 export function fromGrant(grant: Grant) {
   const { user, upstream } = grant
-  if (!upstream) return { user, claims: () => assertedClaims(grant), assertion: undefined, grant }
+  if (!upstream) {
+    const claims = () => assertedClaims(grant)
+    const caller = () => personFromClaims(claims())
+    return { user, account: user, caller, claims, assertion: undefined, grant }
+  }
   const { accessToken } = upstream
   return {
     user,
+    account: user,
+    caller: () => personFromClaims(readClaims(accessToken)),
     claims: () => readClaims(accessToken),
     assertion: entraAssertion(accessToken),
     grant,
@@ -83,12 +95,14 @@ export function entraToken(
   scopes: ScopeStrategy,
 ): VerifiedToken {
   const { tid, oid, azp, exp, cnf } = verified
+  const caller = callerFromClaims(verified)
   return {
     kind: 'entra',
     clientId: azp ?? '',
     scopes: scopes.fromToken(verified),
     expiresAt: exp,
-    ...(!isAppOnly(verified) && { user: userFromClaims(verified) }),
+    ...accountOf(caller, verified),
+    caller: () => caller,
     // Whatever it holds: a token that is bound in a way we do not know is bound all the same.
     ...(cnf !== undefined && { cnf: Object(cnf) as object }),
     // Azure AD B2C leaves out these two: the verifier knows them from the issuer and the subject.
@@ -97,10 +111,22 @@ export function entraToken(
   }
 }
 
+function accountOf({ kind }: Caller, claims: EntraClaims): Pick<VerifiedToken, 'user' | 'account'> {
+  if (kind === 'app' || kind === 'agent') return {}
+  const account = userFromClaims(claims)
+  return kind === 'agent-user' ? { account } : { user: account, account }
+}
+
 /** What a verified token says about an event. */
 export function verifiedFacts(verified: VerifiedToken): EventFacts {
   const { user, clientId, sid, scopes, resource } = verified
-  return { user, client: { id: clientId }, sid, scopes, resource }
+  return { user, client: { id: clientId }, sid, scopes, resource, agent: agentFacts(verified) }
+}
+
+/** No agent logs in through us (AADSTS82014), so tokens of ours need not be read for one. */
+function agentFacts({ kind, account, user, caller }: VerifiedToken): EventFacts['agent'] {
+  const agent = kind === 'entra' ? caller().agent : undefined
+  return agent && { ...agent, ...(account && !user && { account: account.oid }) }
 }
 
 function entraAssertion(token: string): EntraAssertion {

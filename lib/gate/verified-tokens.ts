@@ -147,7 +147,7 @@ export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
   const admitEntras = async (token: string, claims: EntraClaims) => {
     const verified = entraToken(token, claims, options.scopes)
     try {
-      await checkCaller(options.policy, verified.user, claims)
+      await checkCaller(options.policy, verified.account, claims)
     } catch (cause) {
       const error = attribute(cause, verifiedFacts(verified))
       if (isPolicyRefusal(error))
@@ -220,10 +220,10 @@ function endOf(token: string): string {
  */
 async function checkCaller(
   policy: LoginPolicy,
-  user: User | undefined,
+  account: User | undefined,
   claims: EntraClaims,
 ): Promise<void> {
-  if (user) return recheckPolicy(policy, user, claims)
+  if (account) return recheckPolicy(policy, account, claims)
   if ((claims.roles ?? []).length > 0) return
   throw new OAuthError('access_denied', 'The app has no role here.')
 }

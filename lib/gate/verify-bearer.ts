@@ -158,7 +158,7 @@ function callFacts(
 
 /** Most tokens name what is required; only for the others does it matter what a scope implies. */
 function lacksRequired({ scopes }: GateContext, verified: VerifiedToken): boolean {
-  if (!verified.user || scopes.required.every((scope) => verified.scopes.includes(scope))) {
+  if (!verified.account || scopes.required.every((scope) => verified.scopes.includes(scope))) {
     return false
   }
   return scopes.missing(verified.scopes, scopes.required).length > 0
@@ -237,7 +237,9 @@ function internals(gate: Gate, verified: VerifiedToken): AuthInternals {
   const { scopes, exchange, sessionOf, report } = gate.context
   return {
     claims: () => verified.claims(),
+    caller: () => verified.caller(),
     scopes,
+    canStepUp: verified.user !== undefined,
     missingScopes: (needed) => scopes.missing(verified.scopes, needed),
     exchange: ({ tools, ...request }) =>
       exchange(verified, request, { ...callFacts(gate, verified, tools), scopes: request.scopes }),

@@ -3,11 +3,13 @@
  * no cost: the event's own fields are made of them only when somebody listens.
  */
 import { OAuthError } from '../oauth/errors.js'
+import type { EventAgent } from './events.js'
 
 /** See the file's own comment. */
 export interface EventFacts {
   readonly user?: { readonly tid: string; readonly oid: string } | undefined
   readonly client?: ClientFacts | undefined
+  readonly agent?: EventAgent | undefined
   /** The secret of the grant. Events show an id made of it. */
   readonly sid?: string | undefined
   /** Short names. */

@@ -28,6 +28,8 @@ export interface EventSubject {
   /** The user that Entra has signed in, or for whom a trusted identity provider has vouched. */
   readonly user?: EventUser
   readonly client?: EventClient
+  /** The agent that calls: for a person, for itself, or with a user account of its own. */
+  readonly agent?: EventAgent
   /** Names the login: the same over all its refreshes, and no secret. */
   readonly grant?: string
   /** Short names. Of an exchange: the scopes of the downstream API. */
@@ -48,6 +50,16 @@ export interface EventSubject {
 export type EventUser =
   | { readonly tid: string; readonly oid: string }
   | { readonly pseudonym: string }
+
+/** An agent of Microsoft Entra Agent ID. No person: pseudonyms do not hide it. */
+export interface EventAgent {
+  /** Application id of the agent identity: Entra's sign-in logs have it too. */
+  readonly id: string
+  /** Application id of its blueprint, if the token says so. */
+  readonly blueprint?: string
+  /** Object id of the user account that the agent acts with, if it does. */
+  readonly account?: string
+}
 
 /** A client. */
 export interface EventClient {

@@ -4,9 +4,10 @@
  */
 import type { Clock } from '../async/clock.js'
 import { decodeJwt } from '../crypto/decode-jwt.js'
+import { callerFromClaims } from '../entra/caller-claims.js'
 import type { ScopeStrategy } from '../entra/scopes.js'
 import type { TokenEndpoint, UpstreamTokens } from '../entra/token-endpoint.js'
-import { type EntraClaims, type EntraVerifier, isAppOnly } from '../entra/verify.js'
+import type { EntraClaims, EntraVerifier } from '../entra/verify.js'
 import { attribute, type EntraTrace } from '../http/event-facts.js'
 import type { Report } from '../http/report.js'
 import { OAuthError, unavailable } from '../oauth/errors.js'
@@ -244,8 +245,9 @@ async function verifyAccessToken(
   const jwt = decodeJwt(token)
   if (!jwt) throw unusableTokens('the access token is not a JWT')
   const claims = await verifier.accessToken(jwt)
-  if (isAppOnly(claims)) throw unusableTokens('the access token has no user')
-  return claims
+  const { kind } = callerFromClaims(claims)
+  if (kind === 'user' || kind === 'agent-for-user') return claims
+  throw unusableTokens('the access token is of no person')
 }
 
 /** The client keeps its login when Entra answers a refresh with tokens that cannot be used: it can try again. */

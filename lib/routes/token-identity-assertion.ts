@@ -14,6 +14,7 @@ import { grantFacts } from '../tokens/event-subject.js'
 import type { IdentityAssertions } from '../tokens/identity-assertions.js'
 import type { ProxyContext } from './context.js'
 import { tokenAnswer } from './token-answer.js'
+import { useProof } from './token-proof.js'
 import type { IssuedTokens, TokenRequest } from './token-request.js'
 
 /**
@@ -46,6 +47,7 @@ export async function identityAssertionGrant(
         'The access has been ended since the assertion was made.',
       )
     }
+    await useProof(context, proof)
     await assertions.spend(claims)
   } catch (error) {
     throw attribute(error, facts)

@@ -3,6 +3,7 @@ import type { Clock } from '../async/clock.js'
 import { monotonicNow } from '../async/monotonic-now.js'
 import { type KeyRing, keyRing, type RingKey } from '../crypto/key-ring.js'
 import { type EntraAuthority, entraAuthority } from '../entra/authority.js'
+import { isAgentCredential } from '../entra/credential-agent.js'
 import { type Mounts, noMounts } from '../http/mounts.js'
 import { type Report, reporter } from '../http/report.js'
 import { type AccountSlot, accountSlot } from '../login/browser-sessions.js'
@@ -74,6 +75,7 @@ export function readSettings(options: EntraAuthOptions): Settings {
   const base = readBaseUrl(options.baseUrl)
   checkText('clientId', options.clientId, 'Application (client) ID of the app registration')
   checkStrategy(options.scopes, options.clientId)
+  checkAgentMode(options)
   checkStorage(storage)
   const customSchemes = [...knownCustomSchemes, ...readSchemes(options.customSchemes)]
   const ring = options.keys === undefined ? undefined : keyRing(options.keys)
@@ -110,6 +112,14 @@ export function readSettings(options: EntraAuthOptions): Settings {
     // A clock of a test's only goes forward, so it serves as both.
     monotonic: options.now ?? monotonicNow,
   })
+}
+
+/** At Entra it would only come out when the first user is sent there. */
+function checkAgentMode(options: EntraAuthOptions): void {
+  if (readMode(options) === 'direct' || !isAgentCredential(options.credential)) return
+  throw new TypeError(
+    "entraAuth: with agentCredential say mode: 'direct', and mount resourceMetadata(auth): neither agents nor blueprints can sign users in (AADSTS82014)",
+  )
 }
 
 function readPseudonymKey(

@@ -70,6 +70,9 @@ interface AuthorizationRequest extends Target {
 function findTarget({ directory }: Emulation, segment: string, params: Params): Target {
   const authority = findAuthority(directory, segment)
   const client = findClient(directory, authority, required(params, 'client_id'))
+  if (directory.isAgentic(client)) {
+    refuse(82014, `The agent or agent blueprint '${client.clientId}' cannot sign users in.`)
+  }
   const redirectUri = required(params, 'redirect_uri')
   const platform = findPlatform(client, redirectUri)
   const { response_mode: mode = 'query', state } = params
@@ -135,9 +138,14 @@ function findSignedIn(
   const session = emulation.sessions.get(cookie(http, sessionCookie) ?? '')
   const fresh = prompt === 'login' || prompt === 'select_account'
   const user = chosen ? emulation.directory.user(chosen) : fresh ? undefined : session
-  if (user && isUserOf(authority, user) && isHinted(user, params)) return user
+  if (user && canSignIn(authority, user) && isHinted(user, params)) return user
   if (prompt !== 'none') return undefined
   return refuse(50058, 'A silent sign-in request was sent but no user is signed in.')
+}
+
+/** The user account of an agent has no password, and nobody to type one. */
+function canSignIn(authority: Authority, user: EntraUser): boolean {
+  return user.agent === undefined && isUserOf(authority, user)
 }
 
 /** A session of someone else than the hint names does not count. */
@@ -154,7 +162,7 @@ function showAccounts(
   const { directory } = emulation
   const users = directory.tenants
     .flatMap((tenant) => tenant.users)
-    .filter((user) => isUserOf(request.authority, user))
+    .filter((user) => canSignIn(request.authority, user))
   const unknown = request.params.sign_in_as ?? request.params.login_hint
   return html(200, signInPage({ request, users, unknown, action: action(http, request.params) }))
 }

@@ -43,10 +43,23 @@ export function accessTokenClaims(
     rh: `1.${randomBytes(18).toString('base64url')}.`,
     tid: subject.tid,
     uti: randomBytes(16).toString('base64url'),
+    ...agentClaims(subject),
   }
   const ofVersion =
     subject.version === 1 ? claimsOfV1(emulation, subject) : claimsOfV2(emulation, subject)
   return { ...ofVersion, ...common }
+}
+
+/**
+ * The marks of agents: facets of the actor and of the subject, among others that mean nothing here, and the blueprint.
+ *
+ * @see https://learn.microsoft.com/entra/agent-id/agent-token-claims
+ */
+function agentClaims({ client, user }: AccessTokenSubject): JsonObject {
+  if (client.blueprint === undefined) return {}
+  const actor = { xms_act_fct: '3 9 11', xms_par_app_azp: client.blueprint }
+  if (!user) return { ...actor, xms_sub_fct: '9 3 11', scp: '/' }
+  return { ...actor, idtyp: 'user', ...(user.agent !== undefined && { xms_sub_fct: '13 3' }) }
 }
 
 /** What an ID token is about. */
@@ -99,7 +112,8 @@ export function servicePrincipalId(client: EntraApp, tid: string): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`
 }
 
-function tokenTimes(emulation: Emulation, { notBefore = 0, expiresIn }: TokenTimes) {
+/** `iat`, `nbf` and `exp`. */
+export function tokenTimes(emulation: Emulation, { notBefore = 0, expiresIn }: TokenTimes) {
   const now = emulation.clock.now()
   const lifetime = expiresIn ?? emulation.accessTokenLifetime
   return { iat: now + notBefore, nbf: now + notBefore, exp: now + lifetime }

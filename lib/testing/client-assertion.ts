@@ -1,5 +1,6 @@
 /** Clients that authenticate with a signed JWT: by their certificate, or with the token of a federated identity. */
 import { constants, createHash, verify, X509Certificate } from 'node:crypto'
+import { checkAgentAssertion } from './agent-assertion.js'
 import type { Authority } from './authority.js'
 import { issuerOf, servicePrincipalId } from './claims.js'
 import type { EntraApp } from './directory.js'
@@ -34,6 +35,10 @@ export function checkAssertion(
   }
   if (Array.isArray(jwt.claims.aud) && jwt.claims.aud.length > 1) {
     refuse(5002741, 'The client assertion must have a single audience.')
+  }
+  if (app.blueprint !== undefined) {
+    checkAgentAssertion(emulation, authority, app, jwt)
+    return checkTime(emulation, jwt.claims)
   }
   const isCertificate = 'x5t' in jwt.header || 'x5t#S256' in jwt.header
   if (isCertificate) checkCertificate(emulation, authority, app, jwt)

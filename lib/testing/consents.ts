@@ -41,7 +41,7 @@ export function createConsents(directory: Directory): Consents {
       return [...new Set([...own, ...common])]
     },
   }
-  for (const app of directory.apps) {
+  for (const app of [...directory.apps, ...directory.agents]) {
     consents.record('all', app, parseScope(directory, app.consented.join(' '), app).resources)
   }
   return consents

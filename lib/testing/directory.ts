@@ -1,5 +1,6 @@
 /** The directory: tenants, people and app registrations, looked up by any name Entra accepts. */
 import type {
+  EntraAgentOptions,
   EntraAppOptions,
   EntraManagedIdentityOptions,
   EntraTenantOptions,
@@ -17,6 +18,8 @@ export interface EntraUser {
   readonly guest: boolean
   readonly mfa: boolean
   readonly assigned: boolean
+  /** Only for the user account of an agent: the client id of that agent. */
+  readonly agent?: string
 }
 
 /** A tenant with every default filled in. */
@@ -30,6 +33,8 @@ export interface EntraTenant {
 export interface EntraApp extends Required<EntraAppOptions> {
   /** Only for a managed identity, which is a client without a registration: the object id of its service principal. */
   readonly principalId?: string
+  /** Only for an agent identity: the client id of its blueprint. */
+  readonly blueprint?: string
 }
 
 /** A user by object id, by username, or as the emulator lists them. */
@@ -43,8 +48,11 @@ export interface Directory {
   readonly tenants: readonly EntraTenant[]
   /** The apps of the options; Graph is not listed. */
   readonly apps: readonly EntraApp[]
+  readonly agents: readonly EntraApp[]
   tenant(idOrDomain: string): EntraTenant | undefined
   app(clientId: string): EntraApp | undefined
+  /** Whether it is an agent, or the blueprint of one. */
+  isAgentic(app: EntraApp): boolean
   /** The app that owns a scope prefix: an identifier URI, or the client id as a GUID. */
   resource(identifier: string): EntraApp | undefined
   user(ref: UserRef): EntraUser | undefined
@@ -98,19 +106,24 @@ export function createDirectory(
   tenantOptions: readonly EntraTenantOptions[],
   appOptions: readonly EntraAppOptions[],
   managedIdentities: readonly EntraManagedIdentityOptions[] = [],
+  agentOptions: readonly EntraAgentOptions[] = [],
 ): Directory {
   const tenants = tenantOptions.map(tenantOf)
   const apps = appOptions.map(registration)
-  check(tenants, apps)
+  const agents = agentOptions.map((agent) => agentClient(agent, apps))
+  check(tenants, [...apps, ...agents])
   const users = tenants.flatMap((tenant) => tenant.users)
   const home = tenants[0]?.id ?? ''
   const identities = managedIdentities.map((identity) => identityClient(identity, home))
-  const every = [...apps, ...identities, graph, exchange]
+  const every = [...apps, ...agents, ...identities, graph, exchange]
   return {
     tenants,
     apps,
+    agents,
     tenant: (name) => tenants.find(({ id, domain }) => same(id, name) || same(domain, name)),
     app: (clientId) => every.find((app) => same(app.clientId, clientId)),
+    isAgentic: ({ clientId, blueprint }) =>
+      blueprint !== undefined || agents.some((agent) => agent.blueprint === clientId),
     resource: (identifier) => every.find((app) => owns(app, identifier)),
     user: (ref) => users.find((user) => isUser(user, ref)),
     addRedirectUri(uri, clientId) {
@@ -159,6 +172,19 @@ function registration(app: EntraAppOptions): EntraApp {
     applicationPermissions: {},
     ...app,
   }
+}
+
+/** An agent as a client. It inherits what its blueprint was granted. */
+function agentClient(agent: EntraAgentOptions, apps: readonly EntraApp[]): EntraApp {
+  const { clientId, blueprint, name = clientId, consented = [] } = agent
+  const parent = apps.find((app) => same(app.clientId, blueprint))
+  if (!parent) {
+    throw new TypeError(`startEntra: agent ${clientId} names an unknown blueprint: "${blueprint}"`)
+  }
+  const { tenantId, multiTenant } = parent
+  const all = [...new Set([...parent.consented, ...consented])]
+  const own = registration({ clientId, name, tenantId, multiTenant, consented: all })
+  return { ...own, identifierUris: [], blueprint: parent.clientId }
 }
 
 /** A managed identity as a client. It has no secret, and users cannot sign in to it. */

@@ -67,6 +67,8 @@ export interface EntraEmulator {
   /** The first app. */
   readonly app: EntraApp
   readonly apps: readonly EntraApp[]
+  /** The agents of the options. */
+  readonly agents: readonly EntraApp[]
   /** Users of the first tenant. */
   readonly users: readonly EntraUser[]
   /** Every request so far, oldest first. */
@@ -132,7 +134,7 @@ export interface EntraEmulator {
  */
 export async function startEntra(options: EntraOptions = {}): Promise<EntraEmulator> {
   const { tenants = defaultTenants, apps = defaultApps, host = 'localhost', port = 0 } = options
-  const directory = createDirectory(tenants, apps, options.managedIdentities)
+  const directory = createDirectory(tenants, apps, options.managedIdentities, options.agents)
   const certificate = options.https ? await createCertificate(host) : undefined
   const keys = await createSigningKeys(options.signingKeys)
   const server = await listen(port, certificate)
@@ -219,6 +221,7 @@ function createControls({ emulation, log, faults, ca, close }: Parts): EntraEmul
       return first(directory.apps)
     },
     apps: directory.apps,
+    agents: directory.agents,
     users: first(directory.tenants).users,
     get requests() {
       return log.requests

@@ -64,6 +64,7 @@ const kinds: Readonly<Record<number, Kind>> = {
   70008: dead,
   70011: scope,
   70043: dead,
+  82014: request,
   90002: request,
   90006: transient,
   90009: request,

@@ -11,6 +11,7 @@ export { type EntraEmulator, startEntra } from './entra-emulator.js'
 export type { EntraFault } from './faults.js'
 export type { MintAccessTokenOptions, MintIdTokenOptions, MintKey } from './mint.js'
 export type {
+  EntraAgentOptions,
   EntraAppOptions,
   EntraFederatedCredentialOptions,
   EntraManagedIdentityOptions,

@@ -18,6 +18,8 @@ export interface EntraUserOptions {
   readonly mfa?: boolean
   /** Whether the user may use the applications; otherwise AADSTS50105. Default true. */
   readonly assigned?: boolean
+  /** Client id of the agent whose user account this is. Nobody signs in to it in a browser. Default: none. */
+  readonly agent?: string
 }
 
 /** A tenant and the people in it. */
@@ -88,6 +90,18 @@ export interface EntraAppOptions {
   readonly applicationPermissions?: Readonly<Record<string, readonly string[]>>
 }
 
+/** An agent identity of Microsoft Entra Agent ID. It has no credential: its blueprint proves who it is. */
+export interface EntraAgentOptions {
+  /** Application (client) id of the agent, a GUID. */
+  readonly clientId: string
+  /** Client id of the app that is its blueprint. */
+  readonly blueprint: string
+  /** Display name. */
+  readonly name?: string
+  /** Full scopes an administrator has consented to for everyone. Those of the blueprint are inherited. */
+  readonly consented?: readonly string[]
+}
+
 /** Options of `startEntra`. Everything has a default. */
 export interface EntraOptions {
   /** Serve https, with a throw-away CA made by the `selfsigned` package. Default false. */
@@ -100,6 +114,8 @@ export interface EntraOptions {
   readonly tenants?: readonly EntraTenantOptions[]
   /** The app registrations. Default: an API and a daemon. */
   readonly apps?: readonly EntraAppOptions[]
+  /** The agents. The apps that they name as blueprints sign no users in (AADSTS82014). Default: none. */
+  readonly agents?: readonly EntraAgentOptions[]
   /** The managed identities of the machine that runs the tests. Default: none. */
   readonly managedIdentities?: readonly EntraManagedIdentityOptions[]
   /** Lifetime of access tokens in seconds. Default 4000; Entra's is between 3600 and 5400. */

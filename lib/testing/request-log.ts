@@ -16,6 +16,7 @@ export type EntraGrant =
   | 'refresh_token'
   | 'on_behalf_of'
   | 'client_credentials'
+  | 'user_fic'
 
 /** One request, including its secrets and tokens, so that tests can assert on them. */
 export interface LoggedRequest {

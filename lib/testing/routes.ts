@@ -129,6 +129,7 @@ const grantNames: ReadonlyMap<string, EntraGrant> = new Map([
   ['refresh_token', 'refresh_token'],
   ['urn:ietf:params:oauth:grant-type:jwt-bearer', 'on_behalf_of'],
   ['client_credentials', 'client_credentials'],
+  ['user_fic', 'user_fic'],
 ])
 
 /** A public document, for GET from any origin. Refusals are JSON. */

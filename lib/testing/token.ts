@@ -3,6 +3,7 @@ import { findAuthority } from './authority.js'
 import { authenticateClient, withBasicCredentials } from './client-authentication.js'
 import type { Emulation } from './emulation.js'
 import { AadstsError, errorBody, newTrace, refuse, required } from './errors.js'
+import { agentUser } from './grants/agent-user.js'
 import { authorizationCode } from './grants/authorization-code.js'
 import { clientCredentials } from './grants/client-credentials.js'
 import type { Grant } from './grants/grant.js'
@@ -15,6 +16,7 @@ const grants: ReadonlyMap<string, Grant> = new Map([
   ['refresh_token', refreshToken],
   ['urn:ietf:params:oauth:grant-type:jwt-bearer', onBehalfOf],
   ['client_credentials', clientCredentials],
+  ['user_fic', agentUser],
 ])
 
 /**

@@ -29,11 +29,12 @@ export function eventSubjects({ findClient, pseudonymKey }: EventSubjectsOptions
   const describeUser = ({ tid, oid }: NonNullable<EventFacts['user']>): EventUser =>
     pseudonymKey ? { pseudonym: pseudonymOf(pseudonymKey, `${tid}\n${oid}`) } : { tid, oid }
   return function describeFacts(facts: EventFacts) {
-    const { user, client, sid, scopes, resource, tools = [], trace = {}, reference } = facts
+    const { user, client, agent, sid, scopes, resource, tools = [], trace = {}, reference } = facts
     const [tool, ...otherTools] = tools
     return {
       user: user && describeUser(user),
       client: client && describeClient(client, findClient),
+      agent,
       grant: sid === undefined ? undefined : grantId(sid),
       scopes,
       resource,

@@ -18,9 +18,9 @@ const expired = join(directory, 'expired.pem')
 const good = join(directory, 'good.pem')
 const goodKey = 'qH2n8Yw0Vd6uEwZ3tXg5Lr1SkPb9Jc7M'
 const tenant = 'c0a70500-0000-4000-8000-00000000c050'
-const [v1App, uriApp, certificateApp] = ['a1', 'a2', 'a3'].map(
+const [v1App, uriApp, certificateApp, blueprintApp] = ['a1', 'a2', 'a3', 'a4'].map(
   (digits) => `a9900001-0000-4000-8000-0000000000${digits}`,
-) as [string, string, string]
+) as [string, string, string, string]
 
 let entra: Entra
 beforeAll(async () => {
@@ -46,7 +46,9 @@ beforeAll(async () => {
       app(v1App, { requestedAccessTokenVersion: 1 }),
       app(uriApp, { identifierUris: ['https://notes.contoso.example'] }),
       app(certificateApp, { secrets: [], certificates: [pair.certificate] }),
+      app(blueprintApp, {}),
     ],
+    agents: [{ clientId: 'a9e00001-0000-4000-8000-00000000a9e0', blueprint: blueprintApp }],
   })
 })
 afterAll(async () => {
@@ -282,6 +284,13 @@ const planted: readonly Planted[] = [
     check: 'redirect uri',
     says: /https:\/\/mcp\.fabrikam\.example\/auth\/callback is not registered \(AADSTS50011\)/,
     remedy: /Web: add https:\/\/mcp\.fabrikam\.example\/auth\/callback/,
+  },
+  {
+    mistake: 'an app that is the blueprint of agents',
+    env: () => ({ AZURE_CLIENT_ID: blueprintApp }),
+    check: 'redirect uri',
+    says: /nobody can sign in: .* \(AADSTS82014\)/,
+    remedy: /ordinary app registration/,
   },
   {
     mistake: 'a scope that the app does not expose',

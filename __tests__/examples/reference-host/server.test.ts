@@ -16,6 +16,7 @@ import {
   callMcp,
   getCode,
   getNotes,
+  listedTools,
   login,
   newBrowser,
   pkce,
@@ -95,6 +96,13 @@ async function playThrough(entra: Entra, url: string): Promise<void> {
   expect(await toolText(list)).toEqual(['by route', 'by tool'])
   const profile = await callMcp(url, token, 'tools/call', { name: 'my_profile' })
   expect(await toolText(profile)).toMatchObject({ userPrincipalName: ada?.username, id: ada?.oid })
+
+  const all = ['whoami', 'list_notes', 'add_note', 'my_profile']
+  expect(await listedTools(url, token)).toEqual(all)
+  for (const name of ['audit', 'no_such_tool']) {
+    const closed = await callMcp(url, token, 'tools/call', { name })
+    expect([closed.status, closed.headers.get('www-authenticate')]).toEqual([403, null])
+  }
 
   const { page } = await openApps(url, ada?.oid ?? '')
   expect([page.status, page.url]).toEqual([200, `${url}/auth/apps`])

@@ -10,6 +10,9 @@ import type * as library from 'mcp-entra'
 import type { RedisClientType } from 'redis'
 
 declare global {
+  /** Of an agent identity, and of the blueprint it was made from. */
+  const agentId: string
+  const blueprintId: string
   const app: Express
   /** Of the application. */
   const audit: { write(entry: object): void }

@@ -31,6 +31,8 @@ const portal = 'Entra admin center > App registrations > (this app)'
 const appCodes = [700016, 90002, 50001, 900439]
 /** The App ID URI does not exist. */
 const noSuchResource = 500011
+/** Agents and their blueprints sign nobody in. */
+const agentAtAuthorize = 82014
 /** The app requires assignment, and is not assigned to itself. That proves the credential all the same. */
 const notAssigned = 501051
 
@@ -155,6 +157,10 @@ export async function checkRedirectUri(app: App, redirectUri: string): Promise<F
   const { codes, isBack, trouble } = await askSilently(app, redirectUri, 'openid')
   if (trouble !== undefined)
     return failure('redirect uri', trouble, 'let this machine reach the authority')
+  if (codes.includes(agentAtAuthorize)) {
+    const says = `nobody can sign in: this app is an agent identity or a blueprint (AADSTS${agentAtAuthorize})`
+    return failure('redirect uri', says, String(outcomeByCode.get(agentAtAuthorize)?.hint))
+  }
   const fatal = codes.find((code) => [50011, 500113, 500112].includes(code))
   if (fatal !== undefined) {
     const says = `${redirectUri} is not registered (AADSTS${fatal}): logins end on a page of Microsoft's`

@@ -2,7 +2,8 @@
 import { type DecodedJwt, decodeJwt } from '../../crypto/decode-jwt.js'
 import { type KeyRing, keyRing } from '../../crypto/key-ring.js'
 import { type EntraAuthority, entraAuthority, isGuid } from '../../entra/authority.js'
-import { entraVerifier, isAppOnly } from '../../entra/verify.js'
+import { type CallerKind, callerFromClaims } from '../../entra/caller-claims.js'
+import { type EntraClaims, entraVerifier } from '../../entra/verify.js'
 import { assertionAlgorithms } from '../../oauth/client-keys.js'
 import { OAuthError } from '../../oauth/errors.js'
 import { idJagType } from '../../oauth/id-jag.js'
@@ -47,13 +48,20 @@ export async function explainToken(token: string, context: TokenContext): Promis
   return explainEntras(jwt, context)
 }
 
+/** Who calls, in words. */
+const callerWords: Readonly<Record<CallerKind, string>> = {
+  user: '{user}',
+  'agent-for-user': '{user}, through an agent that acts for them',
+  agent: 'an agent on its own, without a user',
+  'agent-user': 'the user account of an agent ({user}), with no person behind it',
+  app: 'an application without a user',
+}
+
 async function explainEntras(jwt: DecodedJwt, context: TokenContext): Promise<Explanation> {
   const { claims } = jwt
   const gate = await judgeEntras(jwt, context)
-  const app = isAppOnly(claims)
-  const who = app
-    ? 'an application without a user'
-    : text(claims.preferred_username ?? claims.name ?? claims.oid)
+  const user = text(claims.preferred_username ?? claims.name ?? claims.oid)
+  const who = callerWords[callerFromClaims(claims as EntraClaims).kind].replace('{user}', user)
   return {
     kind: 'entra-access-token',
     summary: `A token of Microsoft Entra ID, for ${who}, ${lifetime(claims, context.now())}.`,
@@ -65,6 +73,7 @@ async function explainEntras(jwt: DecodedJwt, context: TokenContext): Promise<Ex
         ['tid', 'tenant'],
         ['aud', 'for (aud)'],
         ['azp', 'asked for by (azp)'],
+        ['xms_par_app_azp', 'blueprint of that agent (xms_par_app_azp)'],
         ['appid', 'asked for by (appid)'],
         ['scp', 'scopes (scp)'],
         ['roles', 'roles'],

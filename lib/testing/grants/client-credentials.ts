@@ -8,6 +8,7 @@ import { refuse, required } from '../errors.js'
 import { accessTokenHeader, issue } from '../mint.js'
 import { checkResource, parseScope, type ResourceScopes } from '../scopes.js'
 import { audienceOf } from '../token-answer.js'
+import { issueAgentAssertion } from './agent-assertion.js'
 import type { TokenRequest } from './grant.js'
 import { checkOrigin } from './origin.js'
 
@@ -23,6 +24,9 @@ export function clientCredentials(
   const scope = required(params, 'scope')
   const resource = defaultScope(emulation, scope, client.app)
   checkResource(emulation.directory, params.resource, { oidc: [], resources: [resource] })
+  if (params.fmi_path) {
+    return tokenAnswer(emulation, issueAgentAssertion(emulation, request, resource, tid))
+  }
   const { app } = resource
   const subject = {
     client: client.app,
@@ -34,15 +38,16 @@ export function clientCredentials(
     scopes: [],
     roles: app.applicationPermissions[client.app.clientId] ?? [],
   }
+  const claims = accessTokenClaims(emulation, subject, {})
+  return tokenAnswer(emulation, issue(emulation, accessTokenHeader(app), claims))
+}
+
+function tokenAnswer({ accessTokenLifetime }: Emulation, token: string): Record<string, unknown> {
   return {
     token_type: 'Bearer',
-    expires_in: emulation.accessTokenLifetime,
-    ext_expires_in: emulation.accessTokenLifetime,
-    access_token: issue(
-      emulation,
-      accessTokenHeader(app),
-      accessTokenClaims(emulation, subject, {}),
-    ),
+    expires_in: accessTokenLifetime,
+    ext_expires_in: accessTokenLifetime,
+    access_token: token,
   }
 }
 

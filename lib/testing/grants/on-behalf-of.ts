@@ -50,7 +50,7 @@ function userOfAssertion(
     )
   }
   checkIssuer(emulation, authority, claims)
-  checkAudience(client, claims)
+  checkAudience(emulation, client, claims)
   checkTime(emulation, claims)
   return userOf(emulation, claims)
 }
@@ -66,7 +66,9 @@ function checkIssuer(emulation: Emulation, authority: Authority, { iss, tid }: J
 }
 
 /** The audience is compared exactly: an App ID URI in capitals does not match. */
-function checkAudience({ clientId, identifierUris }: EntraApp, { aud }: JsonObject): void {
+function checkAudience(emulation: Emulation, client: EntraApp, { aud }: JsonObject): void {
+  // Users' tokens are for the blueprint, and one of its agents exchanges them.
+  const { clientId, identifierUris } = emulation.directory.app(client.blueprint ?? '') ?? client
   const own = [clientId, ...identifierUris, ...identifierUris.map((uri) => `${uri}/`)]
   if (own.some((audience) => audience === aud)) return
   refuse(
