@@ -27,7 +27,8 @@ type Apis = Readonly<Record<string, Downstream>>
 /**
  * Exchanges the caller's token for tokens of other APIs, so that `downstreamToken(auth, name)` has them at
  * hand. Failures are answered here, in HTTP, where an MCP client can act on them: 401 `insufficient_claims` when
- * Entra wants more of the user, 403 for missing consent and for apps, 503 for an outage.
+ * Entra wants more of the user, 401 for a consent that the user can give, 403 for one that only an administrator can
+ * and for apps, 503 for an outage.
  *
  * @throws TypeError for scopes without an API in front, of two APIs, or without a `credential` in `entraAuth`
  * @see https://learn.microsoft.com/entra/identity-platform/v2-oauth2-on-behalf-of-flow

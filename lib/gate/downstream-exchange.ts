@@ -22,6 +22,7 @@ import {
 import type { User } from '../tokens/records.js'
 import type { RenewAssertion } from './assertion-renewal.js'
 import type { DownstreamAccessToken } from './caller.js'
+import type { MayPrompt } from './prompt-limit.js'
 import type { VerifiedToken } from './verified-token.js'
 
 /** What is wanted downstream. */
@@ -39,6 +40,8 @@ export interface DownstreamExchangeOptions {
   readonly tokens: { readonly challenges: Challenges } | undefined
   /** Without it an assertion that has expired is not renewed. */
   readonly renewAssertion: RenewAssertion | undefined
+  /** In direct mode only: there the client asks the user, and a 401 tells it to. */
+  readonly mayPrompt: MayPrompt | undefined
   readonly authority: EntraAuthority
   readonly clientId: string
   readonly report: Report
@@ -144,7 +147,7 @@ function appOnly(): OAuthError {
 }
 
 async function clientError(call: ExchangeCall, error: EntraError): Promise<OAuthError> {
-  const { options, verified, request } = call
+  const { verified } = call
   const cause = { cause: error }
   switch (error.kind) {
     case 'interaction_required': {
@@ -163,21 +166,13 @@ async function clientError(call: ExchangeCall, error: EntraError): Promise<OAuth
       )
     }
     case 'consent_required':
-      if (verified.grant && (await rememberChallenge(call, { scopes: request.scopes }))) {
-        return new OAuthError(
-          'invalid_token',
-          'Consent is needed. Sign in again to give it.',
-          cause,
-        )
-      }
-      return new OAuthError('access_denied', consentHint(options, verified), cause)
+      return consentError(call, cause)
     case 'invalid_grant':
-    case 'invalid_assertion':
-      return new OAuthError(
-        'invalid_token',
-        'Microsoft Entra no longer accepts the login. Sign in again.',
-        cause,
-      )
+    case 'invalid_assertion': {
+      const description = 'Microsoft Entra no longer accepts the login. Sign in again.'
+      const canHelp = verified.grant !== undefined || mayPrompt(call)
+      return new OAuthError(canHelp ? 'invalid_token' : 'access_denied', description, cause)
+    }
     case 'access_denied':
     case 'app_only':
       return new OAuthError(
@@ -194,15 +189,33 @@ async function clientError(call: ExchangeCall, error: EntraError): Promise<OAuth
   }
 }
 
+/** A 401 makes clients ask their users, a 403 does not. */
+async function consentError(
+  call: ExchangeCall,
+  cause: { readonly cause: EntraError },
+): Promise<OAuthError> {
+  const { options, verified, request } = call
+  const hint = consentHint(options, verified)
+  const canAsk = verified.grant !== undefined || options.mayPrompt !== undefined
+  if (!canAsk || !(await rememberChallenge(call, { scopes: request.scopes }))) {
+    return new OAuthError('access_denied', hint, cause)
+  }
+  const description = verified.grant ? 'Consent is needed. Sign in again to give it.' : hint
+  return new OAuthError('invalid_token', description, cause)
+}
+
 /** Seconds after a login for which it counts as the answer to the challenge it carried. */
 const answerSeconds = 600
 
-/** Remembers a challenge for the user's next login. @returns false when a login has just carried it, without success */
-async function rememberChallenge(
-  { options: { tokens, report, now }, verified: { grant, sid }, facts }: ExchangeCall,
-  challenge: Challenge,
-): Promise<boolean> {
-  if (!grant || sid === undefined || !tokens) return true
+/**
+ * Remembers a challenge for the user's next login. @returns false when a login has just carried it, without success; in
+ * direct mode, when the user has been asked often enough
+ */
+async function rememberChallenge(call: ExchangeCall, challenge: Challenge): Promise<boolean> {
+  const { options, verified, facts } = call
+  const { tokens, report, now } = options
+  const { grant, sid } = verified
+  if (!grant || sid === undefined || !tokens) return mayPrompt(call)
   const id = challengeId(challenge)
   const recent = now() / 1000 - grant.createdAt < answerSeconds
   const answered = (recent && grant.answered) || []
@@ -220,6 +233,11 @@ async function rememberChallenge(
     report('failure', { endpoint, reason: 'challenge_not_recorded', error }, facts)
   }
   return true
+}
+
+function mayPrompt({ options, verified: { user, clientId }, request }: ExchangeCall): boolean {
+  if (!user || !options.mayPrompt) return true
+  return options.mayPrompt({ user, clientId, scopes: request.scopes })
 }
 
 /** @see https://learn.microsoft.com/entra/identity-platform/v2-admin-consent */
