@@ -5,6 +5,7 @@ import { type EntraAuthority, entraAuthority, isGuid } from '../../entra/authori
 import { entraVerifier, isAppOnly } from '../../entra/verify.js'
 import { OAuthError } from '../../oauth/errors.js'
 import { accessTokens } from '../../tokens/access-token.js'
+import { knownClients } from '../setup/known-ids.js'
 import { UsageError } from '../usage-error.js'
 import type { Explanation, Fact, Gate } from './explanation.js'
 
@@ -50,7 +51,7 @@ async function explainEntras(jwt: DecodedJwt, context: TokenContext): Promise<Ex
     kind: 'entra-access-token',
     summary: `A token of Microsoft Entra ID, for ${who}, ${lifetime(claims, context.now())}.`,
     facts: [
-      ...factsOf(claims, [
+      ...factsOf({ ...claims, azp: withName(claims.azp), appid: withName(claims.appid) }, [
         ['name', 'name'],
         ['preferred_username', 'user name'],
         ['oid', 'object id'],
@@ -254,6 +255,12 @@ function factsOf(
   return shown.flatMap(([claim, name]): Fact[] =>
     claims[claim] === undefined ? [] : [[name, text(claims[claim])]],
   )
+}
+
+/** Clients of Microsoft's have the same id everywhere. */
+function withName(clientId: unknown): unknown {
+  const [name] = [...knownClients].find(([, { id }]) => id === clientId) ?? []
+  return name === undefined ? clientId : `${clientId} (${name})`
 }
 
 /** Longest value shown, in characters. */
