@@ -1,8 +1,8 @@
 /**
  * Direct mode: clients get their tokens from Entra themselves, and the server keeps no state: no keys, no store, no
  * secret. On-behalf-of is proven by a managed identity, which the app registration names under _Federated credentials_.
- * Each client needs an app registration of its own, and the App ID URIs have to include the URL of the MCP endpoint,
- * because MCP clients send it as `resource`.
+ * Each client needs an app registration of its own. The App ID URIs have to include the URL of the MCP endpoint, because
+ * MCP clients send it as `resource`; Entra takes it as one once `requestedAccessTokenVersion` is 2.
  * `npm run example:one build/examples/direct.js`
  */
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js'

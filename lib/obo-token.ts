@@ -36,7 +36,8 @@ type Apis = Readonly<Record<string, Downstream>>
 /**
  * Exchanges the caller's token for tokens of other APIs, so that `downstreamToken(auth, name)` has them at
  * hand. Failures are answered here, in HTTP, where an MCP client can act on them: 401 `insufficient_claims` when
- * Entra wants more of the user, 403 for missing consent and for apps, 503 for an outage.
+ * Entra wants more of the user, 401 for a consent that the user can give, 403 for one that only an administrator can
+ * and for apps, 503 for an outage.
  *
  * Where an API names `tools`, and the client has declared that it can show its user a URL (elicitation, mode `url`), the
  * user is asked in the session instead of a 401: the tool call wants input, with a URL that goes through Entra. Once the

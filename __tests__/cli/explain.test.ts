@@ -69,6 +69,18 @@ describe('explain, of tokens of Entra', () => {
     expectHidden(token, JSON.stringify(said))
   })
 
+  it.each([
+    ['ab3be6b7-f5df-413d-ac2d-abf1e3fd9c0b', 'm365-copilot'],
+    ['aebc6443-996d-45c2-90f0-388ff96faa56', 'vscode'],
+  ])("names a client of Microsoft's: %s is %s", async (azp, name) => {
+    const token = await world.entra.mintAccessToken({
+      user: 'ada@contoso.example',
+      claims: { azp },
+    })
+    const { said } = await explain(token)
+    expect(said.facts).toContainEqual(['asked for by (azp)', `${azp} (${name})`])
+  })
+
   it('takes a whole Authorization header', async () => {
     const token = await world.entra.mintAccessToken({ user: 'ada@contoso.example' })
     expect((await explain(`Authorization: Bearer ${token}\n`)).said.kind).toBe('entra-access-token')

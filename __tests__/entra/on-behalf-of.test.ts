@@ -337,7 +337,6 @@ describe('the end of a token', () => {
 
 describe('a refusal', () => {
   it.each<EntraFailureKind>([
-    'consent_required',
     'interaction_required',
     'misconfigured',
     'invalid_grant',
@@ -379,6 +378,17 @@ describe('a refusal', () => {
     expect(await exchange.token(ada)).toMatchObject({ token: 't' })
   })
 
+  it('does not stand for missing consent: a client that has asked for it comes back with the same token', async () => {
+    answer = (_input, count) => {
+      if (count === 1) return failing('consent_required')()
+      return { accessToken: 't', expiresIn: lifetime }
+    }
+    const refused = await Promise.all([1, 2].map(() => outcome(() => exchange.token(ada))))
+    expect(refused).toMatchObject([{ kind: 'consent_required' }, { kind: 'consent_required' }])
+    expect(asked).toHaveLength(1)
+    expect(await exchange.token(ada)).toMatchObject({ token: 't' })
+  })
+
   it('is shared by all who wait for the same, and by nobody else', async () => {
     answer = ({ assertion }) =>
       assertion === 'ada' ? failing('unavailable', 60)() : { accessToken: 't', expiresIn: lifetime }
@@ -394,7 +404,7 @@ describe('a refusal', () => {
   })
 
   it('takes its turn and leaves memory like everything else', async () => {
-    answer = failing('consent_required')
+    answer = failing('interaction_required')
     for (let i = 0; i < 10; i++)
       await outcome(() => exchange.token({ ...ada, assertion: `user ${i}` }))
     expect(exchange.size).toBe(10)

@@ -100,6 +100,48 @@ describe('examples/direct', () => {
   })
 })
 
+describe('examples/microsoft-clients', () => {
+  it('lets people in by the one scope, and apps by their role; without consent for mail it is a 401', async () => {
+    const port = await freePort()
+    const { clientId } = notes
+    const redirectUri = 'http://localhost/callback'
+    const client = { clientId: 'c11e0001-0000-4000-8000-000000000001', clientSecret: 'a secret' }
+    const entra = await startWith([
+      {
+        ...notes,
+        scopes: ['access_as_user'],
+        identifierUris: [`api://${clientId}`, `http://localhost:${port}/mcp`],
+      },
+      {
+        clientId: client.clientId,
+        tenantId: notes.tenantId,
+        secrets: [client.clientSecret],
+        redirectUris: [redirectUri],
+      },
+      daemon,
+    ])
+    const { MCP_ENTRA_KEYS: _keys, ...env } = await environmentFor(entra)
+    const base = `http://localhost:${port}`
+    const url = await start('microsoft-clients', { ...env, PORT: String(port), BASE_URL: base })
+
+    const person = await connect(url, { as, sdk: 1, ...client, redirectUri })
+    const { content } = await person.callTool({ name: 'whoami' })
+    expect(JSON.parse(content[0]?.text ?? '')).toMatchObject({ oid })
+    await person.close()
+
+    const bearer = await entra.mintAccessToken({ user: as, scopes: ['access_as_user'] })
+    const inbox = () => callMcp(base, bearer, 'tools/call', { name: 'inbox', arguments: {} })
+    expect((await inbox()).status).toBe(401)
+    entra.consent(as, 'https://graph.microsoft.com/Mail.Read')
+    expect((await inbox()).status).toBe(200)
+
+    const app = await entra.mintAccessToken({ user: null, client: daemon.clientId })
+    const call = (name: string) => callMcp(base, app, 'tools/call', { name, arguments: {} })
+    expect((await call('list_notes')).status).toBe(200)
+    expect((await call('inbox')).status).toBe(403)
+  })
+})
+
 describe('examples/azure-clients', () => {
   it('reads from Graph and from Blob storage as the user who calls', async () => {
     const storage = 'https://storage.azure.com'

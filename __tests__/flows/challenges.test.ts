@@ -32,6 +32,7 @@ import {
 import { TestProvider } from '../support/sdk-provider.js'
 
 const adaName = 'ada@contoso.example'
+const grace = '0000ce5a-0000-4000-8000-000000000003'
 const mfaClaims = '{"access_token":{"acrs":{"essential":true,"value":"c1"}}}'
 
 /** What the browser brought to Entra: forms of its own pages left out. */
@@ -624,13 +625,76 @@ describe('a challenge in direct mode', () => {
     expect(his.status).toBe(200)
   })
 
-  it('is a 403 with the link for an administrator when consent is missing: no login of ours can help', async () => {
-    const response = await get(`${host.url}/api/inbox`, await entra.mintAccessToken({ user: bob }))
-    expect(response.status).toBe(403)
-    const link = `${entra.url}/${entra.tenant.id}/adminconsent?client_id=${entra.app.clientId}`
-    expect(await response.json()).toEqual({
-      error: 'access_denied',
-      error_description: `Nobody has consented to this server using the downstream API. An administrator can: ${link}`,
+  describe('for consent', () => {
+    const description = () =>
+      `Nobody has consented to this server using the downstream API. An administrator can: ${entra.url}/${entra.tenant.id}/adminconsent?client_id=${entra.app.clientId}`
+    const inbox = async (user: string) =>
+      get(`${host.url}/api/inbox`, await entra.mintAccessToken({ user }))
+
+    it('is a 401 with the link for an administrator: a 403 makes no client ask its user', async () => {
+      const response = await inbox(bob)
+      expect(response.status).toBe(401)
+      expect(response.headers.get('www-authenticate')).toBe(
+        `Bearer error="invalid_token", error_description="${description()}", resource_metadata="${host.url}/.well-known/oauth-protected-resource/mcp"`,
+      )
+      expect(await response.json()).toEqual({
+        error: 'invalid_token',
+        error_description: description(),
+      })
+    })
+
+    it('is a 403 after three, whatever token comes, and for ten minutes; others are asked all the same', async () => {
+      host.advance(600)
+      for (let round = 0; round < 3; round++) {
+        const together = await Promise.all([inbox(bob), inbox(bob), inbox(bob)])
+        expect(together.map(({ status }) => status)).toEqual([401, 401, 401])
+        host.advance(10)
+      }
+      const response = await inbox(bob)
+      expect(response.status).toBe(403)
+      expect(response.headers.get('www-authenticate')).toBeNull()
+      expect(await response.json()).toEqual({
+        error: 'access_denied',
+        error_description: description(),
+      })
+      expect((await inbox(grace)).status).toBe(401)
+      host.advance(569)
+      expect((await inbox(bob)).status).toBe(403)
+      host.advance(1)
+      expect((await inbox(bob)).status).toBe(401)
+    })
+
+    it('is over with the consent, at once and with the same token', async () => {
+      const token = await entra.mintAccessToken({ user: bob })
+      host.advance(600)
+      expect((await get(`${host.url}/api/inbox`, token)).status).toBe(401)
+      entra.consent(bob, mailRead)
+      expect((await get(`${host.url}/api/inbox`, token)).status).toBe(200)
+      entra.withdrawConsent(bob, mailRead)
     })
   })
+
+  it.each([
+    ['more proof', { error: 50076, claims: mfaClaims }, 'insufficient_claims'],
+    ['another login', { error: 50173 }, 'invalid_token'],
+  ])(
+    'for %s ends in 403 too when the client only asks and comes back',
+    async (_for, fault, error) => {
+      host.advance(600)
+      entra.clearFaults()
+      entra.fault({ at: 'token', grant: 'on_behalf_of', user: grace, ...fault })
+      const token = await entra.mintAccessToken({ user: grace, expiresIn: 7200 })
+      const call = () => get(`${host.url}/api/graph`, token)
+      for (let round = 0; round < 3; round++) {
+        const response = await call()
+        expect(response.status).toBe(401)
+        expect(await response.json()).toMatchObject({ error })
+        host.advance(10)
+      }
+      const response = await call()
+      expect(response.status).toBe(403)
+      expect(await response.json()).toMatchObject({ error: 'access_denied' })
+      entra.clearFaults()
+    },
+  )
 })

@@ -276,6 +276,7 @@ const clients: readonly FieldClient[] = [
   {
     client: 'SDK v1 with little to say, and a slash at the end of the resource',
     registration: { redirect_uris: ['http://localhost:8090/callback'] },
+    credentials: 'basic',
     resource: '/mcp/',
     destination: 'localhost:8090 (this device)',
     warned: true,

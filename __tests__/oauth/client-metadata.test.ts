@@ -10,10 +10,10 @@ const withUri = (members: object) => read({ redirect_uris: [uri], ...members })
 const refused = (why: string) => ({ error: 'invalid_client_metadata', error_description: why })
 
 describe('a registration', () => {
-  it('with redirect URIs alone becomes a public native client that may refresh', () => {
+  it('with redirect URIs alone becomes a native client with a secret that may refresh (RFC 7591 section 2)', () => {
     expect(read({ redirect_uris: [uri] })).toEqual({
       redirect_uris: [uri],
-      token_endpoint_auth_method: 'none',
+      token_endpoint_auth_method: 'client_secret_basic',
       grant_types: ['authorization_code', 'refresh_token'],
       response_types: ['code'],
       application_type: 'native',

@@ -69,7 +69,9 @@ describe('a registration', () => {
       client_name: 'Notes for µ',
       client_uri: 'https://client.example/about',
       redirect_uris: [redirectUri, 'https://client.example/cb', 'cursor://x/cb'],
-      token_endpoint_auth_method: 'none',
+      token_endpoint_auth_method: 'client_secret_basic',
+      client_secret: expect.stringMatching(/^[\w-]{43}$/),
+      client_secret_expires_at: 0,
       grant_types: ['authorization_code', 'refresh_token'],
       response_types: ['code'],
       application_type: 'native',
@@ -278,6 +280,21 @@ describe('a confidential client', () => {
       token_endpoint_auth_method: 'client_secret_basic',
     })
   })
+
+  it.each([undefined, null])(
+    'gets one when its method is %s: the default is client_secret_basic',
+    async (method) => {
+      const { client_id, ...client } = await registered({ token_endpoint_auth_method: method })
+      expect(client).toMatchObject({
+        client_secret: expect.stringMatching(/^[\w-]{43}$/),
+        client_secret_expires_at: 0,
+        token_endpoint_auth_method: 'client_secret_basic',
+      })
+      const without = await tokenAs({}, { client_id })
+      expect(without.status).toBe(401)
+      expect(await jsonOf(without)).toMatchObject({ error: 'invalid_client' })
+    },
+  )
 
   it.each(['client_secret_post', 'client_secret_basic'])('logs in with %s', async (method) => {
     const { client_id, client_secret } = await registered({ token_endpoint_auth_method: method })

@@ -17,6 +17,7 @@ const tenantId = '11111111-1111-4111-8111-111111111111'
 const single = '22222222-2222-4222-8222-222222222222'
 const multi = '33333333-3333-4333-8333-333333333333'
 const bare = '44444444-4444-4444-8444-444444444444'
+const versionOne = '66666666-6666-4666-8666-666666666666'
 
 let entra: EntraEmulator
 
@@ -56,6 +57,13 @@ beforeAll(async () => {
       },
       { clientId: multi, tenantId, multiTenant: true, redirectUris: [callback], scopes: ['x'] },
       { clientId: bare, tenantId },
+      {
+        clientId: versionOne,
+        tenantId,
+        scopes: ['x'],
+        identifierUris: [`api://${versionOne}`, 'https://old.contoso.example/mcp'],
+        requestedAccessTokenVersion: 1,
+      },
     ],
   })
 })
@@ -155,6 +163,24 @@ describe('a bad request of a good client is answered by redirect', () => {
       },
     ],
     [
+      'the URL of an app that gets tokens of version 1',
+      'invalid_target',
+      9010010,
+      {
+        scope: `api://${versionOne}/x`,
+        resource: 'https://old.contoso.example/mcp',
+      },
+    ],
+    [
+      'a resource beside a scope of another app',
+      'invalid_target',
+      9010010,
+      {
+        scope: `api://${versionOne}/x`,
+        resource: 'https://mcp.contoso.example',
+      },
+    ],
+    [
       'a resource beside OIDC scopes only',
       'invalid_target',
       9010010,
@@ -202,6 +228,9 @@ describe('a good request', () => {
 
   it("may name a resource that is an identifier URI of the scopes' owner", async () => {
     await expect(getCode(entra, { resource: 'https://mcp.contoso.example' })).resolves.toBeTruthy()
+    await expect(getCode(entra, { resource: `api://${single}` })).resolves.toBeTruthy()
+    const old = { scope: `api://${versionOne}/x`, resource: `api://${versionOne}` }
+    await expect(getCode(entra, old)).resolves.toBeTruthy()
   })
 
   it('may span resources, and name scopes by client id or bare for Graph', async () => {

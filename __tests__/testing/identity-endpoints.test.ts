@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import { createLocalJWKSet, decodeJwt, type JSONWebKeySet, jwtVerify } from 'jose'
-import { type EntraEmulator, startEntra } from 'mcp-entra/testing'
+import { type EntraAppOptions, type EntraEmulator, startEntra } from 'mcp-entra/testing'
+import { defaultApps } from '../../lib/testing/defaults.js'
 
 const identity = {
   clientId: '1de00001-0000-4000-8000-000000000001',
@@ -8,10 +9,17 @@ const identity = {
   resourceId: '/subscriptions/s/x',
 }
 const exchange = 'api://AzureADTokenExchange'
+const [notes, ...others] = defaultApps as [EntraAppOptions, ...EntraAppOptions[]]
 let entra: EntraEmulator
 
 beforeAll(async () => {
-  entra = await startEntra({ managedIdentities: [identity] })
+  entra = await startEntra({
+    managedIdentities: [identity],
+    apps: [
+      { ...notes, applicationPermissions: { [identity.clientId]: ['Notes.Read.All'] } },
+      ...others,
+    ],
+  })
 })
 afterAll(() => entra.close())
 beforeEach(() => {
@@ -86,6 +94,18 @@ describe.each(Object.entries(endpoints))('the identity endpoint of %s', (name, e
       token_type: 'Bearer',
     })
     expect('expires_in' in body).toBe(name !== 'App Service')
+  })
+
+  it('hands out a token for an API, with its client id as audience and the roles it has granted', async () => {
+    const { body } = await endpoint({ query: { resource: `api://${notes.clientId}` } })
+    expect(decodeJwt(body.access_token ?? '')).toMatchObject({
+      aud: notes.clientId,
+      azp: identity.clientId,
+      oid: identity.principalId,
+      idtyp: 'app',
+      roles: ['Notes.Read.All'],
+      ver: '2.0',
+    })
   })
 
   it('finds the identity by each of its names', async () => {

@@ -111,8 +111,11 @@ function sizeOf(entry: CachedToken | CachedRefusal): number {
   return 'token' in entry ? entry.token.token.length : 2048
 }
 
-/** Milliseconds for which a refusal is kept. An outage is not kept, unless Entra said how long to wait. */
+/** Refusals that may be over at once: an outage, and consent, after which clients come back with the same token. */
+const momentary: readonly EntraError['kind'][] = ['unavailable', 'consent_required']
+
+/** Milliseconds for which a refusal is kept. A momentary one is not, unless Entra said how long to wait. */
 export function refusalLife({ kind, retryAfter }: EntraError): number {
   if (retryAfter !== undefined) return Math.min(retryAfter * 1000, longestRefusal)
-  return kind === 'unavailable' ? 0 : shortestRefusal
+  return momentary.includes(kind) ? 0 : shortestRefusal
 }

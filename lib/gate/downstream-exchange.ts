@@ -24,6 +24,7 @@ import type { Grants } from '../tokens/grants.js'
 import type { User } from '../tokens/records.js'
 import type { RenewAssertion } from './assertion-renewal.js'
 import type { DownstreamAccessToken } from './caller.js'
+import type { MayPrompt } from './prompt-limit.js'
 import { type EntraAssertion, fromGrant, type VerifiedToken } from './verified-token.js'
 
 /** What is wanted downstream. */
@@ -57,6 +58,8 @@ export interface DownstreamExchangeOptions {
     | undefined
   /** Without it an assertion that has expired is not renewed. */
   readonly renewAssertion: RenewAssertion | undefined
+  /** In direct mode only: there the client asks the user, and a 401 tells it to. */
+  readonly mayPrompt: MayPrompt | undefined
   readonly authority: EntraAuthority
   readonly clientId: string
   readonly report: Report
@@ -214,7 +217,7 @@ function vouchedForElsewhere(): OAuthError {
 }
 
 async function clientError(call: ExchangeCall, error: EntraError): Promise<OAuthError> {
-  const { options, verified, request } = call
+  const { verified } = call
   const cause = { cause: error }
   switch (error.kind) {
     case 'interaction_required': {
@@ -233,25 +236,14 @@ async function clientError(call: ExchangeCall, error: EntraError): Promise<OAuth
         cause,
       )
     }
-    case 'consent_required': {
-      const challenge = { scopes: request.scopes }
-      if (verified.grant && (await raiseChallenge(call, challenge))) {
-        return new ChallengeError(
-          'invalid_token',
-          'Consent is needed. Sign in again to give it.',
-          error,
-          challenge,
-        )
-      }
-      return new OAuthError('access_denied', consentHint(options, verified), cause)
-    }
+    case 'consent_required':
+      return consentError(call, error)
     case 'invalid_grant':
-    case 'invalid_assertion':
-      return new OAuthError(
-        'invalid_token',
-        'Microsoft Entra no longer accepts the login. Sign in again.',
-        cause,
-      )
+    case 'invalid_assertion': {
+      const description = 'Microsoft Entra no longer accepts the login. Sign in again.'
+      const canHelp = verified.grant !== undefined || mayPrompt(call)
+      return new OAuthError(canHelp ? 'invalid_token' : 'access_denied', description, cause)
+    }
     case 'access_denied':
     case 'app_only':
       return new OAuthError(
@@ -268,12 +260,35 @@ async function clientError(call: ExchangeCall, error: EntraError): Promise<OAuth
   }
 }
 
-/** Remembers a challenge for the user's next login. @returns false when it has just been answered, without success */
-async function raiseChallenge(
-  { options: { tokens, report, now }, verified: { grant, sid }, request, facts }: ExchangeCall,
-  challenge: Challenge,
-): Promise<boolean> {
-  if (!grant || sid === undefined || !tokens) return true
+/** A 401 makes clients ask their users, a 403 does not. */
+async function consentError(call: ExchangeCall, error: EntraError): Promise<OAuthError> {
+  const { options, verified, request } = call
+  const hint = consentHint(options, verified)
+  const challenge = { scopes: request.scopes }
+  const canAsk = verified.grant !== undefined || options.mayPrompt !== undefined
+  if (!canAsk || !(await raiseChallenge(call, challenge))) {
+    return new OAuthError('access_denied', hint, { cause: error })
+  }
+  return verified.grant
+    ? new ChallengeError(
+        'invalid_token',
+        'Consent is needed. Sign in again to give it.',
+        error,
+        challenge,
+      )
+    : new OAuthError('invalid_token', hint, { cause: error })
+}
+
+/**
+ * Remembers a challenge for the user's next login.
+ *
+ * @returns false when it has just been answered, without success; in direct mode, when the user has been asked often enough
+ */
+async function raiseChallenge(call: ExchangeCall, challenge: Challenge): Promise<boolean> {
+  const { options, verified, request, facts } = call
+  const { tokens, report, now } = options
+  const { grant, sid } = verified
+  if (!grant || sid === undefined || !tokens) return mayPrompt(call)
   const id = challengeId(challenge)
   const answered = answeredOf(grant, now() / 1000)
   if (answered.includes(id) || answered.length >= answersAtMost) return false
@@ -291,6 +306,11 @@ async function raiseChallenge(
     report('failure', { endpoint, reason: 'challenge_not_recorded', error }, facts)
   }
   return true
+}
+
+function mayPrompt({ options, verified: { user, clientId }, request }: ExchangeCall): boolean {
+  if (!user || !options.mayPrompt) return true
+  return options.mayPrompt({ user, clientId, scopes: request.scopes })
 }
 
 /** @see https://learn.microsoft.com/entra/identity-platform/v2-admin-consent */

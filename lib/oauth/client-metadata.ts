@@ -49,7 +49,7 @@ const longestText = 256
 /**
  * Reads a registration request. Unknown members are ignored, as RFC 7591 asks. Members that we know but cannot support
  * are refused or, where the RFC lets a server choose, replaced, as the answer shows. A client that names no
- * authentication method becomes public (`none`), because PKCE protects it here.
+ * authentication method gets the RFC's default, and so a secret.
  *
  * @param served the grant types to keep of those that it names
  * @throws OAuthError `invalid_client_metadata` or `invalid_redirect_uri`
@@ -73,7 +73,7 @@ export function readClientMetadata(
   return {
     redirect_uris: uris,
     token_endpoint_auth_method:
-      readOneOf(given, 'token_endpoint_auth_method', authMethods) ?? 'none',
+      readOneOf(given, 'token_endpoint_auth_method', authMethods) ?? 'client_secret_basic',
     grant_types: types,
     response_types: ['code'],
     application_type: applicationType,

@@ -212,14 +212,13 @@ function readMetadata(
   customSchemes: readonly string[],
 ): ClientMetadata {
   try {
-    if (method !== 'private_key_jwt') {
-      return readClientMetadata(given, customSchemes, allGrantTypes)
-    }
+    const named = method === 'private_key_jwt' ? 'none' : method
     const metadata = readClientMetadata(
-      { ...given, token_endpoint_auth_method: 'none' },
+      { ...given, token_endpoint_auth_method: named },
       customSchemes,
       allGrantTypes,
     )
+    if (method !== 'private_key_jwt') return metadata
     return { ...metadata, token_endpoint_auth_method: method, jwks: readOperatorKeys(given) }
   } catch (error) {
     if (!(error instanceof OAuthError)) throw error

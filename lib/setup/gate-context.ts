@@ -4,6 +4,7 @@ import { assertionRenewal, type RenewAssertion } from '../gate/assertion-renewal
 import { callerSessions } from '../gate/caller-session.js'
 import type { DirectMode, GateContext } from '../gate/context.js'
 import { downstreamExchange } from '../gate/downstream-exchange.js'
+import { promptLimit } from '../gate/prompt-limit.js'
 import { stepUpMarks } from '../gate/step-up-marks.js'
 import { verifiedTokens } from '../gate/verified-tokens.js'
 import type { Grant } from '../tokens/records.js'
@@ -46,6 +47,7 @@ export function makeGateContext(
       exchanges,
       tokens,
       renewAssertion: makeRenewal(settings, upstream, tokens),
+      mayPrompt: settings.mode === 'direct' ? promptLimit(monotonic) : undefined,
       authority,
       clientId,
       report,

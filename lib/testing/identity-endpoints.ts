@@ -1,10 +1,10 @@
 /** The endpoints where Azure's machines get the tokens of managed identities: that of App Service, and IMDS. */
-import { randomBytes } from 'node:crypto'
-import { issuerOf } from './claims.js'
+import { accessTokenClaims } from './claims.js'
+import type { EntraApp } from './directory.js'
 import type { Emulation } from './emulation.js'
 import type { AadstsError } from './errors.js'
 import { type EntraRequest, header, json, type Reply } from './messages.js'
-import { issue } from './mint.js'
+import { accessTokenHeader, issue } from './mint.js'
 import type { EntraManagedIdentityOptions } from './options.js'
 
 /** The path in `IDENTITY_ENDPOINT`. */
@@ -59,12 +59,13 @@ function answer(
   const { resource = '', client_id, object_id = query.principal_id } = query
   const identity = findIdentity(emulation, client_id, object_id, query[resourceId])
   if (!identity) return 'Identity not found'
-  if (!isKnown(emulation, resource)) {
+  const api = emulation.directory.resource(resource)
+  if (!api) {
     return `AADSTS500011: The resource principal named ${resource} was not found in the tenant.`
   }
   const now = emulation.clock.now()
   return {
-    access_token: issue(emulation, {}, claimsOf(emulation, identity, resource)),
+    access_token: accessToken(emulation, identity, api, resource),
     client_id: identity.clientId,
     expires_in: String(lifetime),
     expires_on: String(now + lifetime),
@@ -93,30 +94,26 @@ function findIdentity(
   )
 }
 
-function isKnown({ directory }: Emulation, resource: string): boolean {
-  return directory.resource(resource) !== undefined
-}
-
-function claimsOf(
+/** As for every app: the API decides on the version of the token, and its roles are those it has granted. */
+function accessToken(
   emulation: Emulation,
-  { clientId, principalId, tenantId }: EntraManagedIdentityOptions,
+  { clientId, tenantId }: EntraManagedIdentityOptions,
+  resource: EntraApp,
   audience: string,
-) {
-  const tid = tenantId ?? emulation.directory.tenants[0]?.id ?? ''
-  const now = emulation.clock.now()
-  return {
-    aud: audience,
-    iss: issuerOf(emulation, tid, 2),
-    iat: now,
-    nbf: now,
-    exp: now + lifetime,
-    azp: clientId,
-    azpacr: '2',
-    idtyp: 'app',
-    oid: principalId,
-    sub: principalId,
-    tid,
-    uti: randomBytes(16).toString('base64url'),
-    ver: '2.0',
-  }
+): string {
+  const { directory } = emulation
+  const client = directory.app(clientId)
+  if (!client) throw new Error(`The identity ${clientId} is missing from the directory`)
+  const subject = {
+    client,
+    proof: '2',
+    resource,
+    audience,
+    tid: tenantId ?? directory.tenants[0]?.id ?? '',
+    version: resource.requestedAccessTokenVersion,
+    scopes: [],
+    roles: resource.applicationPermissions[clientId] ?? [],
+  } as const
+  const claims = accessTokenClaims(emulation, subject, { expiresIn: lifetime })
+  return issue(emulation, accessTokenHeader(resource), claims)
 }

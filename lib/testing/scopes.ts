@@ -1,5 +1,5 @@
 /** Entra's scope language: which resource a scope belongs to, and which scopes may be combined. */
-import { type Directory, type EntraApp, graphUri } from './directory.js'
+import { type Directory, type EntraApp, graphId, graphUri } from './directory.js'
 import { refuse } from './errors.js'
 
 /** What a request asks of one resource. */
@@ -53,7 +53,12 @@ export function onlyResource(directory: Directory, { resources }: ScopeRequest):
   return resources[0] ?? { app, identifier: graphUri, names: [], all: false }
 }
 
-/** AADSTS9010010 unless `resource` is an identifier URI of the app that owns the requested scopes. */
+/**
+ * AADSTS9010010 unless `resource` is, character by character, an identifier URI of the app that owns the requested
+ * scopes.
+ *
+ * @see https://learn.microsoft.com/entra/agent-id/secure-mcp-server-with-entra-id
+ */
 export function checkResource(
   directory: Directory,
   resource: string | undefined,
@@ -62,11 +67,21 @@ export function checkResource(
   if (!resource) return
   const owners = request.resources.map(({ app }) => app)
   const apps = owners.length > 0 ? owners : [onlyResource(directory, request).app]
-  if (apps.every((app) => app.identifierUris.includes(resource))) return
+  if (apps.every((app) => isResource(app, resource))) return
   refuse(
     9010010,
     "The resource parameter provided in the request doesn't match with the requested scopes.",
   )
+}
+
+/**
+ * Entra takes the URL of a server as an Application ID URI only from apps with tokens of version 2, and none that ends
+ * with a slash. Graph is Microsoft's own.
+ */
+function isResource(app: EntraApp, resource: string): boolean {
+  const isUrl = /^https?:/i.test(resource) && app.clientId !== graphId
+  const canBeThere = !isUrl || (app.requestedAccessTokenVersion === 2 && !resource.endsWith('/'))
+  return canBeThere && app.identifierUris.includes(resource)
 }
 
 /** Writes a short name in the client's form: `api://app/notes.read`. */

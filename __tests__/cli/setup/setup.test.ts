@@ -596,7 +596,9 @@ describe('setup', () => {
     expect(files[0]?.content).toContain(
       'https://teams.microsoft.com/api/platform/v1.0/oAuthConsentRedirect',
     )
-    expect(notes.join('\n')).toMatch(/verified domain[\s\S]*access_as_user/)
+    expect(notes.join('\n')).toMatch(
+      /verified domain[\s\S]*access_as_user[\s\S]*Teams developer portal/,
+    )
     expect(err).toBe('')
   })
 })

@@ -9,6 +9,7 @@ import { OAuthError } from '../../oauth/errors.js'
 import { idJagType } from '../../oauth/id-jag.js'
 import { accessTokens } from '../../tokens/access-token.js'
 import { checkUnverified } from '../../tokens/identity-assertions.js'
+import { knownClients } from '../setup/known-ids.js'
 import { UsageError } from '../usage-error.js'
 import type { Explanation, Fact, Gate } from './explanation.js'
 import { explainProof } from './proof.js'
@@ -66,7 +67,7 @@ async function explainEntras(jwt: DecodedJwt, context: TokenContext): Promise<Ex
     kind: 'entra-access-token',
     summary: `A token of Microsoft Entra ID, for ${who}, ${lifetime(claims, context.now())}.`,
     facts: [
-      ...factsOf(claims, [
+      ...factsOf({ ...claims, azp: withName(claims.azp), appid: withName(claims.appid) }, [
         ['name', 'name'],
         ['preferred_username', 'user name'],
         ['oid', 'object id'],
@@ -328,6 +329,12 @@ function factsOf(
   return shown.flatMap(([claim, name]): Fact[] =>
     claims[claim] === undefined ? [] : [[name, text(claims[claim])]],
   )
+}
+
+/** Clients of Microsoft's have the same id everywhere. */
+function withName(clientId: unknown): unknown {
+  const [name] = [...knownClients].find(([, { id }]) => id === clientId) ?? []
+  return name === undefined ? clientId : `${clientId} (${name})`
 }
 
 /** Longest value shown, in characters. */

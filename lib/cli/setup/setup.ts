@@ -7,6 +7,7 @@ import { azureCli } from './azure-cli.js'
 import { bicep } from './bicep.js'
 import { environmentFile } from './environment-file.js'
 import { graphJson } from './graph-requests.js'
+import { knownClients } from './known-ids.js'
 import { type Answers, type Plan, readPlan } from './plan.js'
 import { ask } from './questions.js'
 import { terraform } from './terraform.js'
@@ -63,6 +64,8 @@ function withoutDefaults({ credential, tenancy, mode, ...given }: Answers): Answ
   }
 }
 
+const m365Copilot = knownClients.get('m365-copilot')?.id ?? ''
+
 /** What the output cannot say, or what surprises people. */
 function notes(plan: Plan): readonly string[] {
   const { mode, clients, scopes, mcpUrl, baseUrl, credential } = plan
@@ -70,7 +73,7 @@ function notes(plan: Plan): readonly string[] {
   return [
     ...(mode === 'direct'
       ? [
-          `${mcpUrl} becomes an Application ID URI: Entra takes it only if its host is a verified domain of the tenant.`,
+          `${mcpUrl} becomes an Application ID URI, so that clients may send it as resource. Tokens of version 2 come first, because Entra takes it only then; a policy of the tenant may still want its host to be a verified domain.`,
         ]
       : []),
     ...(mode === 'proxy' && clients.length > 0
@@ -78,10 +81,14 @@ function notes(plan: Plan): readonly string[] {
           'Pre-authorized clients matter to those that bring tokens of Entra: behind the proxy nobody needs them.',
         ]
       : []),
-    ...(wants('ab3be6b7-f5df-413d-ac2d-abf1e3fd9c0b') &&
-    !scopes.some(({ value }) => value === 'access_as_user')
+    ...(wants(m365Copilot) && !scopes.some(({ value }) => value === 'access_as_user')
       ? [
           'Microsoft 365 Copilot always asks for the scope access_as_user: add --scope access_as_user.',
+        ]
+      : []),
+    ...(wants(m365Copilot)
+      ? [
+          'The Teams developer portal shows an Application ID URI for Microsoft 365 Copilot: add it to identifierUris in the manifest, beside the others.',
         ]
       : []),
     ...(credential.kind === 'secret' && !isLoopbackHost(new URL(baseUrl).hostname)
