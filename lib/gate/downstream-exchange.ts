@@ -22,7 +22,7 @@ import {
 import type { User } from '../tokens/records.js'
 import type { RenewAssertion } from './assertion-renewal.js'
 import type { DownstreamAccessToken } from './caller.js'
-import type { MayPrompt } from './prompt-limit.js'
+import type { PromptLimit } from './prompt-limit.js'
 import type { VerifiedToken } from './verified-token.js'
 
 /** What is wanted downstream. */
@@ -41,7 +41,7 @@ export interface DownstreamExchangeOptions {
   /** Without it an assertion that has expired is not renewed. */
   readonly renewAssertion: RenewAssertion | undefined
   /** In direct mode only: there the client asks the user, and a 401 tells it to. */
-  readonly mayPrompt: MayPrompt | undefined
+  readonly prompts: PromptLimit | undefined
   readonly authority: EntraAuthority
   readonly clientId: string
   readonly report: Report
@@ -60,20 +60,22 @@ const endpoint = 'on-behalf-of'
 
 /** @see https://learn.microsoft.com/entra/identity-platform/v2-oauth2-on-behalf-of-flow */
 export function downstreamExchange(options: DownstreamExchangeOptions): Exchange {
-  const { exchanges, report, now } = options
+  const { exchanges, prompts, report, now } = options
   return async (verified, request, facts) => {
     if (!exchanges) throw new TypeError('downstream tokens need a `credential` in entraAuth')
     if (!verified.user) throw appOnly()
     const startedAt = now()
+    const begun = prompts?.begin() ?? 0
     try {
-      return await exchange({ options, exchanges, user: verified.user, verified, request, facts })
+      const { user } = verified
+      return await exchange({ options, exchanges, user, verified, request, facts, begun })
     } catch (error) {
       if (!(error instanceof EntraError)) throw error
       const ours = error.kind === 'misconfigured' || error.kind === 'unavailable'
       const milliseconds = now() - startedAt
       const event = { endpoint, milliseconds, ...upstreamDetail(error) }
       report(ours ? 'failure' : 'exchange', event, facts)
-      throw await clientError({ options, verified, request, facts }, error)
+      throw await clientError({ options, verified, request, facts, begun }, error)
     }
   }
 }
@@ -94,6 +96,8 @@ interface ExchangeCall {
   readonly verified: VerifiedToken
   readonly request: ExchangeRequest
   readonly facts: EventFacts
+  /** Its place among all calls, in direct mode. */
+  readonly begun: number
 }
 
 interface ExchangeAttempt extends ExchangeCall {
@@ -196,7 +200,7 @@ async function consentError(
 ): Promise<OAuthError> {
   const { options, verified, request } = call
   const hint = consentHint(options, verified)
-  const canAsk = verified.grant !== undefined || options.mayPrompt !== undefined
+  const canAsk = verified.grant !== undefined || options.prompts !== undefined
   if (!canAsk || !(await rememberChallenge(call, { scopes: request.scopes }))) {
     return new OAuthError('access_denied', hint, cause)
   }
@@ -235,9 +239,10 @@ async function rememberChallenge(call: ExchangeCall, challenge: Challenge): Prom
   return true
 }
 
-function mayPrompt({ options, verified: { user, clientId }, request }: ExchangeCall): boolean {
-  if (!user || !options.mayPrompt) return true
-  return options.mayPrompt({ user, clientId, scopes: request.scopes })
+function mayPrompt({ options, verified, request: { scopes }, begun }: ExchangeCall): boolean {
+  const { user, clientId } = verified
+  if (!user || !options.prompts) return true
+  return options.prompts.mayPrompt({ user, clientId, scopes }, begun)
 }
 
 /** @see https://learn.microsoft.com/entra/identity-platform/v2-admin-consent */
