@@ -1,45 +1,39 @@
 import { beforeEach, describe, expect, it } from '@jest/globals'
-import { type MayPrompt, promptLimit } from '../../lib/gate/prompt-limit.js'
+import { type PromptLimit, promptLimit } from '../../lib/gate/prompt-limit.js'
 import { otherTenantId, tenantId } from '../support/entra.js'
 
 const ada = { tid: tenantId, oid: 'ada', sub: 's', roles: [] }
 const wish = { user: ada, clientId: 'copilot', scopes: ['https://graph.microsoft.com/Mail.Read'] }
 
 let milliseconds: number
-let mayPrompt: MayPrompt
+let prompts: PromptLimit
 beforeEach(() => {
   milliseconds = 1_000_000
-  mayPrompt = promptLimit(() => milliseconds)
+  prompts = promptLimit(() => milliseconds)
 })
 
-/** Asks every so many milliseconds. */
-function ask(times: number, every: number, subject = wish): boolean[] {
-  return Array.from({ length: times }, () => {
-    const may = mayPrompt(subject)
-    milliseconds += every
-    return may
-  })
+/** One call after the other. */
+function ask(times: number, subject = wish): boolean[] {
+  return Array.from({ length: times }, () => prompts.mayPrompt(subject, prompts.begin()))
 }
 
 describe('a user', () => {
   it('is asked three times for the same, until ten minutes after the first', () => {
-    expect(ask(4, 5_000)).toEqual([true, true, true, false])
+    expect(ask(1)).toEqual([true])
+    milliseconds += 300_000
+    expect(ask(4)).toEqual([true, true, false, false])
     milliseconds = 1_599_999
-    expect(mayPrompt(wish)).toBe(false)
+    expect(ask(1)).toEqual([false])
     milliseconds = 1_600_000
-    expect(ask(4, 5_000)).toEqual([true, true, true, false])
+    expect(ask(4)).toEqual([true, true, true, false])
   })
 
-  it('is asked once, however many calls are refused within five seconds of a prompt', () => {
-    expect(ask(1000, 4)).not.toContain(false)
-    milliseconds += 1_000
-    expect(ask(3, 5_000)).toEqual([true, true, false])
-  })
-
-  it('cannot be asked for longer by calls that never pause', () => {
-    const answers = ask(100, 1_000)
-    expect(answers.indexOf(false)).toBe(15)
-    expect(answers.slice(15)).not.toContain(true)
+  it('is asked once by all calls that were under way together', () => {
+    const begun = Array.from({ length: 100 }, () => prompts.begin())
+    expect(begun.map((place) => prompts.mayPrompt(wish, place))).not.toContain(false)
+    expect(ask(3)).toEqual([true, true, false])
+    expect(begun.map((place) => prompts.mayPrompt(wish, place))).not.toContain(false)
+    expect(ask(1)).toEqual([false])
   })
 
   it.each([
@@ -48,7 +42,7 @@ describe('a user', () => {
     ['another client', { ...wish, clientId: 'vscode' }],
     ['another API', { ...wish, scopes: ['https://graph.microsoft.com/User.Read'] }],
   ])('does not count for %s', (_who, subject) => {
-    expect(ask(4, 5_000)).toContain(false)
-    expect(mayPrompt(subject)).toBe(true)
+    expect(ask(4)).toEqual([true, true, true, false])
+    expect(ask(1, subject)).toEqual([true])
   })
 })

@@ -24,7 +24,7 @@ import type { Grants } from '../tokens/grants.js'
 import type { User } from '../tokens/records.js'
 import type { RenewAssertion } from './assertion-renewal.js'
 import type { DownstreamAccessToken } from './caller.js'
-import type { MayPrompt } from './prompt-limit.js'
+import type { PromptLimit } from './prompt-limit.js'
 import { type EntraAssertion, fromGrant, type VerifiedToken } from './verified-token.js'
 
 /** What is wanted downstream. */
@@ -59,7 +59,7 @@ export interface DownstreamExchangeOptions {
   /** Without it an assertion that has expired is not renewed. */
   readonly renewAssertion: RenewAssertion | undefined
   /** In direct mode only: there the client asks the user, and a 401 tells it to. */
-  readonly mayPrompt: MayPrompt | undefined
+  readonly prompts: PromptLimit | undefined
   readonly authority: EntraAuthority
   readonly clientId: string
   readonly report: Report
@@ -78,14 +78,15 @@ const endpoint = 'on-behalf-of'
 
 /** @see https://learn.microsoft.com/entra/identity-platform/v2-oauth2-on-behalf-of-flow */
 export function downstreamExchange(options: DownstreamExchangeOptions): Exchange {
-  const { exchanges, report, now } = options
+  const { exchanges, prompts, report, now } = options
   return async (verified, request, facts) => {
     if (!exchanges) throw new TypeError('downstream tokens need a `credential` in entraAuth')
     const { account: user, assertion } = verified
     if (!user) throw appOnly()
     if (!assertion) throw vouchedForElsewhere()
     const startedAt = now()
-    const attempt = { options, exchanges, user, assertion, verified, request, facts }
+    const begun = prompts?.begin() ?? 0
+    const attempt = { options, exchanges, user, assertion, verified, request, facts, begun }
     try {
       return await exchangeAgainIfRenewed(attempt)
     } catch (error) {
@@ -115,6 +116,8 @@ interface ExchangeCall {
   verified: VerifiedToken
   readonly request: ExchangeRequest
   readonly facts: EventFacts
+  /** Its place among all calls, in direct mode. */
+  readonly begun: number
 }
 
 interface ExchangeAttempt extends ExchangeCall {
@@ -265,7 +268,7 @@ async function consentError(call: ExchangeCall, error: EntraError): Promise<OAut
   const { options, verified, request } = call
   const hint = consentHint(options, verified)
   const challenge = { scopes: request.scopes }
-  const canAsk = verified.grant !== undefined || options.mayPrompt !== undefined
+  const canAsk = verified.grant !== undefined || options.prompts !== undefined
   if (!canAsk || !(await raiseChallenge(call, challenge))) {
     return new OAuthError('access_denied', hint, { cause: error })
   }
@@ -308,9 +311,10 @@ async function raiseChallenge(call: ExchangeCall, challenge: Challenge): Promise
   return true
 }
 
-function mayPrompt({ options, verified: { user, clientId }, request }: ExchangeCall): boolean {
-  if (!user || !options.mayPrompt) return true
-  return options.mayPrompt({ user, clientId, scopes: request.scopes })
+function mayPrompt({ options, verified, request: { scopes }, begun }: ExchangeCall): boolean {
+  const { user, clientId } = verified
+  if (!user || !options.prompts) return true
+  return options.prompts.mayPrompt({ user, clientId, scopes }, begun)
 }
 
 /** @see https://learn.microsoft.com/entra/identity-platform/v2-admin-consent */

@@ -14,19 +14,28 @@ export interface PromptSubject {
   readonly scopes: readonly string[]
 }
 
-/** Whether the user may be asked once more. A yes counts. */
-export type MayPrompt = (subject: PromptSubject) => boolean
+/** The prompts of all users. */
+export interface PromptLimit {
+  /** Notes that a call has begun. @returns its place among all calls */
+  begin(): number
+  /**
+   * Whether the user may be asked once more. A yes counts, except for a call that was under way when the last one was
+   * answered: its client could not know yet.
+   *
+   * @param begun what `begin` returned for the call
+   */
+  mayPrompt(subject: PromptSubject, begun: number): boolean
+}
 
-/** Prompts for the same thing until the limit is forgotten. */
+/** Prompts for the same thing until they are forgotten. */
 const mostPrompts = 3
 /** Milliseconds after the first prompt for which they are counted. */
 const countedFor = 600_000
-/** Milliseconds within which refusals count as one prompt: those of calls that were under way together. */
-const togetherFor = 5_000
 
 interface Prompts {
   readonly firstAt: number
-  readonly lastAt: number
+  /** The last one, as a place among all calls. */
+  readonly last: number
   readonly count: number
 }
 
@@ -36,20 +45,27 @@ interface Prompts {
  * @param monotonic milliseconds on a clock that only goes forward
  * @see https://learn.microsoft.com/microsoft-365-copilot/extensibility/plugin-authentication-entra-sso
  */
-export function promptLimit(monotonic: () => number): MayPrompt {
+export function promptLimit(monotonic: () => number): PromptLimit {
   const isOver = ({ firstAt }: Prompts) => monotonic() - firstAt >= countedFor
   const prompts = boundedMap<Prompts>({ maxEntries: 10_000, isOver, monotonic })
-  return function mayPrompt({ user, clientId, scopes }) {
-    const key = [user.tid, user.oid, clientId, ...scopes].join('\n')
-    const now = monotonic()
-    const known = prompts.get(key)
-    if (!known || isOver(known)) {
-      prompts.set(key, { firstAt: now, lastAt: now, count: 1 })
-      return true
-    }
-    if (now - known.lastAt < togetherFor) return true
-    if (known.count >= mostPrompts) return false
-    prompts.set(key, { ...known, lastAt: now, count: known.count + 1 })
-    return true
+  let place = 0
+
+  function begin(): number {
+    place += 1
+    return place
   }
+
+  return Object.freeze({
+    begin,
+    mayPrompt({ user, clientId, scopes }: PromptSubject, begun: number) {
+      const key = [user.tid, user.oid, clientId, ...scopes].join('\n')
+      const known = prompts.get(key)
+      const { firstAt, last, count } =
+        known && !isOver(known) ? known : { firstAt: monotonic(), last: 0, count: 0 }
+      if (begun < last) return true
+      if (count >= mostPrompts) return false
+      prompts.set(key, { firstAt, last: begin(), count: count + 1 })
+      return true
+    },
+  })
 }

@@ -47,7 +47,7 @@ export function makeGateContext(
       exchanges,
       tokens,
       renewAssertion: makeRenewal(settings, upstream, tokens),
-      mayPrompt: settings.mode === 'direct' ? promptLimit(monotonic) : undefined,
+      prompts: settings.mode === 'direct' ? promptLimit(monotonic) : undefined,
       authority,
       clientId,
       report,
