@@ -31,7 +31,7 @@ export interface IdentityAssertionClaims {
   readonly [claim: string]: unknown
 }
 
-/** The error for an assertion that is not good. @param why goes on from "The identity assertion" */
+/** The error for an assertion that is not good. @param why follows the words "The identity assertion" */
 export function assertionRefusal(why: string, cause?: unknown): OAuthError {
   return new OAuthError('invalid_grant', `The identity assertion ${why}.`, { cause })
 }
