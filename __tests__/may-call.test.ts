@@ -129,6 +129,13 @@ describe('mayCall', () => {
     expect(await said('daemon')).toMatchObject({ list_notes: 'no', add_note: 'no', export: 'yes' })
   })
 
+  it('counts what the route needs too', async () => {
+    const reader = await verdicts('route', (await callers.reader?.()) ?? '')
+    expect([reader.list_notes, reader.assign]).toEqual(['step-up', 'no'])
+    const writer = await verdicts('route', (await callers.writer?.()) ?? '')
+    expect([writer.list_notes, writer.assign]).toEqual(['yes', 'no'])
+  })
+
   it('says what is wrong with what it is given', async () => {
     const token = (await callers.reader?.()) ?? ''
     const auth: AuthInfoLike = {}

@@ -126,7 +126,12 @@ describe('entraScopes', () => {
         'notes.admin',
       ])
       expect(scopes.fromToken({})).toEqual([])
-      expect(scopes.fromToken({ scp: '', roles: ['notes.admin'] })).toEqual([])
+      // Agents on their own have an empty `scp`, or a slash.
+      for (const scp of ['', '/']) {
+        expect(scopes.fromToken({ scp, roles: ['notes.admin'] })).toEqual(['notes.admin'])
+        expect(scopes.fromToken({ scp })).toEqual([])
+      }
+      expect(scopes.fromToken({ scp: '/ other', roles: ['notes.admin'] })).toEqual([])
     })
   })
 

@@ -37,7 +37,7 @@ export interface ScopeStrategy {
   toUpstreamRefresh(scopes: readonly string[]): readonly string[]
   /** Those of our scopes that Entra's `scope` answer grants, as short names. */
   fromUpstream(scope: string | undefined): readonly string[]
-  /** The scopes an access token grants: `scp`, or `roles` in an application's token. */
+  /** The scopes an access token grants: `scp`, or `roles` where that is missing, empty or `/` (apps and agents on their own). */
   fromToken(claims: ScopeClaims): readonly string[]
   /** Those of `required` that `granted` neither contains nor implies. */
   missing(granted: readonly string[], required: readonly string[]): readonly string[]

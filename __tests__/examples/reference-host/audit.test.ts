@@ -73,8 +73,11 @@ describe('the tool audit', () => {
   })
 
   it('warns nobody of a tool that was hidden from its caller', async () => {
-    const { access_token: token } = await login(host.url, { user: bob })
-    await listedTools(host.url, token)
-    expect(JSON.stringify(host.logs)).not.toContain('unknown_tools')
+    // A guard looks at the first list of tools alone.
+    const fresh = await startHost(entra)
+    const { access_token: token } = await login(fresh.url, { user: bob })
+    expect(await listedTools(fresh.url, token)).toEqual(forAll)
+    await fresh.close()
+    expect(JSON.stringify(fresh.logs)).not.toContain('unknown_tools')
   })
 })
