@@ -393,7 +393,11 @@ describe('dpop_bound_access_tokens', () => {
   })
 
   it('of a registration is shown, kept and held to (RFC 9449 section 5.2)', async () => {
-    const body = { redirect_uris: [redirectUri], dpop_bound_access_tokens: true }
+    const body = {
+      redirect_uris: [redirectUri],
+      token_endpoint_auth_method: 'none',
+      dpop_bound_access_tokens: true,
+    }
     const answer = await jsonOf(await postJson(`${proxy.url}/register`, body))
     expect(answer.dpop_bound_access_tokens).toBe(true)
     const code = await getCode(proxy.url, { clientId: String(answer.client_id) })

@@ -166,8 +166,8 @@ const seldom = [
   'failure.suberror',
   'revocation.detail',
   'revocation.tenant',
-  'token.issuer',
   'token.bound',
+  'token.issuer',
 ]
 
 const docs = readFileSync(new URL('../../docs/events.md', import.meta.url), 'utf8')
