@@ -16,7 +16,7 @@ import {
 } from '@modelcontextprotocol/client'
 import { readSettings } from '../../examples/reference-host/settings.js'
 import { type AssertionWorld, jwtBearer, startAssertionWorld } from '../support/assertion-flow.js'
-import { startWorld, type World } from '../support/host.js'
+import { startWorld, testKeys, type World } from '../support/host.js'
 import { ada, postJson } from '../support/oauth-client.js'
 
 let host: World
@@ -26,7 +26,7 @@ beforeAll(async () => {
   work = await startAssertionWorld({ oid: ada })
   const { identityAssertions } = readSettings({
     ...{ PORT: '1', BASE_URL: 'http://localhost:1', AZURE_TENANT_ID: 'contoso.example' },
-    ...{ AZURE_CLIENT_ID: ada, AZURE_CLIENT_SECRET: 'x', MCP_ENTRA_KEYS: 'x'.repeat(32) },
+    ...{ AZURE_CLIENT_ID: ada, AZURE_CLIENT_SECRET: 'x', MCP_ENTRA_KEYS: testKeys[0] },
     MCP_ENTRA_IDENTITY_ASSERTIONS: JSON.stringify([{ issuer: work.idp.url }]),
   })
   host = await startWorld({ settings: { identityAssertions } })

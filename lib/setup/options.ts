@@ -209,11 +209,11 @@ const optionNames = Object.keys({
   clientMetadata: true,
   registration: true,
   clients: true,
-  branding: true,
-  texts: true,
   dpop: true,
   dpopNonces: true,
   identityAssertions: true,
+  branding: true,
+  texts: true,
 } satisfies Record<keyof EntraAuthOptions, true>)
 
 /** @throws TypeError for an option that does not exist, such as `tenantID` */

@@ -16,7 +16,9 @@ const sources = readdirSync(lib, { recursive: true, encoding: 'utf8' })
 const harmless = [
   'secret !== secret.trim()',
   'type !== jwtBearerAssertion',
-  'grant.upstream.accessToken !== expired',
+  'upstream.accessToken !== expired',
+  'grant.upstream?.accessToken === assertion.token',
+  '?.sid === sid',
   'entry.assertion !== context.rejected',
   'next.assertion === proof.assertion',
   'entry?.token !== token',

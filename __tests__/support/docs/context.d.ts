@@ -28,6 +28,10 @@ declare global {
   const keys: readonly string[]
   const options: library.EntraAuthOptions
   const secret: string
+  /** A call of a downstream API, made by an Azure client. */
+  const readMail: (
+    credential: library.DownstreamCredential,
+  ) => Promise<{ content: { type: 'text'; text: string }[] }>
   const server: McpServer
   const tenantId: string
   const transport: StreamableHTTPServerTransport
