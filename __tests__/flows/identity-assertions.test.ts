@@ -18,6 +18,7 @@ import {
   startAssertionWorld,
 } from '../support/assertion-flow.js'
 import { startDocumentServer } from '../support/client-documents.js'
+import { askBound, askToken, newKey, proof } from '../support/dpop.js'
 import { decode } from '../support/gate.js'
 import { type Entra, startHost, type TestHost } from '../support/host.js'
 import {
@@ -436,4 +437,38 @@ it('is no grant of a server that trusts nobody', async () => {
   expect(metadata).not.toHaveProperty('authorization_grant_profiles_supported')
   expect(metadata.grant_types_supported).toEqual(['authorization_code', 'refresh_token'])
   await aimAt(world, url)
+})
+
+describe('an assertion that comes with a DPoP proof', () => {
+  const request = async () => ({
+    grant_type: jwtBearer,
+    assertion: await world.idp.assertion({}),
+    client_id: world.clientId,
+  })
+
+  it('gets a token that is bound to the key', async () => {
+    const key = newKey()
+    const answer = await askToken(url, await request(), proof(key, 'POST', `${url}/token`))
+    const tokens = await jsonOf<Tokens>(answer)
+    expect([answer.status, tokens.token_type]).toEqual([200, 'DPoP'])
+    expect(decode(tokens.access_token).claims.cnf).toEqual({ jkt: key.jkt })
+    const notes = `${url}/api/notes`
+    const bound = await askBound(
+      notes,
+      tokens.access_token,
+      proof(key, 'GET', notes, tokens.access_token),
+    )
+    expect(bound.status).toBe(200)
+    expect((await getNotes(url, tokens.access_token)).status).toBe(401)
+  })
+
+  it('is not spent by a proof that was used before, and then good with a new one', async () => {
+    const key = newKey()
+    const used = proof(key, 'POST', `${url}/token`)
+    expect((await askToken(url, await request(), used)).status).toBe(200)
+    const fresh = await request()
+    const replayed = await askToken(url, fresh, used)
+    expect([replayed.status, (await jsonOf(replayed)).error]).toEqual([400, 'invalid_dpop_proof'])
+    expect((await askToken(url, fresh, proof(key, 'POST', `${url}/token`))).status).toBe(200)
+  })
 })
