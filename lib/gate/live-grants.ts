@@ -16,7 +16,11 @@ export type GrantRecord = VaultRecord<Grant>
 export interface LiveGrants {
   /** The grant, if it is certain without asking the store that it is as it was. */
   recall(sid: string): GrantRecord | undefined
-  /** The grant, looked at in the store if anything has ended since the last time. Undefined when the grant is gone or was revoked. @throws OAuthError 503 */
+  /**
+   * The grant, looked at in the store if that is needed to be certain. Undefined when it is gone, revoked or cut off.
+   *
+   * @throws OAuthError 503
+   */
   read(sid: string): Promise<GrantRecord | undefined>
   /**
    * Notes a token of a login.

@@ -36,7 +36,7 @@ export interface VerifiedToken {
   readonly assertion?: EntraAssertion | undefined
   /** The secret of the grant behind a token of ours. */
   readonly sid?: string
-  /** That grant, as it was at most a second ago. */
+  /** That grant, as it was last read: at most a minute ago, and not revoked or cut off a second ago. */
   readonly grant?: Grant
 }
 

@@ -5,7 +5,7 @@
  */
 import { boundedMap } from '../async/bounded-map.js'
 import type { Clock } from '../async/clock.js'
-import { isLoopbackHost } from '../oauth/loopback.js'
+import { staysOnDevice } from '../oauth/redirect-uri.js'
 import type { Vault } from '../storage/vault.js'
 import type { Client } from './clients.js'
 import type { CutOffs } from './cut-offs.js'
@@ -243,9 +243,8 @@ function describe({ metadata, identity }: Client): Pick<KnownApp, 'name' | 'host
 }
 
 function hostOf(redirectUris: readonly string[]): string | undefined {
-  const urls = redirectUris.map((uri) => new URL(uri))
-  return urls.find(({ protocol, hostname }) => protocol === 'https:' && !isLoopbackHost(hostname))
-    ?.host
+  const address = redirectUris.find((uri) => !staysOnDevice(uri))
+  return address === undefined ? undefined : new URL(address).host
 }
 
 function startOfHour(seconds: number): number {

@@ -71,11 +71,10 @@ export function cutOffs({ vault, lifetime, news, now }: CutOffsOptions): CutOffs
       await news.publish()
     },
     async isOver({ tid, oid, client, at }: GivenAccess) {
-      // The other way round, what is no number would let pass.
       if (at > (await latest()) + clockSkew) return false
       const scopes = [{ tid }, { tid, oid }, { tid, oid, client }, { client }]
       const cuts = await Promise.all(scopes.map((scope) => times.get(nameOf(scope))))
-      // The other way round would let pass what is no number.
+      // A note that is no number compares as false, here and above, and so it counts as a cut-off.
       return cuts.some((cut) => cut !== undefined && !(at > Number(cut)))
     },
   })
