@@ -1,8 +1,8 @@
 /**
  * A tool that calls Microsoft Graph on behalf of the signed-in user. The app registration needs the delegated
  * permission `User.Read` (API permissions > Microsoft Graph).
- * `npm run example:graph` runs it against your tenant (AZURE_*, as in README.md), or without AZURE_TENANT_ID
- * against an emulated Entra and Graph.
+ * `npm run example:one build/examples/graph.js` runs it against your tenant (AZURE_*, as in README.md), or without
+ * AZURE_TENANT_ID against an emulated Entra and Graph.
  */
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js'
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js'

@@ -1,7 +1,7 @@
 /**
  * The smallest MCP server behind Microsoft Entra ID: one tool, which knows who is calling.
- * `npm run example:minimal` runs it against your tenant (AZURE_*, as in README.md), or without AZURE_TENANT_ID
- * against an emulated Entra.
+ * `npm run example:one build/examples/minimal.js` runs it against your tenant (AZURE_*, as in README.md), or without
+ * AZURE_TENANT_ID against an emulated Entra.
  */
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js'
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js'

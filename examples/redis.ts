@@ -2,8 +2,8 @@
  * Logins in Redis: they survive restarts, and any number of replicas share them. Every replica needs the same Redis
  * and the same MCP_ENTRA_KEYS. A new key comes in two steps, each on every replica before the next one begins: append it
  * (`old,new`), so that all can open what it will seal, and then move it to the front (`new,old`).
- * `npm run example:redis` runs it with the Redis at REDIS_URL, against your tenant (AZURE_*, as in README.md), or
- * without AZURE_TENANT_ID against an emulated Entra.
+ * `npm run example:one build/examples/redis.js` runs it with the Redis at REDIS_URL, against your tenant (AZURE_*, as in
+ * README.md), or without AZURE_TENANT_ID against an emulated Entra.
  */
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js'
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js'
