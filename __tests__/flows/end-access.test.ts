@@ -1,6 +1,12 @@
 /** Ending access from the application's own code, on two replicas, through the admin routes of the reference host. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { memoryStorage } from 'mcp-entra'
+import {
+  type EntraAuth,
+  type EntraAuthOptions,
+  listGrants,
+  memoryStorage,
+  revokeUser,
+} from 'mcp-entra'
 import { startEntra } from 'mcp-entra/testing'
 import { type Entra, startHost, type TestHost } from '../support/host.js'
 import {
@@ -13,6 +19,7 @@ import {
   refresh,
   register,
 } from '../support/oauth-client.js'
+import { startProxy } from '../support/proxy.js'
 
 let entra: Entra
 let hosts: TestHost[]
@@ -180,5 +187,38 @@ describe('the admin routes', () => {
       scopes: ['notes.read'],
       downstream: ['https://graph.microsoft.com/User.Read'],
     })
+  })
+})
+
+describe('the list of apps without account routes', () => {
+  async function startWith(options: Partial<EntraAuthOptions>) {
+    let auth: EntraAuth | undefined
+    const proxy = await startProxy(entra, {
+      ...options,
+      mount(_app, made) {
+        auth = made
+      },
+    })
+    if (!auth) throw new Error('nothing was mounted')
+    return { auth, url: proxy.url }
+  }
+  const user = () => ({ tid: tid(), oid: bob })
+
+  it('is kept where the operator wants it', async () => {
+    const server = await startWith({ connectedApps: true })
+    const clientId = await register(server.url, { client_name: 'Kept' })
+    await login(server.url, { clientId, user: bob })
+    expect(await listGrants(server.auth, user())).toMatchObject([{ name: 'Kept', logins: 1 }])
+  })
+
+  it('is not kept otherwise, and says what to do; ending access works all the same', async () => {
+    const server = await startWith({})
+    await expect(listGrants(server.auth, user())).rejects.toThrow(
+      'listGrants: no list of apps is kept: mount accountRoutes, or say connectedApps: true in entraAuth',
+    )
+    const tokens = await login(server.url, { user: bob })
+    await revokeUser(server.auth, user())
+    expect((await getNotes(server.url, tokens.access_token)).status).toBe(401)
+    expect((await refresh(server.url, tokens)).status).toBe(400)
   })
 })
