@@ -220,6 +220,27 @@ describe('the news of grants', () => {
     }
   })
 
+  it.each(['revoke', 'revokeToken'] as const)(
+    'reach everybody though the store fails just after a %s was written',
+    async (way) => {
+      const { replica, storage } = world()
+      let failures = 2
+      const failing: Storage = {
+        ...storage,
+        set: (key, value, ttl) =>
+          key.startsWith('news:') && failures-- > 0
+            ? Promise.reject(new Error('away'))
+            : storage.set(key, value, ttl),
+      }
+      const { grants } = replica({}, failing)
+      const { sid } = await login(replica())
+      const before = await grants.news.read()
+      if (way === 'revoke') await grants.revoke(sid)
+      else await grants.revokeToken(sid, 'jti', start / 1000 + 100)
+      expect(await replica().grants.news.read()).not.toBe(before)
+    },
+  )
+
   it('are the same while logins begin, are refreshed and end in time', async () => {
     const { replica, clock } = world()
     const one = replica()

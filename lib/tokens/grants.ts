@@ -1,5 +1,6 @@
 /** Grants: one login each, opened by the `sid` that only its access and refresh tokens carry. */
 import type { Clock } from '../async/clock.js'
+import { keepTrying } from '../storage/keep-trying.js'
 import type { Vault, VaultRecord } from '../storage/vault.js'
 import { accessOf, type CutOffs } from './cut-offs.js'
 import { type EditExclusively, grantLocks } from './grant-locks.js'
@@ -74,6 +75,9 @@ export function grants(options: GrantsOptions): Grants {
   const isRevoked = (sid: string) => revokedGrants.has(sid)
   const isCutOff = (grant: Grant) => cutOffs.isOver(accessOf(grant))
 
+  // The revocation itself is written by then, and nobody would come back to tell the gates of it.
+  const publish = () => keepTrying(news.publish, { now })
+
   const read = async (sid: string) => {
     const [record, revoked] = await Promise.all([records.get(sid), isRevoked(sid)])
     return !record || revoked || (await isCutOff(record.value)) ? undefined : record
@@ -104,7 +108,7 @@ export function grants(options: GrantsOptions): Grants {
       // No edit under way can write the grant for longer than this.
       await revokedGrants.set(sid, true, lifetimes.grant)
       const existed = await records.remove(sid)
-      await news.publish()
+      await publish()
       return existed
     },
     async revokeToken(sid: string, jti: string, exp: number) {
@@ -117,7 +121,7 @@ export function grants(options: GrantsOptions): Grants {
         if (current) await keep(sid, current)
         return current
       })
-      await news.publish()
+      await publish()
       return grant
     },
     isTokenRevoked: (sid: string, jti: string) => revokedTokens.has(tokenSecret(sid, jti)),
