@@ -4,6 +4,8 @@ import { otherTenantId, tenantId } from '../support/entra.js'
 
 const ada = { tid: tenantId, oid: 'ada', sub: 's', roles: [] }
 const wish = { user: ada, clientId: 'copilot', scopes: ['https://graph.microsoft.com/Mail.Read'] }
+/** With a refusal of its own, as each answer of Entra's is. */
+const refused = (subject = wish) => ({ ...subject, refusal: {} })
 
 let milliseconds: number
 let prompts: PromptLimit
@@ -14,7 +16,7 @@ beforeEach(() => {
 
 /** One call after the other. */
 function ask(times: number, subject = wish): boolean[] {
-  return Array.from({ length: times }, () => prompts.mayPrompt(subject, prompts.begin()))
+  return Array.from({ length: times }, () => prompts.mayPrompt(refused(subject), prompts.begin()))
 }
 
 describe('a user', () => {
@@ -30,10 +32,19 @@ describe('a user', () => {
 
   it('is asked once by all calls that were under way together', () => {
     const begun = Array.from({ length: 100 }, () => prompts.begin())
-    expect(begun.map((place) => prompts.mayPrompt(wish, place))).not.toContain(false)
+    expect(begun.map((place) => prompts.mayPrompt(refused(), place))).not.toContain(false)
     expect(ask(3)).toEqual([true, true, false])
-    expect(begun.map((place) => prompts.mayPrompt(wish, place))).not.toContain(false)
+    expect(begun.map((place) => prompts.mayPrompt(refused(), place))).not.toContain(false)
     expect(ask(1)).toEqual([false])
+  })
+
+  it('is asked once by all calls that hear the same refusal, however long one after the other', () => {
+    const again = refused()
+    const hear = (subject: typeof again) => prompts.mayPrompt(subject, prompts.begin())
+    expect(Array.from({ length: 10 }, () => hear(again))).not.toContain(false)
+    expect(ask(3)).toEqual([true, true, false])
+    const last = refused()
+    expect([hear(last), hear(again), hear(last)]).toEqual([false, true, false])
   })
 
   it.each([

@@ -225,7 +225,7 @@ async function clientError(call: ExchangeCall, error: EntraError): Promise<OAuth
   switch (error.kind) {
     case 'interaction_required': {
       const challenge = error.claims === undefined ? {} : { claims: error.claims }
-      if (await raiseChallenge(call, challenge)) {
+      if (await raiseChallenge(call, error, challenge)) {
         return new ChallengeError(
           'insufficient_claims',
           'Microsoft Entra wants the user to sign in again, with more proof.',
@@ -244,7 +244,7 @@ async function clientError(call: ExchangeCall, error: EntraError): Promise<OAuth
     case 'invalid_grant':
     case 'invalid_assertion': {
       const description = 'Microsoft Entra no longer accepts the login. Sign in again.'
-      const canHelp = verified.grant !== undefined || mayPrompt(call)
+      const canHelp = verified.grant !== undefined || mayPrompt(call, error)
       return new OAuthError(canHelp ? 'invalid_token' : 'access_denied', description, cause)
     }
     case 'access_denied':
@@ -269,7 +269,7 @@ async function consentError(call: ExchangeCall, error: EntraError): Promise<OAut
   const hint = consentHint(options, verified)
   const challenge = { scopes: request.scopes }
   const canAsk = verified.grant !== undefined || options.prompts !== undefined
-  if (!canAsk || !(await raiseChallenge(call, challenge))) {
+  if (!canAsk || !(await raiseChallenge(call, error, challenge))) {
     return new OAuthError('access_denied', hint, { cause: error })
   }
   return verified.grant
@@ -287,11 +287,15 @@ async function consentError(call: ExchangeCall, error: EntraError): Promise<OAut
  *
  * @returns false when it has just been answered, without success; in direct mode, when the user has been asked often enough
  */
-async function raiseChallenge(call: ExchangeCall, challenge: Challenge): Promise<boolean> {
+async function raiseChallenge(
+  call: ExchangeCall,
+  refusal: EntraError,
+  challenge: Challenge,
+): Promise<boolean> {
   const { options, verified, request, facts } = call
   const { tokens, report, now } = options
   const { grant, sid } = verified
-  if (!grant || sid === undefined || !tokens) return mayPrompt(call)
+  if (!grant || sid === undefined || !tokens) return mayPrompt(call, refusal)
   const id = challengeId(challenge)
   const answered = answeredOf(grant, now() / 1000)
   if (answered.includes(id) || answered.length >= answersAtMost) return false
@@ -311,10 +315,13 @@ async function raiseChallenge(call: ExchangeCall, challenge: Challenge): Promise
   return true
 }
 
-function mayPrompt({ options, verified, request: { scopes }, begun }: ExchangeCall): boolean {
-  const { user, clientId } = verified
+function mayPrompt(
+  { options, verified, request: { scopes }, begun }: ExchangeCall,
+  refusal: EntraError,
+): boolean {
+  const { account: user, clientId } = verified
   if (!user || !options.prompts) return true
-  return options.prompts.mayPrompt({ user, clientId, scopes }, begun)
+  return options.prompts.mayPrompt({ user, clientId, scopes, refusal }, begun)
 }
 
 /** @see https://learn.microsoft.com/entra/identity-platform/v2-admin-consent */

@@ -12,6 +12,8 @@ export interface PromptSubject {
   readonly clientId: string
   /** Scopes of the downstream API. */
   readonly scopes: readonly string[]
+  /** What Entra said. Told again to another call, from memory, it is the same prompt and gets the same answer. */
+  readonly refusal: object
 }
 
 /** The prompts of all users. */
@@ -48,6 +50,7 @@ interface Prompts {
 export function promptLimit(monotonic: () => number): PromptLimit {
   const isOver = ({ firstAt }: Prompts) => monotonic() - firstAt >= countedFor
   const prompts = boundedMap<Prompts>({ maxEntries: 10_000, isOver, monotonic })
+  const answers = new WeakMap<object, boolean>()
   let place = 0
 
   function begin(): number {
@@ -55,17 +58,22 @@ export function promptLimit(monotonic: () => number): PromptLimit {
     return place
   }
 
+  function count({ user, clientId, scopes }: PromptSubject, begun: number): boolean {
+    const key = [user.tid, user.oid, clientId, ...scopes].join('\n')
+    const known = prompts.get(key)
+    const before = known && !isOver(known) ? known : { firstAt: monotonic(), last: 0, count: 0 }
+    if (begun < before.last) return true
+    if (before.count >= mostPrompts) return false
+    prompts.set(key, { firstAt: before.firstAt, last: begin(), count: before.count + 1 })
+    return true
+  }
+
   return Object.freeze({
     begin,
-    mayPrompt({ user, clientId, scopes }: PromptSubject, begun: number) {
-      const key = [user.tid, user.oid, clientId, ...scopes].join('\n')
-      const known = prompts.get(key)
-      const { firstAt, last, count } =
-        known && !isOver(known) ? known : { firstAt: monotonic(), last: 0, count: 0 }
-      if (begun < last) return true
-      if (count >= mostPrompts) return false
-      prompts.set(key, { firstAt, last: begin(), count: count + 1 })
-      return true
+    mayPrompt(subject: PromptSubject, begun: number) {
+      const answer = answers.get(subject.refusal) ?? count(subject, begun)
+      answers.set(subject.refusal, answer)
+      return answer
     },
   })
 }
