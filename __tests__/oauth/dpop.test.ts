@@ -12,6 +12,9 @@ describe('the URL of a request', () => {
     ['https://mcp.contoso.com', '//evil.example/mcp', 'https://mcp.contoso.com//evil.example/mcp'],
     ['https://mcp.contoso.com', 'http://evil.example/mcp?a', 'https://mcp.contoso.com/mcp'],
     ['https://mcp.contoso.com', '*', 'https://mcp.contoso.com/'],
+    // Paths that do not begin with a slash would make another host of it.
+    ['https://mcp.contoso.com', 'x:.evil.example/mcp', 'https://mcp.contoso.com/'],
+    ['https://mcp.contoso.com', 'x:', 'https://mcp.contoso.com/'],
     ['https://mcp.contoso.com/notes', '/notes/mcp', 'https://mcp.contoso.com/notes/mcp'],
     ['https://mcp.contoso.com/notes', '/notes', 'https://mcp.contoso.com/notes'],
     // A proxy in front has cut the prefix off.

@@ -150,7 +150,7 @@ export function targetUri(baseUrl: string, requestUrl: string): string {
   // A request that names a whole URL is for a proxy, and routers look at its path alone.
   const path = requestUrl.startsWith('/')
     ? (requestUrl.split(/[?#]/, 1)[0] ?? '')
-    : URL.canParse(requestUrl)
+    : /^https?:/i.test(requestUrl) && URL.canParse(requestUrl)
       ? new URL(requestUrl).pathname
       : '/'
   const isWhole = pathname === '/' || path === pathname || path.startsWith(`${pathname}/`)
