@@ -113,7 +113,7 @@ describeWithRedis('two replicas on one Redis', () => {
     }
     await Promise.all([a(), b(), a(), b(), a(), b()].map(busy))
     const seconds = (performance.now() - startedAt) / 1000
-    expect(requests).toBeGreaterThan(100)
+    expect(requests).toBeGreaterThan(20)
     storages.forEach(({ count }, number) => {
       const reads = count.get - (before[number]?.get ?? 0)
       expect(reads).toBeGreaterThan(0)
