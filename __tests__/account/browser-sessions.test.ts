@@ -122,7 +122,7 @@ describe('a session ends', () => {
     const proxy = await startAccountProxy(entra, { storage, now: clock.now })
     const { browser } = await openApps(proxy.url, ada)
     for (let n = 0; n < 3; n++) {
-      clock.advance(899)
+      clock.advance(860)
       expect(isSignedIn(await browser.fetchOnce(`${proxy.url}/auth/apps`))).toBe(true)
     }
     clock.advance(901)
@@ -135,11 +135,11 @@ describe('a session ends', () => {
     const account = { session: { idle: 600, absolute: 1500 } }
     const proxy = await startAccountProxy(entra, { storage, now: clock.now, account })
     const { browser } = await openApps(proxy.url, ada)
-    for (const seconds of [500, 500, 499]) {
+    for (const seconds of [480, 480, 480]) {
       clock.advance(seconds)
       expect(isSignedIn(await browser.fetchOnce(`${proxy.url}/auth/apps`))).toBe(true)
     }
-    clock.advance(1)
+    clock.advance(61)
     expect((await browser.fetchOnce(`${proxy.url}/auth/apps`)).status).toBe(302)
   })
 

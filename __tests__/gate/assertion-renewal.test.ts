@@ -83,14 +83,14 @@ describe('an expired assertion', () => {
   })
 
   it('is known by our own clock: nobody asks Entra to take it', async () => {
-    // Ours is four seconds ahead of Entra's, and our token lives as long as Entra's by our clock.
-    const behind = await startEntra({ accessTokenLifetime: 6 })
-    behind.advance(-4)
+    // Ours is forty seconds ahead of Entra's, and our token lives as long as Entra's by our clock.
+    const behind = await startEntra({ accessTokenLifetime: 60 })
+    behind.advance(-40)
     const world = await startDownstreamHost({ entra: behind })
     try {
       const tokens = await login(world.url, { user: ada })
       behind.clearRequests()
-      world.advance(3)
+      world.advance(30)
       expect((await call(tokens, world)).status).toBe(200)
       const [first, ...exchanges] = behind.requestsTo('token')
       expect(first?.grantType).toBe('refresh_token')

@@ -65,6 +65,7 @@ describe('a token of ours', () => {
   })
 
   it('costs the store nothing however busy it is: only the news are read, once a second for all tokens', async () => {
+    gate.clock.stop()
     gate.clock.advance(1)
     gate.store.calls.length = 0
     for (let round = 0; round < 50; round++) expect((await call()).status).toBe(200)
@@ -82,6 +83,7 @@ describe('a token of ours', () => {
   })
 
   it('has its grant looked at again after a minute, and after any revocation', async () => {
+    gate.clock.stop()
     expect((await call()).status).toBe(200)
     gate.store.calls.length = 0
     gate.clock.advance(60)
@@ -136,6 +138,7 @@ describe('a token of ours', () => {
   it.each(['refresh_token', 'access_token'] as const)(
     'stops within one second of the revocation of the %s',
     async (which) => {
+      gate.clock.stop()
       expect((await call()).status).toBe(200)
       expect((await revoke(own[which])).status).toBe(200)
       gate.clock.advance(1)
@@ -158,6 +161,7 @@ describe('a token of ours', () => {
 
   it('outlives the revocation of its sister of the same login', async () => {
     const second = (await (await refresh(gate.url, own)).json()) as Tokens
+    gate.clock.stop()
     expect((await call()).status).toBe(200)
     await revoke(own.access_token)
     gate.clock.advance(1)
@@ -166,6 +170,7 @@ describe('a token of ours', () => {
   })
 
   it('goes on beside the one a refresh brings', async () => {
+    gate.clock.stop()
     expect((await call()).status).toBe(200)
     const second = (await (await refresh(gate.url, own)).json()) as Tokens
     gate.clock.advance(1)
@@ -230,6 +235,7 @@ describe('a token of ours while the store is down', () => {
   })
 
   it('works on for the second it was good for, then is a 503, and comes back', async () => {
+    gate.clock.stop()
     expect((await call()).status).toBe(200)
     gate.store.down = true
     expect((await call()).status).toBe(200)

@@ -282,9 +282,9 @@ describe('the form', () => {
 
   it('expires after ten minutes', async () => {
     const { browser, page } = await openConsent(proxy.url)
-    clock.advance(599)
+    clock.advance(560)
     expect((await browser.fetchOnce(...formRequest(page, 'approve'))).status).toBe(303)
-    clock.advance(2)
+    clock.advance(41)
     const late = await browser.fetchOnce(...formRequest(page, 'approve'))
     expectRefusal(late)
     expect(text(late.html)).toContain('This page has expired')

@@ -359,9 +359,9 @@ describe('the URL', () => {
 
   it('expires after ten minutes', async () => {
     const { browser, url } = await challenged()
-    gate.clock.advance(599)
+    gate.clock.advance(560)
     expect((await browser.fetchOnce(url)).status).toBe(302)
-    gate.clock.advance(2)
+    gate.clock.advance(41)
     expect((await browser.fetchOnce(url)).status).toBe(403)
     entra.advance(601)
   })

@@ -637,6 +637,7 @@ describe('while a store is away', () => {
 describe('what it costs', () => {
   it('is one read of the store at /authorize, for a browser that is signed in', async () => {
     // Once a second the process looks for cut-offs as well.
+    clock.stop()
     const seat = await approvedSeat()
     await authorize(seat)
     const before = { ...store.count }

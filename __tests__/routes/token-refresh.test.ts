@@ -161,7 +161,7 @@ describe('the same token again', () => {
     const session = await login(proxy.url)
     const first = await (await refresh(proxy.url, session)).text()
     entra.clearRequests()
-    clock.advance(58)
+    clock.advance(40)
     expect(await (await refresh(proxy.url, session)).text()).toBe(first)
     expect(entra.requests).toEqual([])
   })

@@ -1,17 +1,23 @@
-/** A clock that only tests move: how long a test takes on a busy machine changes nothing in it. */
+/** A clock that tests stop and move. */
 
 export interface TestClock {
-  /** Milliseconds since the epoch: when the clock was made, and what a test has added since. */
+  /** Milliseconds since the epoch: the machine's time, until a test stops or moves it. */
   now(): number
+  /** Stands still from now on. */
+  stop(): void
   advance(seconds: number): void
 }
 
 export function testClock(): TestClock {
-  let time = Date.now()
+  let shift = 0
+  let stopped: number | undefined
   return {
-    now: () => time,
+    now: () => (stopped ?? Date.now()) + shift,
+    stop() {
+      stopped ??= Date.now()
+    },
     advance(seconds) {
-      time += seconds * 1000
+      shift += seconds * 1000
     },
   }
 }
