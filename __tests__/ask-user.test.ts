@@ -2,19 +2,11 @@
 import { describe, expect, it } from '@jest/globals'
 import { UrlElicitationRequiredError } from '@modelcontextprotocol/sdk/types.js'
 import { askUser } from '../lib/ask-user.js'
-import type { EntraError } from '../lib/entra/errors.js'
 import { withInternals } from '../lib/gate/caller.js'
 import { ChallengeError } from '../lib/gate/downstream-exchange.js'
 import type { Question } from '../lib/gate/session-question.js'
 
-const challenge = new ChallengeError(
-  'insufficient_claims',
-  'More.',
-  undefined as unknown as EntraError,
-  {
-    claims: '{}',
-  },
-)
+const challenge = new ChallengeError('insufficient_claims', 'More.', { claims: '{}' })
 const question = (form: Question['form']): Question => ({
   form,
   id: 'i',

@@ -24,6 +24,7 @@ export function fakeApps(): FakeApps {
     byUser,
     failure: undefined,
     async record() {},
+    async noteSignIn() {},
     noteUse() {},
     list: async (user) => of(user),
     async revoke(user, id) {

@@ -38,13 +38,13 @@ export interface ExchangeRequest {
   readonly asksInSession?: () => Promise<boolean>
 }
 
-/** Entra wants something of the user that a login, or an interaction in the session, can give it. */
+/** Entra wants something of the user that an interaction in the session can give it, and a login in most cases. */
 export class ChallengeError extends OAuthError {
   constructor(
-    code: 'insufficient_claims' | 'invalid_token',
+    code: 'insufficient_claims' | 'invalid_token' | 'access_denied',
     description: string,
-    cause: EntraError,
     readonly challenge: Challenge,
+    cause?: EntraError,
   ) {
     super(code, description, { cause })
   }
@@ -81,12 +81,15 @@ export function downstreamExchange(options: DownstreamExchangeOptions): Exchange
   const { exchanges, prompts, report, now } = options
   return async (verified, request, facts) => {
     if (!exchanges) throw new TypeError('downstream tokens need a `credential` in entraAuth')
-    const { account: user, assertion } = verified
+    const { account: user } = verified
     if (!user) throw appOnly()
+    const signedIn = verified.assertion ? verified : await readAgain(options, verified)
+    const assertion = signedIn?.assertion
     if (!assertion) throw vouchedForElsewhere()
     const startedAt = now()
     const begun = prompts?.begin() ?? 0
-    const attempt = { options, exchanges, user, assertion, verified, request, facts, begun }
+    const call = { options, exchanges, user, request, facts, begun }
+    const attempt = { ...call, verified: signedIn, assertion }
     try {
       return await exchangeAgainIfRenewed(attempt)
     } catch (error) {
@@ -134,7 +137,9 @@ async function exchangeAgainIfRenewed(attempt: ExchangeAttempt): Promise<Downstr
   try {
     return await exchange(attempt)
   } catch (error) {
-    const renewed = isChallenge(error) ? await readAgain(attempt) : undefined
+    // A store that is away changes nothing about what Entra has answered.
+    const again = () => readAgain(attempt.options, attempt.verified).catch(() => undefined)
+    const renewed = isChallenge(error) ? await again() : undefined
     if (!renewed?.assertion) throw error
     attempt.verified = renewed
     attempt.assertion = renewed.assertion
@@ -149,17 +154,15 @@ function isChallenge(error: unknown): boolean {
   )
 }
 
-/** The token with its grant as it is now; undefined when that has no other assertion. */
-async function readAgain({
-  options: { tokens },
-  verified,
-  assertion,
-}: ExchangeAttempt): Promise<VerifiedToken | undefined> {
-  const { sid } = verified
+/** The token with its grant as it is now; undefined when that has no other assertion. @throws OAuthError 503 */
+async function readAgain(
+  { tokens }: DownstreamExchangeOptions,
+  verified: VerifiedToken,
+): Promise<VerifiedToken | undefined> {
+  const { sid, assertion } = verified
   if (!tokens || sid === undefined) return undefined
-  // A store that is away changes nothing about what Entra has answered.
-  const grant = (await tokens.grants.read(sid).catch(() => undefined))?.value
-  if (!grant || grant.upstream?.accessToken === assertion.token) return undefined
+  const grant = (await tokens.grants.read(sid))?.value
+  if (!grant || grant.upstream?.accessToken === assertion?.token) return undefined
   return { ...verified, ...fromGrant(grant) }
 }
 
@@ -210,12 +213,13 @@ function appOnly(): OAuthError {
 
 /**
  * Nothing in the store leads from here to a login that the user may have elsewhere: a grant is opened by the secret in
- * its own tokens alone.
+ * its own tokens alone. But the user can be asked to sign in for this one.
  */
-function vouchedForElsewhere(): OAuthError {
-  return new OAuthError(
+function vouchedForElsewhere(): ChallengeError {
+  return new ChallengeError(
     'access_denied',
     'The user came in on the word of another identity provider: there is no Microsoft Entra sign-in to exchange a token for. Sign in to this server in the browser for what needs one.',
+    { signIn: true },
   )
 }
 
@@ -229,8 +233,8 @@ async function clientError(call: ExchangeCall, error: EntraError): Promise<OAuth
         return new ChallengeError(
           'insufficient_claims',
           'Microsoft Entra wants the user to sign in again, with more proof.',
-          error,
           challenge,
+          error,
         )
       }
       return new OAuthError(
@@ -276,8 +280,8 @@ async function consentError(call: ExchangeCall, error: EntraError): Promise<OAut
     ? new ChallengeError(
         'invalid_token',
         'Consent is needed. Sign in again to give it.',
-        error,
         challenge,
+        error,
       )
     : new OAuthError('invalid_token', hint, { cause: error })
 }

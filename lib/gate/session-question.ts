@@ -185,11 +185,16 @@ function answerTo({ message }: SessionRequest): { id: string; agreed: boolean } 
 }
 
 /** The domain stands in the text, because it is what the user has to look at. It names nobody. */
-function messageFor({ scopes }: Challenge, url: string): string {
+function messageFor(challenge: Challenge, url: string): string {
   const { host } = new URL(url)
+  return `${reasonFor(challenge)} Open this page of ${host}, which leads to Microsoft, and sign in with the same account.`
+}
+
+function reasonFor({ scopes, signIn }: Challenge): string {
+  if (signIn) return 'This needs your own sign-in at Microsoft.'
   return scopes === undefined
-    ? `Microsoft wants more proof that it is you, such as MFA. Open this page of ${host}, which leads to Microsoft, and sign in with the same account.`
-    : `A permission is needed that you have not given yet. Open this page of ${host}, which leads to Microsoft, and sign in with the same account.`
+    ? 'Microsoft wants more proof that it is you, such as MFA.'
+    : 'A permission is needed that you have not given yet.'
 }
 
 function canShowUrl(capabilities: unknown): boolean {

@@ -71,19 +71,19 @@ export function proxyToken(claims: AccessTokenClaims, grant: Grant): VerifiedTok
 
 /** What a token of ours takes from its grant: it changes when the grant is refreshed. */
 export function fromGrant(grant: Grant) {
-  const { user, upstream } = grant
-  if (!upstream) {
-    const claims = () => assertedClaims(grant)
-    const caller = () => personFromClaims(claims())
-    return { user, account: user, caller, claims, assertion: undefined, grant }
-  }
-  const { accessToken } = upstream
+  const { user, upstream, assertedBy } = grant
+  const accessToken = upstream?.accessToken
+  // For whom somebody else has vouched stays who they are when they have signed in at Entra as well.
+  const claims = () =>
+    accessToken === undefined || assertedBy !== undefined
+      ? assertedClaims(grant)
+      : readClaims(accessToken)
   return {
     user,
     account: user,
-    caller: () => personFromClaims(readClaims(accessToken)),
-    claims: () => readClaims(accessToken),
-    assertion: entraAssertion(accessToken),
+    caller: () => personFromClaims(claims()),
+    claims,
+    assertion: accessToken === undefined ? undefined : entraAssertion(accessToken),
     grant,
   }
 }

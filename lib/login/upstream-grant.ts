@@ -160,8 +160,9 @@ function anotherUser(): OAuthError {
   })
 }
 
-function userNow({ user }: Grant, { roles = [] }: EntraClaims): Grant['user'] {
-  return { ...user, roles }
+/** Roles are Entra's to give, but for a user for whom somebody else has vouched. */
+function userNow({ user, assertedBy }: Grant, { roles = [] }: EntraClaims): Grant['user'] {
+  return assertedBy === undefined ? { ...user, roles } : user
 }
 
 function putTokens(
@@ -171,16 +172,27 @@ function putTokens(
   claims: EntraClaims,
 ): Grant {
   const refreshToken = grant.upstream?.refreshToken
-  const granted = context.scopes.fromUpstream(tokens.scope ?? String(claims.scp ?? ''))
   return {
     ...grant,
     user: userNow(grant, claims),
-    scopes: context.scopes.grant(grant.requested, granted),
+    scopes: scopesNow(context, grant, tokens, claims),
     upstream: {
       ...(refreshToken !== undefined && { refreshToken }),
       ...upstreamGrant(tokens, nowSeconds(context)),
     },
   }
+}
+
+/** What another identity provider has allowed stays as it is: Entra may allow more. */
+function scopesNow(
+  { scopes }: UpstreamContext,
+  grant: Grant,
+  tokens: UpstreamTokens,
+  claims: EntraClaims,
+): Grant['scopes'] {
+  if (grant.assertedBy !== undefined) return grant.scopes
+  const granted = scopes.fromUpstream(tokens.scope ?? String(claims.scp ?? ''))
+  return scopes.grant(grant.requested, granted)
 }
 
 /** Revokes the grant of a user whom the login policy no longer lets in. */

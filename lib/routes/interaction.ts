@@ -137,6 +137,9 @@ async function renewGrant(
   })
   if (!(await context.interactions.take(id))) throw notOpen()
   await keepTrying(() => storeAnswer(context, interaction, renewal), context)
+  if (grant.assertedBy !== undefined && context.account.keepsApps) {
+    await context.connectedApps.noteSignIn(sid, grant)
+  }
   context.report('login', { outcome: 'interaction' }, { ...facts, trace: tokens.trace })
 }
 

@@ -291,7 +291,12 @@ function upstreamUrl(
 }
 
 /** Entra shows its consent page only when asked to with `prompt=consent`. */
-export function challengeParams({ claims, scopes }: Challenge): Readonly<Record<string, string>> {
+export function challengeParams({
+  claims,
+  scopes,
+  signIn,
+}: Challenge): Readonly<Record<string, string>> {
   if (claims !== undefined) return { claims }
+  if (signIn) return {}
   return { prompt: scopes === undefined ? 'login' : 'consent' }
 }

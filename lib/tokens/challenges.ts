@@ -13,6 +13,8 @@ export interface Challenge {
   readonly claims?: string
   /** Downstream scopes that nobody has consented to yet. */
   readonly scopes?: readonly string[]
+  /** Entra has not been asked about the user so far: any sign-in will do. */
+  readonly signIn?: true
 }
 
 /** The user, and their client, that a challenge is for. */
@@ -89,6 +91,6 @@ export function blocks(challenge: PendingChallenge | undefined, sid: string): bo
 }
 
 /** An id by which challenges are told apart. */
-export function challengeId({ claims = '', scopes = [] }: Challenge): string {
-  return sha256(`${claims}\n${scopes.join(' ')}`)
+export function challengeId({ claims = '', scopes = [], signIn }: Challenge): string {
+  return sha256(`${claims}\n${scopes.join(' ')}${signIn ? '\nsign-in' : ''}`)
 }

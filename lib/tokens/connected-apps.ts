@@ -55,6 +55,8 @@ export interface EndedApp {
 export interface ConnectedApps {
   /** Notes a login that has just begun, or was renewed. A failure is reported, and costs nobody a login. */
   record(sid: string, grant: Grant, client: Client): Promise<void>
+  /** Notes that the user of such a login has now signed in at Entra as well. A failure is reported. */
+  noteSignIn(sid: string, grant: Grant): Promise<void>
   /** Notes that a login is in use: at most once an hour for each process. Never throws. */
   noteUse(sid: string, grant: Grant): void
   /** The apps with an active login, the last used first. @throws OAuthError 503 */
@@ -86,6 +88,8 @@ interface KnownLogin {
   readonly createdAt: number
   /** When it ends, if an identity provider has let the app in: seconds since the epoch. */
   readonly endsAt?: number
+  /** Whether its user has signed in at Entra since then: without that it has no access downstream. */
+  readonly signedIn?: true
 }
 
 interface KnownApp {
@@ -150,8 +154,7 @@ export function connectedApps(options: ConnectedAppsOptions): ConnectedApps {
       verified: verifiedBy !== undefined,
       ...(verifiedBy !== undefined && { verifiedBy }),
       scopes: [...new Set(active.flatMap(({ scopes }) => scopes))],
-      // What an identity provider lets in has no access downstream.
-      downstream: active.some(({ endsAt }) => endsAt === undefined) ? app.downstream : [],
+      downstream: active.some(hasSignedIn) ? app.downstream : [],
       firstUsedAt,
       lastUsedAt: Math.max(...(await Promise.all(active.map(lastUseOf)))),
       logins: active.length,
@@ -178,6 +181,16 @@ export function connectedApps(options: ConnectedAppsOptions): ConnectedApps {
       } catch (error) {
         onFailure(error)
       }
+    },
+    async noteSignIn(sid: string, { user }: Grant) {
+      const name = grants.nameOf(sid)
+      const noteIn = (app: KnownApp): KnownApp => ({
+        ...app,
+        logins: app.logins.map((login) =>
+          login.grant === name ? { ...login, signedIn: true } : login,
+        ),
+      })
+      await edit(user, (apps) => apps.map(noteIn)).catch(onFailure)
     },
     noteUse(sid: string, grant: Grant) {
       const thisHour = startOfHour(seconds())
@@ -206,6 +219,11 @@ export function connectedApps(options: ConnectedAppsOptions): ConnectedApps {
       await edit(user, () => [])
     },
   })
+}
+
+/** What an identity provider lets in has no access downstream until its user has signed in. */
+function hasSignedIn({ endsAt, signedIn }: KnownLogin): boolean {
+  return endsAt === undefined || signedIn === true
 }
 
 /** Adds a login to its app, or the app to the index, and drops what has not been noted for longest. */
