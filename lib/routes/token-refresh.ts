@@ -57,7 +57,8 @@ async function refreshGrant(
 ): Promise<IssuedTokens> {
   const { params, client, proof } = request
   const grant = record.value
-  checkBoundTo(grant.jkt, proof, 'refresh token')
+  // One from before the login was bound has been used, by whoever bound it: that is for `rotate` to see.
+  if (presented.isBound) checkBoundTo(grant.jkt, proof, 'refresh token')
   const named = namedScopes(context, params.scope)
   checkResource(context, params.resource, grant)
   await checkChallenge(context, presented, grant)
@@ -143,6 +144,7 @@ function renewalFor(
 ): Renewal {
   return {
     async renew(grant) {
+      checkBoundTo(grant.jkt, proof, 'refresh token')
       const renewed = await renewLogin(context, { sid, grant, clientId: client.id })
       onRenewed(renewed.trace)
       return bindGrant(renewed.grant, client, proof)
