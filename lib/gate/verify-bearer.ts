@@ -88,12 +88,12 @@ function judgeBearer(
 /** A token that was bound is worth nothing to a thief only if nobody takes it as a bearer token. @see RFC 9449 section 7.1 */
 function notAsBearer({ context }: Pick<Gate, 'context'>, verified: VerifiedToken): unknown {
   const { cnf, kind, scopes } = verified
-  const remedy = context.dpop
-    ? 'send it as DPoP, with a proof'
-    : 'this server no longer takes such tokens (DPoP is off)'
+  const ours = context.dpop
+    ? 'The access token is bound to a key: send it as DPoP, with a proof.'
+    : 'The access token is bound to a key: this server no longer takes such tokens (DPoP is off).'
   const bound =
     kind === 'proxy'
-      ? `The access token is bound to a key: ${remedy}.`
+      ? ours
       : 'Microsoft Entra has bound the access token to a key or a device (token protection, cnf), so it is not taken as Bearer. Ask Entra for one that is not bound.'
   const unbound = 'This server takes no access tokens but those bound to a key (DPoP).'
   const error = new OAuthError('invalid_token', cnf === undefined ? unbound : bound, {
