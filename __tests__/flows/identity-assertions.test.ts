@@ -499,7 +499,7 @@ describe('an assertion that comes with a DPoP proof', () => {
     expect((await getNotes(url, tokens.access_token)).status).toBe(401)
   })
 
-  it('and is bound to a key is good with a proof of that key alone (the draft, section 9.8)', async () => {
+  it('and is bound to a key is good with a proof of that key alone (the draft on sender constraining)', async () => {
     const key = newKey()
     const bound = await request({ cnf: { jkt: key.jkt } })
     for (const wrong of [undefined, newKey()]) {

@@ -105,7 +105,7 @@ export function checkIdJagGrant({ claims }: Pick<DecodedJwt, 'claims'>): void {
  *
  * @param proven the thumbprint of the DPoP key of the request
  * @throws OAuthError `invalid_grant`
- * @see the draft, section 9.8
+ * @see the draft, "Sender Constraining Tokens"
  */
 export function checkIdJagKey(
   { cnf }: Pick<IdentityAssertionClaims, 'cnf'>,
