@@ -196,9 +196,10 @@ describe('explain, of tokens of a server', () => {
 describe('explain, of DPoP', () => {
   const key = newKey()
   const url = 'https://mcp.contoso.com/mcp'
+  const env = () => settings({ BASE_URL: 'https://mcp.contoso.com' })
 
   it('says what request a proof is for, and whose key it is', async () => {
-    const { said } = await explain(`DPoP: ${proof(key, 'POST', url, 'a token')}`)
+    const { said } = await explain(`DPoP: ${proof(key, 'POST', url, 'a token')}`, { env: env() })
     expect(said).toMatchObject({ kind: 'dpop-proof', gate: { admits: 'unknown' } })
     expect(said.summary).toContain(`POST ${url}`)
     expect(Object.fromEntries(said.facts)).toMatchObject({ 'key (jkt)': key.jkt })
@@ -209,15 +210,37 @@ describe('explain, of DPoP', () => {
     ['is signed by another key', { signer: newKey().privateKey }, /bad signature/],
     ['shows its private key', { header: { jwk: { ...key.jwk, d: 'x' } } }, /private key/],
   ])('says why one is refused that %s', async (_what, parts, because) => {
-    const { said } = await explain(proof(key, 'POST', url, undefined, parts))
+    const { said } = await explain(proof(key, 'POST', url, undefined, parts), { env: env() })
     expect(said.gate?.admits).toBe('no')
     expect(said.gate?.because.join(' ')).toMatch(because)
   })
 
+  it.each([
+    'http://mcp.contoso.com/mcp',
+    'https://mcp.contoso.com/inside/mcp',
+    'https://mcp.contoso.com/appmcp',
+    'not a URL',
+  ])('says that the server is somewhere else than a proof for %s', async (htu) => {
+    const options = { env: settings({ BASE_URL: 'https://mcp.contoso.com/app' }) }
+    const { said } = await explain(proof(key, 'POST', htu), options)
+    expect(said.gate).toEqual({
+      admits: 'no',
+      because: ['Its URL (htu) is not below BASE_URL, https://mcp.contoso.com/app.'],
+    })
+    expect(said.remedies.join(' ')).toContain('scheme and prefix')
+    const right = await explain(proof(key, 'POST', 'https://MCP.contoso.com/app/mcp'), options)
+    expect(right.said.gate?.admits).toBe('unknown')
+  })
+
   it('shows the key of a token of the server that is bound', async () => {
     const { access_token } = await loginBound(world.url, key)
-    const { facts } = (await explain(access_token)).said
+    const { facts, gate } = (await explain(access_token)).said
     expect(Object.fromEntries(facts)['bound to a key (cnf)']).toContain(key.jkt)
+    expect(gate?.because.join(' ')).toMatch(/has to come as DPoP/)
+    const withKeys = await explain(access_token, {
+      env: settings({ MCP_ENTRA_KEYS: testKeys.join() }),
+    })
+    expect(withKeys.said.gate?.because.join(' ')).toMatch(/signature is good.*as DPoP/)
   })
 })
 
@@ -352,10 +375,27 @@ describe('explain, of identity assertions', () => {
     expectHidden(token, JSON.stringify(said))
   })
 
+  it.each(['application/oauth-id-jag+jwt', 'OAuth-ID-JAG+jwt'])(
+    'knows one of type %s',
+    async (typ) => {
+      const { said } = await explain(await assertion({ header: { typ } }))
+      expect(said.gate?.because.join(' ')).toMatch(/jti are good/)
+    },
+  )
+
+  it('says that one which is bound needs a proof', async () => {
+    const { said } = await explain(await assertion({ claims: { cnf: { jkt: newKey().jkt } } }))
+    expect(said.gate?.because.join(' ')).toMatch(/DPoP proof \(cnf\)/)
+  })
+
   it.each([
     ['audience', { aud: 'https://other.example' }, /must name .* as its only audience/],
     ['jti', { jti: undefined }, /no usable 'jti'/],
     ['time', { iat: 1, exp: 300 }, /has expired/],
+    ['user', { sub: undefined }, /missing or wrong 'sub'/],
+    ['client', { client_id: undefined }, /no 'client_id'/],
+    ['resource', { resource: 'https://other.example/mcp' }, /names the resource .*--resource/],
+    ['grant', { authorization_details: [] }, /'authorization_details'/],
   ])('says that the %s is wrong', async (_what, claims, reason) => {
     const { said } = await explain(await assertion({ claims }))
     expect(said.gate?.because.join(' ')).toMatch(reason)

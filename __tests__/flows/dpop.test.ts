@@ -34,12 +34,14 @@ import {
   authOptions,
   clientAnswer,
   expectRefusal,
+  hear,
   jsonOf,
   openConsent,
   send,
   startProxy,
   startTestEntra,
   type TestProxy,
+  testClock,
 } from '../support/proxy.js'
 
 const algorithms = ['ES256', 'EdDSA', 'RS256']
@@ -283,11 +285,63 @@ describe('a stolen refresh token of a public client', () => {
     const key = newKey()
     const bound = await jsonOf<Tokens>(await refreshBound(proxy.url, tokens, key))
     expect(bound.token_type).toBe('DPoP')
-    // Within the grace the old token gives the same answer, but not to one without the key.
-    await expectRefusal(await refreshBound(proxy.url, tokens, undefined), 'invalid_grant')
+    // Within the grace the old token gives the same answer.
+    const repeated = await jsonOf<Tokens>(await refreshBound(proxy.url, tokens, key))
+    expect(repeated).toEqual(bound)
     const next = { ...tokens, ...bound }
     await expectRefusal(await refresh(proxy.url, next), 'invalid_grant')
     expect((await refreshBound(proxy.url, next, key)).status).toBe(200)
+  })
+
+  it.each([
+    ['at once', 0],
+    ['after the grace', 61],
+  ])(
+    'is missed by its owner, %s, and the login ended, when a thief has bound it to a key first (RFC 9700 section 4.14.2)',
+    async (_when, seconds) => {
+      const clock = testClock()
+      const storage = memoryStorage({ now: clock.now })
+      const timed = await startProxy(entra, { now: clock.now, storage })
+      const stolen = await login(timed.url)
+      const thief = newKey()
+      const refreshAsThief = (token: string) => {
+        const { clientId } = stolen
+        const params = { grant_type: 'refresh_token', refresh_token: token, client_id: clientId }
+        const parts = { claims: { iat: Math.floor(clock.now() / 1000) } }
+        const dpop = proof(thief, 'POST', `${timed.url}/token`, undefined, parts)
+        return askToken(timed.url, params, dpop)
+      }
+      const bound = await jsonOf<Tokens>(await refreshAsThief(stolen.refresh_token))
+      expect(bound.token_type).toBe('DPoP')
+      clock.advance(seconds)
+      const told = hear('mcp-entra:revocation')
+      await expectRefusal(await refresh(timed.url, stolen), 'invalid_grant')
+      await expectRefusal(await refreshAsThief(bound.refresh_token), 'invalid_grant')
+      expect(told).toEqual([expect.objectContaining({ reason: 'refresh_token_reused' })])
+    },
+  )
+
+  it('that was bound from the start ends no login when its thief comes late and without the key', async () => {
+    const clock = testClock()
+    const storage = memoryStorage({ now: clock.now })
+    const timed = await startProxy(entra, { now: clock.now, storage })
+    const key = newKey()
+    const parts = () => ({ claims: { iat: Math.floor(clock.now() / 1000) } })
+    const code = await getCode(timed.url)
+    const first = await jsonOf<Tokens>(await redeemBound(timed.url, code, key, parts()))
+    const { clientId } = code
+    const ask = (refresh_token: string, by: ProofKeyPair | undefined) =>
+      askToken(
+        timed.url,
+        { grant_type: 'refresh_token', refresh_token, client_id: clientId },
+        by && proof(by, 'POST', `${timed.url}/token`, undefined, parts()),
+      )
+    const second = await jsonOf<Tokens>(await ask(first.refresh_token, key))
+    clock.advance(61)
+    for (const wrong of [newKey(), undefined]) {
+      await expectRefusal(await ask(first.refresh_token, wrong), 'invalid_grant')
+    }
+    expect((await ask(second.refresh_token, key)).status).toBe(200)
   })
 
   it('gives the same answer to all who come with the key at once, and asks Entra once', async () => {
@@ -463,14 +517,20 @@ describe("dpop: 'required'", () => {
 
 describe("dpop: 'off'", () => {
   it('ignores proofs, and still takes no bound token as Bearer', async () => {
-    const before = await startProxy(entra)
+    const storage = memoryStorage()
+    const before = await startProxy(entra, { storage })
     const key = newKey()
     const tokens = await loginBound(before.url, key)
-    const off = await startProxy(entra, { dpop: 'off' })
-    expect((await loginBound(off.url, key)).token_type).toBe('Bearer')
-    before.restart({ dpop: 'off' })
-    expect((await getNotes(before.url, tokens.access_token)).status).toBe(401)
+    before.restart({ storage, dpop: 'off' })
+    expect((await loginBound(before.url, key)).token_type).toBe('Bearer')
+    const asBearer = await getNotes(before.url, tokens.access_token)
+    expect(asBearer.status).toBe(401)
+    expect((await jsonOf(asBearer)).error_description).toBe(
+      'The access token is bound to a key: this server no longer takes such tokens (DPoP is off).',
+    )
+    expect(asBearer.headers.get('www-authenticate')).not.toContain('DPoP algs')
     expect((await notes(before.url, tokens.access_token, key)).status).toBe(401)
+    await expectRefusal(await refreshBound(before.url, tokens, key), 'invalid_grant')
   })
 })
 
@@ -621,6 +681,7 @@ describe('dpopNonces (RFC 9449 sections 8 and 9)', () => {
     const good = await ask({ nonce: given })
     expect(good.status).toBe(200)
     expect(good.headers.get('dpop-nonce')).toMatch(/^[A-Za-z0-9._-]+$/)
+    expect(good.headers.get('cache-control')).toBe('no-store')
     expect(good.headers.get('access-control-expose-headers')).toMatch(/DPoP-Nonce/)
     expect((await ask({ nonce: `${given.split('.')[0]}.AAAAAAAAAAAAAAAAAAAAAA` })).status).toBe(401)
   })

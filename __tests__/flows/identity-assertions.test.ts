@@ -8,6 +8,7 @@ import {
   memoryStorage,
   requireBearer,
   tokenClaim,
+  userOf,
 } from 'mcp-entra'
 import { startEntra } from 'mcp-entra/testing'
 import {
@@ -356,6 +357,42 @@ describe('who may not come in', () => {
     await aimAt(world, url)
   })
 
+  it.each([
+    ['roles that are a text', { roles: 'Mcp.Admin' }],
+    ['roles that are no list', { roles: 7 }],
+    ['a role that is no text', { roles: ['Mcp.Admin', null] }],
+    ['no object', 'ada'],
+    ['a yes', true],
+    ['an empty object', {}],
+  ])('one for whom mapUser answers %s', async (_what, answered) => {
+    const mapUser = (claims: IdentityAssertionClaims) =>
+      typeof answered === 'object' && Object.keys(answered).length > 0
+        ? { ...entraIds(claims), ...answered }
+        : answered
+    const proxy = await proxyWith({}, { mapUser })
+    await aimAt(world, proxy.url)
+    await expectRefusal(await presentNew(proxy.url, world), 'invalid_grant')
+    await aimAt(world, url)
+  })
+
+  it('nobody for want of a name or a role that the directory does not know: null is nothing', async () => {
+    const unknown = { name: null, username: null, roles: null }
+    const mapUser = (claims: IdentityAssertionClaims) => ({ ...entraIds(claims), ...unknown })
+    const proxy = await proxyWith(
+      {
+        mount: (app, auth) =>
+          app.get('/who', requireBearer(auth), (req, res) => void res.json(userOf(authOf(req)))),
+      },
+      { mapUser },
+    )
+    await aimAt(world, proxy.url)
+    const { access_token } = await tokensOf(await presentNew(proxy.url, world))
+    const headers = { authorization: `Bearer ${access_token}` }
+    const who = await jsonOf(await fetch(`${proxy.url}/who`, { headers }))
+    expect(who).toEqual({ tid: entra.tenant.id, oid: ada, sub: expect.any(String), roles: [] })
+    await aimAt(world, url)
+  })
+
   it('nobody while mapUser fails: 503, and the assertion is still good', async () => {
     let down = true
     const mapUser = async (claims: IdentityAssertionClaims) => {
@@ -440,9 +477,9 @@ it('is no grant of a server that trusts nobody', async () => {
 })
 
 describe('an assertion that comes with a DPoP proof', () => {
-  const request = async () => ({
+  const request = async (claims: Readonly<Record<string, unknown>> = {}) => ({
     grant_type: jwtBearer,
-    assertion: await world.idp.assertion({}),
+    assertion: await world.idp.assertion({ claims }),
     client_id: world.clientId,
   })
 
@@ -460,6 +497,29 @@ describe('an assertion that comes with a DPoP proof', () => {
     )
     expect(bound.status).toBe(200)
     expect((await getNotes(url, tokens.access_token)).status).toBe(401)
+  })
+
+  it('and is bound to a key is good with a proof of that key alone (the draft on sender constraining)', async () => {
+    const key = newKey()
+    const bound = await request({ cnf: { jkt: key.jkt } })
+    for (const wrong of [undefined, newKey()]) {
+      const dpop = wrong && proof(wrong, 'POST', `${url}/token`)
+      await expectRefusal(await askToken(url, bound, dpop), 'invalid_grant')
+    }
+    const answer = await askToken(url, bound, proof(key, 'POST', `${url}/token`))
+    const { token_type, access_token } = await jsonOf<Tokens>(answer)
+    expect([answer.status, token_type]).toEqual([200, 'DPoP'])
+    expect(decode(access_token).claims.cnf).toEqual({ jkt: key.jkt })
+  })
+
+  it('and is bound to a key is refused where nobody can prove it', async () => {
+    const off = await proxyWith({ dpop: 'off' })
+    await aimAt(world, off.url)
+    const key = newKey()
+    const bound = await request({ cnf: { jkt: key.jkt } })
+    const dpop = proof(key, 'POST', `${off.url}/token`)
+    await expectRefusal(await askToken(off.url, bound, dpop), 'invalid_grant')
+    await aimAt(world, url)
   })
 
   it('is not spent by a proof that was used before, and then good with a new one', async () => {

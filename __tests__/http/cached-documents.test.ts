@@ -163,12 +163,26 @@ describe('a document', () => {
     expect(fetches).toBe(1)
   })
 
-  it('is asked for again when it must not be older than somebody says', async () => {
+  it('that will not do is fetched again at once, and then not for as long as somebody says', async () => {
     await fetchedIn(0)
-    now += 29_000
-    expect(await documents.get(url, { olderThan: 30_000 })).toEqual(one)
-    now += 1000
-    expect(await documents.get(url, { olderThan: 30_000 })).toEqual(two)
+    const again = () => documents.get(url, { againAfter: 30_000 })
+    expect(await again()).toEqual(two)
+    now += 29_999
+    expect(await again()).toEqual(two)
+    expect(await fetchedIn(0)).toEqual(two)
+    now += 1
+    expect(await again()).toEqual({ version: 3 })
+  })
+
+  it('that was fetched again because it had become old may be asked for again', async () => {
+    answers = [json(one, { 'cache-control': 'max-age=60' })]
+    const again = () => documents.get(url, { againAfter: 90_000 })
+    await fetchedIn(0)
+    expect(await again()).toEqual(two)
+    answers = [json(one, { 'cache-control': 'max-age=60' })]
+    now += 3600_000
+    expect(await documents.get(url)).toEqual(one)
+    expect(await again()).toEqual({ version: 4 })
   })
 })
 
@@ -294,11 +308,11 @@ describe('a failure', () => {
     expect(stale).toEqual([])
   })
 
-  it('is an outage for who needs a document no older than that', async () => {
+  it('is an outage for whom the one at hand will not do', async () => {
     answers = [json(one), { status: 302 }]
     await fetchedIn(0)
     now += 30_000
-    const asked = documents.get(url, { olderThan: 30_000 })
+    const asked = documents.get(url, { againAfter: 30_000 })
     expect(await asked.catch(({ kind }: FetchFailure) => kind)).toBe('denied')
     expect(await documents.get(url)).toEqual(one)
   })

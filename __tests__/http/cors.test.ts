@@ -79,7 +79,7 @@ describe('a preflight', () => {
   ])('gets the usual headers when it asks for none or nonsense: %j', async (asked) => {
     const { headers } = await preflight(asked)
     expect(headers['access-control-allow-headers']).toBe(
-      'Authorization, Content-Type, MCP-Protocol-Version',
+      'Authorization, Content-Type, DPoP, MCP-Protocol-Version',
     )
   })
 

@@ -23,6 +23,8 @@ export interface IdentityProvider {
   readonly exchanges: URLSearchParams[]
   /** Answers instead of it; undefined means: itself. */
   answer: (path: string) => { status: number; body?: unknown } | undefined
+  /** Of all its answers, besides their type. */
+  headers: Readonly<Record<string, string>>
   /** A good assertion, with these changes. */
   assertion(changes?: AssertionChanges): Promise<string>
   /** An id token of a user, for the token exchange. */
@@ -68,6 +70,7 @@ export async function startIdentityProvider(
     keys,
     exchanges: [],
     answer: () => undefined,
+    headers: {},
     assertion({ claims: changes = {}, header = {}, key } = {}) {
       const iat = Math.floor(now() / 1000)
       const own = { iss: url, sub: 'user-1', jti: randomUUID(), iat, exp: iat + 300 }
@@ -96,7 +99,7 @@ export async function startIdentityProvider(
     const asked = req.url ?? ''
     provider.asked.push(asked)
     const given = provider.answer(asked) ?? (await ownAnswer(asked, req))
-    res.writeHead(given.status, { 'content-type': 'application/json' })
+    res.writeHead(given.status, { 'content-type': 'application/json', ...provider.headers })
     res.end(JSON.stringify(given.body ?? {}))
   }
 

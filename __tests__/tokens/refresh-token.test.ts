@@ -31,7 +31,9 @@ describe('a refresh token', () => {
     const { replica } = world()
     const { refreshTokens } = replica()
     const token = refreshTokens.issue('sid', 3)
-    expect(refreshTokens.read(token)).toEqual({ token, sid: 'sid', generation: 3 })
+    expect(refreshTokens.read(token)).toEqual({ token, sid: 'sid', generation: 3, isBound: false })
+    const bound = refreshTokens.issue('sid', 4, true)
+    expect(refreshTokens.read(bound)).toMatchObject({ generation: 4, isBound: true })
     expect(refreshTokens.read('unknown')).toBeUndefined()
     expect(refreshTokens.read(`${token}A`)).toBeUndefined()
     const last = token.endsWith('A') ? 'B' : 'A'

@@ -80,17 +80,20 @@ function judgeBearer(
   token: string,
   verified: VerifiedToken,
 ): Verdict | Promise<Verdict> {
-  if (verified.cnf !== undefined || gate.context.dpop?.required) throw notAsBearer(verified)
+  if (verified.cnf !== undefined || gate.context.dpop?.required) throw notAsBearer(gate, verified)
   checkResource(gate, verified)
   return judgeScopes(gate, token, verified)
 }
 
 /** A token that was bound is worth nothing to a thief only if nobody takes it as a bearer token. @see RFC 9449 section 7.1 */
-function notAsBearer(verified: VerifiedToken): unknown {
+function notAsBearer({ context }: Pick<Gate, 'context'>, verified: VerifiedToken): unknown {
   const { cnf, kind, scopes } = verified
+  const ours = context.dpop
+    ? 'The access token is bound to a key: send it as DPoP, with a proof.'
+    : 'The access token is bound to a key: this server no longer takes such tokens (DPoP is off).'
   const bound =
     kind === 'proxy'
-      ? 'The access token is bound to a key: send it as DPoP, with a proof.'
+      ? ours
       : 'Microsoft Entra has bound the access token to a key or a device (token protection, cnf), so it is not taken as Bearer. Ask Entra for one that is not bound.'
   const unbound = 'This server takes no access tokens but those bound to a key (DPoP).'
   const error = new OAuthError('invalid_token', cnf === undefined ? unbound : bound, {

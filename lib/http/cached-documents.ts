@@ -11,8 +11,11 @@ import { FetchFailure, type SafeFetch, type SafeResponse } from './safe-fetch.js
 
 /** How to get a document. */
 export interface DocumentRequest {
-  /** Milliseconds. A cached document that is older than this is fetched again, and not used if that fails. */
-  readonly olderThan?: number | undefined
+  /**
+   * Milliseconds. The document at hand will not do (a key is not in it): it is fetched again, and not used if that fails,
+   * unless it was fetched for that reason within this time. Strangers can ask for anything.
+   */
+  readonly againAfter?: number | undefined
   /** Who needs the document, as an opaque key. */
   readonly sender?: string | undefined
 }
@@ -60,6 +63,8 @@ interface Entry<T> {
   readonly value: T
   readonly policy: Policy
   readonly fetchedAt: number
+  /** When it was last fetched because the one at hand would not do. */
+  readonly askedAgainAt: number
   readonly validators: Readonly<Record<string, string>>
 }
 
@@ -95,10 +100,12 @@ export function cachedDocuments<T>(options: CachedDocumentsOptions<T>): CachedDo
   })
   const flights = singleFlight<T>()
 
-  async function load(url: string, sender: string | undefined): Promise<T> {
+  async function load(url: string, { againAfter, sender }: DocumentRequest): Promise<T> {
     const last = lastGood(url)
     try {
-      const entry = await fetchEntry(url, last, sender, options)
+      const fetched = await fetchEntry(url, last, sender, options)
+      const { askedAgainAt = Number.NEGATIVE_INFINITY } = last ?? {}
+      const entry = againAfter === undefined ? { ...fetched, askedAgainAt } : fetched
       failures.delete(url)
       entries.delete(url)
       if (entry.policy.keep) entries.set(url, entry)
@@ -113,10 +120,10 @@ export function cachedDocuments<T>(options: CachedDocumentsOptions<T>): CachedDo
   }
 
   /** One fetch for all who wait, and none in the pause after a failure. */
-  function fetchDocument(url: string, sender: string | undefined): Promise<T> {
+  function fetchDocument(url: string, request: DocumentRequest): Promise<T> {
     const failure = failures.get(url)
     if (failure && monotonic() < failure.until) return Promise.reject(failure.error)
-    return flights.run(url, () => load(url, sender))
+    return flights.run(url, () => load(url, request))
   }
 
   function lastGood(url: string): Entry<T> | undefined {
@@ -124,16 +131,23 @@ export function cachedDocuments<T>(options: CachedDocumentsOptions<T>): CachedDo
     return entry && monotonic() - entry.fetchedAt < longest ? entry : undefined
   }
 
+  function isGoodEnough(entry: Entry<T>, againAfter: number | undefined): boolean {
+    const { fetchedAt, askedAgainAt, policy } = entry
+    const time = monotonic()
+    if (againAfter !== undefined && time - askedAgainAt >= againAfter) return false
+    return time - fetchedAt < policy.fresh
+  }
+
   return Object.freeze({
-    async get(url: string, { olderThan, sender }: DocumentRequest = {}) {
+    async get(url: string, request: DocumentRequest = {}) {
+      const { againAfter } = request
       const entry = lastGood(url)
-      const good = Math.min(entry?.policy.fresh ?? 0, olderThan ?? longest)
-      if (entry && monotonic() - entry.fetchedAt < good) return entry.value
+      if (entry && isGoodEnough(entry, againAfter)) return entry.value
       try {
-        return await fetchDocument(url, sender)
+        return await fetchDocument(url, request)
       } catch (error) {
         if (!entry || !(error instanceof FetchFailure) || endsDocument(error)) throw error
-        if (entry.policy.staleIfError && olderThan === undefined) return entry.value
+        if (entry.policy.staleIfError && againAfter === undefined) return entry.value
         // The document was good and its host has not withdrawn it, so this must not become a refusal.
         if (error.kind !== 'refused') throw error
         throw new FetchFailure('denied', error.message, error.cause)
@@ -172,13 +186,14 @@ async function fetchEntry<T>(
     sender,
   })
   if (answer.status === 304 && last && Object.keys(last.validators).length > 0) {
-    return { ...last, ...revalidate(answer, last, now()), fetchedAt }
+    return { ...last, ...revalidate(answer, last, now()), fetchedAt, askedAgainAt: fetchedAt }
   }
   checkStatus(answer.status)
   return {
     value: read(parse(answer), url),
     policy: policyOf(answer, now()),
     fetchedAt,
+    askedAgainAt: fetchedAt,
     validators: validatorsOf(answer),
   }
 }

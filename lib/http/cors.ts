@@ -16,9 +16,14 @@ export function exposeChallenge(res: ServerResponse): void {
   expose(res, 'WWW-Authenticate', /(?:^|,)\s*(?:www-authenticate|\*)\s*(?:,|$)/i)
 }
 
-/** Sets the nonce for the next DPoP proof, and lets a script read it. @see RFC 9449 section 8.2 */
+/**
+ * Sets the nonce for the next DPoP proof, and lets a script read it. Out of a cache it would be an old one.
+ *
+ * @see RFC 9449 section 8.2
+ */
 export function sendDpopNonce(res: ServerResponse, nonce: string): void {
   res.setHeader('DPoP-Nonce', nonce)
+  if (!res.hasHeader('Cache-Control')) res.setHeader('Cache-Control', 'no-store')
   expose(res, 'DPoP-Nonce', /(?:^|,)\s*(?:dpop-nonce|\*)\s*(?:,|$)/i)
 }
 
@@ -46,6 +51,6 @@ export function answerPreflight(
 }
 
 function safeHeaderList(wanted: string | undefined): string {
-  const fallback = 'Authorization, Content-Type, MCP-Protocol-Version'
+  const fallback = 'Authorization, Content-Type, DPoP, MCP-Protocol-Version'
   return wanted && /^[A-Za-z0-9-]+(?:\s*,\s*[A-Za-z0-9-]+)*$/.test(wanted) ? wanted : fallback
 }

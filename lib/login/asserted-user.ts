@@ -118,17 +118,24 @@ async function findUser(
 ): Promise<User> {
   const found = await askForUser(claims, mapUser)
   if (!found) throw unknownUser('mapUser refused')
-  const { tid, oid, name, username, roles = [] } = found
+  const { tid, oid, name, username, roles } = found
   if (!isGuid(tid) || !isGuid(oid)) throw unknownUser('mapUser gave no GUIDs as tid and oid')
   const user = { tid: tid.toLowerCase(), oid: oid.toLowerCase() }
   return {
     ...user,
     // Pairwise and without a name, as Entra's own; an issuer's `sub` may be a mail address.
     sub: sha256([context.clientId, user.tid, user.oid].join('\n')),
-    ...(name !== undefined && { name: String(name) }),
-    ...(username !== undefined && { username: String(username) }),
-    roles: [...roles].map(String),
+    // Directories answer null for what they do not know.
+    ...(typeof name === 'string' && { name }),
+    ...(typeof username === 'string' && { username }),
+    roles: readRoles(roles ?? []),
   }
+}
+
+/** Anything but a list of names: nobody can tell what the user may do. */
+function readRoles(given: unknown): readonly string[] {
+  if (Array.isArray(given) && given.every((role) => typeof role === 'string')) return [...given]
+  throw unknownUser('mapUser gave roles that are no list of texts')
 }
 
 async function askForUser(claims: IdentityAssertionClaims, mapUser: MapUser) {

@@ -68,7 +68,9 @@ function issueTokens(
   const refreshes =
     grant.upstream?.refreshToken !== undefined &&
     client.metadata.grant_types.includes('refresh_token')
-  const refreshToken = refreshes ? context.refreshTokens.issue(sid, grant.generation) : undefined
+  const refreshToken = refreshes
+    ? context.refreshTokens.issue(sid, grant.generation, grant.jkt !== undefined)
+    : undefined
   return tokenAnswer(context, { sid, grant, clientId: client.id, jkt: proof?.jkt }, refreshToken)
 }
 

@@ -6,7 +6,12 @@ import { randomSecret, sha256 } from '../crypto/hashing.js'
 import { attribute } from '../http/event-facts.js'
 import { type AssertingIssuer, admitAssertedUser } from '../login/asserted-user.js'
 import { OAuthError } from '../oauth/errors.js'
-import { assertionRefusal, type IdentityAssertionClaims, idJagResources } from '../oauth/id-jag.js'
+import {
+  assertionRefusal,
+  checkIdJagKey,
+  type IdentityAssertionClaims,
+  idJagResources,
+} from '../oauth/id-jag.js'
 import { required } from '../oauth/params.js'
 import { findResource } from '../oauth/resource.js'
 import { keepTrying } from '../storage/keep-trying.js'
@@ -31,6 +36,7 @@ export async function identityAssertionGrant(
   { params, client, proof }: TokenRequest,
 ): Promise<IssuedTokens> {
   const { issuer, claims } = await assertions.verify(required(params, 'assertion'), client.id)
+  checkIdJagKey(claims, proof?.jkt)
   const sid = randomSecret()
   const grant = await admitAssertedUser(context, {
     claims,

@@ -57,7 +57,8 @@ async function refreshGrant(
 ): Promise<IssuedTokens> {
   const { params, client, proof } = request
   const grant = record.value
-  checkBoundTo(grant.jkt, proof, 'refresh token')
+  // One from before the login was bound has been used, by whoever bound it: that ends the login, see below.
+  if (presented.isBound) checkBoundTo(grant.jkt, proof, 'refresh token')
   const named = namedScopes(context, params.scope)
   checkResource(context, params.resource, grant)
   await checkChallenge(context, presented, grant)
@@ -76,7 +77,7 @@ async function refreshGrant(
   ) {
     await context.connectedApps.record(presented.sid, grant, client)
   }
-  const answer = await fitAnswer(context, request, named, presented, whole)
+  const answer = await fitAnswer(context, request, { presented, named, whole, facts })
   return { answer, facts: { ...facts, trace } }
 }
 
@@ -143,6 +144,7 @@ function renewalFor(
 ): Renewal {
   return {
     async renew(grant) {
+      checkBoundTo(grant.jkt, proof, 'refresh token')
       const renewed = await renewLogin(context, { sid, grant, clientId: client.id })
       onRenewed(renewed.trace)
       return bindGrant(renewed.grant, client, proof)
@@ -153,13 +155,26 @@ function renewalFor(
 }
 
 function readRotation(
-  { report }: Pick<ProxyContext, 'report'>,
+  context: Pick<ProxyContext, 'report'>,
   rotation: Rotation,
   facts: EventFacts,
 ): TokenAnswer {
   if ('answer' in rotation) return rotation.answer
-  if (rotation.outcome === 'reused') report('revocation', { reason: 'refresh_token_reused' }, facts)
-  throw refreshTokenRefusal()
+  throw rotation.outcome === 'reused' ? reportReuse(context, facts) : refreshTokenRefusal()
+}
+
+/** Tells the operator that a login was ended because two had its refresh token. @returns what the client is told */
+function reportReuse({ report }: Pick<ProxyContext, 'report'>, facts: EventFacts): OAuthError {
+  report('revocation', { reason: 'refresh_token_reused' }, facts)
+  return refreshTokenRefusal()
+}
+
+/** The answer that all callers with the same token get, and what this one asked for. */
+interface SharedAnswer {
+  readonly presented: RefreshToken
+  readonly named: readonly string[]
+  readonly whole: TokenAnswer
+  readonly facts: EventFacts
 }
 
 /**
@@ -167,25 +182,26 @@ function readRotation(
  * keeps them all (RFC 6749 section 6), and with the key of this request, when whoever rotated had another.
  */
 async function fitAnswer(
-  context: Pick<ProxyContext, 'grants' | 'scopes' | 'accessTokens'>,
+  context: Pick<ProxyContext, 'grants' | 'scopes' | 'accessTokens' | 'report'>,
   { client, proof }: TokenRequest,
-  named: readonly string[],
-  { sid }: RefreshToken,
-  answer: TokenAnswer,
+  { presented: { sid }, named, whole, facts }: SharedAnswer,
 ): Promise<TokenAnswer> {
-  const isBoundRight = boundKeyOf(answer) === proof?.jkt
-  if (named.length === 0 && isBoundRight) return answer
+  const isBoundRight = boundKeyOf(whole) === proof?.jkt
+  if (named.length === 0 && isBoundRight) return whole
   const grant = (await context.grants.read(sid))?.value
   if (!grant) throw refreshTokenRefusal()
-  // Whoever rotated may have bound the login just now.
-  checkBoundTo(grant.jkt, proof, 'refresh token')
+  if (grant.jkt !== undefined && grant.jkt !== proof?.jkt) {
+    // No retry: whoever rotated has bound the login to a key of their own. Two have the token, and one has stolen it.
+    await context.grants.revoke(sid)
+    throw reportReuse(context, facts)
+  }
   const scopes =
     named.length === 0
       ? grant.scopes
       : context.scopes.grant(withRequired(context.scopes, named), grant.scopes)
-  if (scopes.join(' ') === answer.scope && isBoundRight) return answer
+  if (scopes.join(' ') === whole.scope && isBoundRight) return whole
   const fitting = { sid, grant, clientId: client.id, scopes, jkt: proof?.jkt }
-  return tokenAnswer(context, fitting, answer.refresh_token)
+  return tokenAnswer(context, fitting, whole.refresh_token)
 }
 
 function boundKeyOf({ token_type, access_token }: TokenAnswer): string | undefined {

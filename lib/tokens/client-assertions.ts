@@ -89,8 +89,8 @@ async function findKey(
 ): Promise<ClientKey> {
   const { jwks = { keys: [] }, jwks_uri } = metadata
   const select = (keys: readonly ClientKey[]) => selectKey(keys, header, ambiguous)
-  const fetched = async (uri: string, olderThan?: number) =>
-    select((await keySets.find(uri, { sender, olderThan })).keys)
+  const fetched = async (uri: string, againAfter?: number) =>
+    select((await keySets.find(uri, { sender, againAfter })).keys)
   const key =
     jwks_uri === undefined
       ? select(jwks.keys)

@@ -10,9 +10,9 @@ import {
   assertionRefusal,
   checkIdJagAudience,
   checkIdJagClient,
+  checkIdJagGrant,
   checkIdJagHeader,
   type IdentityAssertionClaims,
-  idJagResources,
 } from '../oauth/id-jag.js'
 import type { Vault } from '../storage/vault.js'
 import type { IssuerKeys, KeyedIssuer } from './issuer-keys.js'
@@ -89,7 +89,8 @@ export function identityAssertions<I extends TrustedIssuer>(
         throw assertionRefusal('is for a client that its issuer may not let in here')
       }
       const key = await findKey(keys, issuer, jwt)
-      return { issuer, claims: readClaims(await verifyClaims(assertion, key, issuer, now)) }
+      const claims = await verifyClaims(assertion, key, issuer, now)
+      return { issuer, claims: Object.freeze({ ...claims }) as IdentityAssertionClaims }
     },
     async spend({ iss, jti, exp }: IdentityAssertionClaims) {
       const remaining = Math.max(0, exp - Math.floor(now() / 1000))
@@ -115,6 +116,7 @@ export function checkUnverified(
   checkIdJagHeader(jwt, algorithms)
   checkIdJagAudience(jwt, baseUrl)
   checkIdJagClient(jwt, clientId)
+  checkIdJagGrant(jwt)
   checkLife(jwt, Math.floor(now() / 1000))
 }
 
@@ -147,7 +149,7 @@ async function findKey(
   const select = (all: readonly ClientKey[]) => selectKey(all, wanted, ambiguous)
   const key =
     select(await keys.find(issuer)) ??
-    select(await keys.find(issuer, { olderThan: unknownKeyPause }))
+    select(await keys.find(issuer, { againAfter: unknownKeyPause }))
   if (key) return key
   throw assertionRefusal("is signed with a key that is not among its issuer's")
 }
@@ -179,14 +181,4 @@ async function verifyClaims(
     // Everything else is about the signature, or about the key: a point that is not on its curve, for example.
     throw assertionRefusal("has a signature that is not its issuer's", error)
   }
-}
-
-function readClaims(payload: JWTPayload): IdentityAssertionClaims {
-  const { sub, scope } = payload
-  if (typeof sub !== 'string' || sub === '') throw assertionRefusal("has a missing or wrong 'sub'")
-  if (scope !== undefined && typeof scope !== 'string') {
-    throw assertionRefusal("has a 'scope' that is not a text")
-  }
-  idJagResources({ resource: payload.resource })
-  return Object.freeze({ ...payload }) as IdentityAssertionClaims
 }

@@ -22,7 +22,7 @@ export interface IssuerKeys {
   /** @throws OAuthError 503 when they are out of reach, or cannot be used */
   find(
     issuer: KeyedIssuer,
-    request?: Pick<DocumentRequest, 'olderThan'>,
+    request?: Pick<DocumentRequest, 'againAfter'>,
   ): Promise<readonly ClientKey[]>
 }
 
@@ -55,7 +55,7 @@ interface IssuerMetadata {
 /** @see OpenID Connect Discovery 1.0 section 4, RFC 8414 section 3 */
 export function issuerKeys({ fetch, onStale, now, monotonic }: IssuerKeysOptions): IssuerKeys {
   const shared = {
-    fetch,
+    fetch: keptForAWhile(fetch),
     now,
     monotonic,
     timeout,
@@ -104,6 +104,19 @@ export function issuerKeys({ fetch, onStale, now, monotonic }: IssuerKeysOptions
       }
     },
   })
+}
+
+/**
+ * Providers that say `no-store` or `no-cache` (Keycloak does) would be asked for each assertion that anybody makes up, and
+ * every pause of theirs would be one of this server. Their documents are good for the shortest time that others are.
+ */
+function keptForAWhile(fetch: SafeFetch): SafeFetch {
+  return async (url, request) => {
+    const answer = await fetch(url, request)
+    const { 'cache-control': control = '' } = answer.headers
+    if (!/\bno-(?:store|cache)\b/i.test(control)) return answer
+    return { ...answer, headers: { ...answer.headers, 'cache-control': 'max-age=0' } }
+  }
 }
 
 /** Where the metadata of an issuer may be: those of OpenID Connect, then those of OAuth. */

@@ -3,9 +3,9 @@
  * everyone else with the same token, on any replica, gets the very same answer within the grace. After the grace,
  * using the same token again means that it was stolen.
  *
- * A token is its grant's `sid` and a generation, sealed. The grant holds the current generation, so a token of an
- * earlier one has been used: reuse is detected for the life of the grant, and a rotation leaves nothing in the store
- * beyond the grace.
+ * A token is its grant's `sid` and a generation, sealed, and whether it is bound to a key. The grant holds the current
+ * generation, so a token of an earlier one has been used: reuse is detected for the life of the grant, and a rotation
+ * leaves nothing in the store beyond the grace.
  */
 import type { Clock } from '../async/clock.js'
 import { singleFlight } from '../async/single-flight.js'
@@ -35,11 +35,13 @@ export interface RefreshToken {
   readonly sid: string
   /** How many rotations of the grant came before it. */
   readonly generation: number
+  /** Whether it was issued for a DPoP key: before, whoever had it could use it. */
+  readonly isBound: boolean
 }
 
 /** Issues, reads and rotates them. */
 export interface RefreshTokens {
-  issue(sid: string, generation: number): string
+  issue(sid: string, generation: number, isBound?: boolean): string
   /** @returns undefined for anything this server did not issue under a key it still has */
   read(token: string): RefreshToken | undefined
   /** @param known the token's grant, as it was read a moment ago */
@@ -59,7 +61,8 @@ export function refreshTokens(
   const answers = vault.shelf<TokenAnswer>('refresh-answer')
   const flights = singleFlight<Rotation>()
 
-  const issue = (sid: string, generation: number) => sealJson(ring, seal, [sid, generation])
+  const issue = (sid: string, generation: number, isBound = false) =>
+    sealJson(ring, seal, isBound ? [sid, generation, 1] : [sid, generation])
 
   /** Repeats the answer of a used token within the grace, and revokes the grant after it. */
   const repeatOrRevoke = async ({ token, sid }: RefreshToken): Promise<Rotation> => {
@@ -81,7 +84,8 @@ export function refreshTokens(
     const renewed = await renewal.renew(before)
     // From the token, not from the grant: a store that lost its last writes may hold an earlier generation.
     const grant = { ...renewed, generation: generation + 1, renewedAt: Math.floor(now() / 1000) }
-    const answer = await renewal.answer(sid, grant, issue(sid, grant.generation))
+    const next = issue(sid, grant.generation, grant.jkt !== undefined)
+    const answer = await renewal.answer(sid, grant, next)
     // In this order a crash at any point leaves the client with a token that works: until the grant is written the
     // old token does, and from then on the answer to it is repeated.
     if (lifetimes.refreshGrace > 0) await answers.set(token, answer, lifetimes.refreshGrace)
@@ -96,8 +100,10 @@ export function refreshTokens(
   return Object.freeze({
     issue,
     read(token: string) {
-      const content = openJson(ring, seal, token) as [string, number] | undefined
-      return content && { token, sid: content[0], generation: content[1] }
+      const content = openJson(ring, seal, token) as [string, number, 1?] | undefined
+      if (!content) return undefined
+      const [sid, generation, bound] = content
+      return { token, sid, generation, isBound: bound === 1 }
     },
     async rotate(presented: RefreshToken, known: VaultRecord<Grant>, renewal: Renewal) {
       const rotation = () => rotateOnce(presented, known, renewal)

@@ -9,6 +9,7 @@ import {
   presentNew,
   startAssertionWorld,
 } from '../../support/assertion-flow.js'
+import { newKey } from '../../support/dpop.js'
 import type { Entra } from '../../support/host.js'
 import type { AssertionChanges } from '../../support/identity-provider.js'
 import { ada, bob, login, register } from '../../support/oauth-client.js'
@@ -111,6 +112,15 @@ describe('an assertion', () => {
     ['about nobody', () => ({ claims: { sub: undefined } })],
     ['about a user who is no text', () => ({ claims: { sub: 7 } })],
     ['with scopes that are no text', () => ({ claims: { scope: ['notes.read'] } })],
+    [
+      'that grants by authorization details alone',
+      () => ({
+        claims: { scope: undefined, authorization_details: [{ type: 'note', identifier: '7' }] },
+      }),
+    ],
+    ['bound to a key, without a proof', () => ({ claims: { cnf: { jkt: newKey().jkt } } })],
+    ['bound to a certificate', () => ({ claims: { cnf: { 'x5t#S256': newKey().jkt } } })],
+    ['bound to what nobody can read', () => ({ claims: { cnf: null } })],
     ['that has expired', () => ({ claims: { iat: now() - 400, exp: now() - 100 } })],
     ['without an expiry', () => ({ claims: { exp: undefined } })],
     ['without a time of issue', () => ({ claims: { iat: undefined } })],
@@ -329,19 +339,39 @@ describe('an identity provider', () => {
       const header = { kid: `made up ${n}` }
       await expectRefusal(await presentNew(server.url, from, { header }), 'invalid_grant')
     }
-    expect(asked()).toBe(1)
+    expect(asked()).toBe(2)
   })
 
-  it('may change its keys: a new one is found', async () => {
-    const clock = testClock()
-    const from = await startAssertionWorld(world.user, { now: clock.now, alg: 'RS256' })
-    const server = await start({ now: clock.now, storage: memoryStorage({ now: clock.now }) }, from)
+  it.each(['no-store', 'no-cache, must-revalidate, no-transform, no-store', 'no-cache'])(
+    'that says %s is not asked each time either, and may be away for a while',
+    async (control) => {
+      const clock = testClock()
+      const from = await startAssertionWorld(world.user, { now: clock.now })
+      from.idp.headers = { 'cache-control': control }
+      const storage = memoryStorage({ now: clock.now })
+      const server = await start({ now: clock.now, storage }, from)
+      await aimAt(from, server.url)
+      for (let n = 0; n < 5; n++) {
+        expect((await presentNew(server.url, from)).status).toBe(200)
+        await presentNew(server.url, from, { header: { kid: `made up ${n}` } })
+      }
+      const keys = from.idp.asked.filter((path) => path === '/keys')
+      expect([keys.length, from.idp.asked.length - keys.length]).toEqual([2, 1])
+      from.idp.answer = () => ({ status: 500 })
+      clock.advance(120)
+      expect((await presentNew(server.url, from)).status).toBe(200)
+    },
+  )
+
+  it('may change its keys: a new one is found at once', async () => {
+    const from = await startAssertionWorld(world.user, { alg: 'RS256' })
+    const server = await start({}, from)
     await aimAt(from, server.url)
     expect((await presentNew(server.url, from)).status).toBe(200)
     const { publicKey, privateKey: key } = await generateKeyPair('RS256', { extractable: true })
-    from.idp.keys.push({ ...(await exportJWK(publicKey)), kid: 'next' })
-    clock.advance(60)
+    from.idp.keys.splice(0, 1, { ...(await exportJWK(publicKey)), kid: 'next' })
     expect((await presentNew(server.url, from, { key, header: { kid: 'next' } })).status).toBe(200)
+    await expectRefusal(await presentNew(server.url, from), 'invalid_grant')
   })
 
   it('is found by the metadata of OAuth where it has none of OpenID Connect, and by jwksUri without any', async () => {

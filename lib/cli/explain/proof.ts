@@ -9,11 +9,18 @@ import {
 import { OAuthError } from '../../oauth/errors.js'
 import type { Explanation, Gate } from './explanation.js'
 
-/** @param now milliseconds since the epoch @see RFC 9449 section 4 */
-export async function explainProof(jwt: DecodedJwt, now: number): Promise<Explanation> {
+/** What is known of the server that the proof is for. */
+export interface ProofContext {
+  readonly baseUrl: string | undefined
+  now(): number
+}
+
+/** @see RFC 9449 section 4 */
+export async function explainProof(jwt: DecodedJwt, context: ProofContext): Promise<Explanation> {
   const { htm, htu, iat, ath, nonce } = jwt.claims
+  const now = context.now()
   const age = typeof iat === 'number' ? Math.round(now / 1000 - iat) : undefined
-  const gate = await judge(jwt, now)
+  const gate = await judge(jwt, context.baseUrl, now)
   return {
     kind: 'dpop-proof',
     summary: `A DPoP proof for ${text(htm)} ${text(htu)}. It is good for that one request and no token by itself.`,
@@ -26,21 +33,32 @@ export async function explainProof(jwt: DecodedJwt, now: number): Promise<Explan
       ...keyFact(jwt),
     ],
     gate,
-    remedies: gate.because.some((line) => line.includes("'iat'"))
-      ? ['Compare the clocks of client and server. Each request needs a proof of its own.']
-      : [],
+    remedies: remedies.flatMap(([sign, remedy]) =>
+      gate.because.some((line) => line.includes(sign)) ? [remedy] : [],
+    ),
   }
 }
 
-async function judge(jwt: DecodedJwt, now: number): Promise<Gate> {
+const remedies = [
+  ["'iat'", 'Compare the clocks of client and server. Each request needs a proof of its own.'],
+  [
+    'BASE_URL',
+    'Clients sign the URL that they ask for, so BASE_URL has to be that URL, with its scheme and prefix.',
+  ],
+] as const
+
+async function judge(jwt: DecodedJwt, baseUrl: string | undefined, now: number): Promise<Gate> {
   const { htm, htu } = jwt.claims
   try {
     const proof = readProof(jwt.token)
-    checkProofClaims(proof, { method: text(htm), url: text(htu), now })
+    checkProofClaims(proof, { method: whole(htm), url: whole(htu), now })
     await verifyProofSignature(proof, await importProofKey(proof))
   } catch (error) {
     if (!(error instanceof OAuthError)) throw error
     return { admits: 'no', because: [error.description] }
+  }
+  if (baseUrl !== undefined && !isBelow(whole(htu), baseUrl)) {
+    return { admits: 'no', because: [`Its URL (htu) is not below BASE_URL, ${baseUrl}.`] }
   }
   return {
     admits: 'unknown',
@@ -48,6 +66,13 @@ async function judge(jwt: DecodedJwt, now: number): Promise<Gate> {
       'Its form, time and signature are good. Whether method, URL and token are those of the request, and whether it was used before, only the server knows.',
     ],
   }
+}
+
+function isBelow(htu: string, baseUrl: string): boolean {
+  if (!URL.canParse(htu) || !URL.canParse(baseUrl)) return false
+  const [target, base] = [new URL(htu), new URL(baseUrl)]
+  const path = base.pathname.replace(/\/$/, '')
+  return target.origin === base.origin && `${target.pathname}/`.startsWith(`${path}/`)
 }
 
 function keyFact(jwt: DecodedJwt): readonly (readonly [string, string])[] {
@@ -58,7 +83,11 @@ function keyFact(jwt: DecodedJwt): readonly (readonly [string, string])[] {
   }
 }
 
+function whole(value: unknown): string {
+  return typeof value === 'string' ? value : (JSON.stringify(value) ?? 'nothing')
+}
+
+/** For people to read. */
 function text(value: unknown): string {
-  const written = typeof value === 'string' ? value : (JSON.stringify(value) ?? 'nothing')
-  return written.slice(0, 300)
+  return whole(value).slice(0, 300)
 }

@@ -6,7 +6,8 @@ import { type CallerKind, callerFromClaims } from '../../entra/caller-claims.js'
 import { type EntraClaims, entraVerifier } from '../../entra/verify.js'
 import { assertionAlgorithms } from '../../oauth/client-keys.js'
 import { OAuthError } from '../../oauth/errors.js'
-import { idJagType } from '../../oauth/id-jag.js'
+import { assertionRefusal, idJagResources, isIdJag } from '../../oauth/id-jag.js'
+import { findResource, type Resource } from '../../oauth/resource.js'
 import { accessTokens } from '../../tokens/access-token.js'
 import { checkUnverified } from '../../tokens/identity-assertions.js'
 import { knownClients } from '../setup/known-ids.js'
@@ -42,8 +43,8 @@ export async function explainToken(token: string, context: TokenContext): Promis
   const jwt = decodeJwt(token)
   if (!jwt) throw new UsageError('explain: this looks like a JWT and is none: was it cut?')
   if (jwt.header.typ === 'at+jwt') return explainOurs(jwt, context)
-  if (jwt.header.typ === idJagType) return explainAssertion(jwt, context)
-  if (jwt.header.typ === 'dpop+jwt') return explainProof(jwt, context.now())
+  if (isIdJag(jwt)) return explainAssertion(jwt, context)
+  if (jwt.header.typ === 'dpop+jwt') return explainProof(jwt, context)
   const { iss } = jwt.claims
   if (typeof iss !== 'string' || jwt.claims.tid === undefined) return explainForeign(jwt, context)
   return explainEntras(jwt, context)
@@ -185,7 +186,10 @@ async function judgeOurs(jwt: DecodedJwt, context: TokenContext): Promise<Gate> 
     const tokens = accessTokens(baseUrl, ring, Number.MAX_SAFE_INTEGER, context.now)
     const verdict = await reasonOf(tokens.verify(jwt, baseUrl + resource))
     if (verdict !== '') return { admits: 'no', because: [verdict] }
-    return unknown('Its signature is good. Whether its login was revoked, only the server knows.')
+    return unknown(
+      'Its signature is good. Whether its login was revoked, only the server knows.',
+      ...boundWords(jwt.claims),
+    )
   }
   const { iss, aud, exp } = jwt.claims
   const because = [
@@ -198,7 +202,16 @@ async function judgeOurs(jwt: DecodedJwt, context: TokenContext): Promise<Gate> 
   if (because.length > 0) return { admits: 'no', because }
   return unknown(
     'Issuer, audience and time are good. With MCP_ENTRA_KEYS in the environment its signature is checked, too.',
+    ...boundWords(jwt.claims),
   )
+}
+
+/** @see RFC 9449 section 7.1 */
+function boundWords({ cnf }: Claims): readonly string[] {
+  if (cnf === undefined) return []
+  return [
+    'It is bound to a key (cnf): it has to come as DPoP with a proof of that key, never as Bearer.',
+  ]
 }
 
 function readRing(keys: string | undefined): KeyRing | undefined {
@@ -234,7 +247,7 @@ async function explainAssertion(jwt: DecodedJwt, context: TokenContext): Promise
       because: [
         'It is for the token endpoint, once: grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer.',
         refusal === ''
-          ? 'The token endpoint: type, times, audience and jti are good. Issuer, signature and user are for the server to check.'
+          ? `The token endpoint: type, times, audience and jti are good. Issuer, ${claims.cnf === undefined ? 'signature' : 'signature, DPoP proof (cnf)'} and user are for the server to check.`
           : `The token endpoint: ${refusal}`,
       ],
     },
@@ -244,7 +257,10 @@ async function explainAssertion(jwt: DecodedJwt, context: TokenContext): Promise
   }
 }
 
-async function judgeAssertion(jwt: DecodedJwt, { baseUrl, now }: TokenContext): Promise<void> {
+async function judgeAssertion(
+  jwt: DecodedJwt,
+  { baseUrl, resource, now }: TokenContext,
+): Promise<void> {
   const { aud, client_id } = jwt.claims
   checkUnverified(jwt, {
     algorithms: assertionAlgorithms,
@@ -252,6 +268,18 @@ async function judgeAssertion(jwt: DecodedJwt, { baseUrl, now }: TokenContext): 
     clientId: client_id as string,
     now,
   })
+  if (baseUrl === undefined) return
+  const ours = { path: resource, url: baseUrl + resource.replace(/^\/$/, ''), metadataUrl: '' }
+  for (const named of idJagResources(jwt.claims)) checkResource(ours, named)
+}
+
+function checkResource(ours: Resource, named: string): void {
+  try {
+    findResource({ resources: [ours] }, named)
+  } catch (error) {
+    const why = `names the resource ${text(named)}, not ${ours.url}: say --resource if that is another of yours`
+    throw assertionRefusal(why, error)
+  }
 }
 
 function explainForeign({ claims }: DecodedJwt, context: TokenContext): Explanation {
