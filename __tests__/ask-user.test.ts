@@ -14,12 +14,14 @@ const challenge = new ChallengeError(
   {
     claims: '{}',
   },
+  'https://graph.example/Mail.Read',
 )
 const question = (form: Question['form']): Question => ({
   form,
   id: 'i',
   url: 'https://mcp.example/auth/interaction?id=i',
   message: 'Open it.',
+  ...(form === 'result' && { requestState: "the tool's" }),
 })
 
 /** `req.auth` behind an `oboToken` that can ask like this, or not. */
@@ -70,6 +72,7 @@ describe('askUser', () => {
           params: { mode: 'url', message: 'Open it.', url: question('result').url },
         },
       },
+      requestState: "the tool's",
     })
   })
 

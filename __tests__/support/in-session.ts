@@ -8,6 +8,11 @@ import { post, type TestGate } from './gate.js'
 /** The server: `my_profile` needs Graph, and answers with what it was called with. */
 export function mountProfile(app: Express, auth: EntraAuth): void {
   app.use(oauthRoutes(auth))
+  mountProfileTool(app, auth)
+}
+
+/** The same without the proxy. */
+export function mountProfileTool(app: Express, auth: EntraAuth): void {
   app.all(
     '/mcp',
     requireBearer(auth),

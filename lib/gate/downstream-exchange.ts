@@ -45,6 +45,8 @@ export class ChallengeError extends OAuthError {
     description: string,
     cause: EntraError,
     readonly challenge: Challenge,
+    /** What was wanted downstream: it tells challenges apart, for Entra may word the same one in many ways. */
+    readonly wanted: string,
   ) {
     super(code, description, { cause })
   }
@@ -220,7 +222,7 @@ function vouchedForElsewhere(): OAuthError {
 }
 
 async function clientError(call: ExchangeCall, error: EntraError): Promise<OAuthError> {
-  const { verified } = call
+  const { verified, request } = call
   const cause = { cause: error }
   switch (error.kind) {
     case 'interaction_required': {
@@ -231,6 +233,7 @@ async function clientError(call: ExchangeCall, error: EntraError): Promise<OAuth
           'Microsoft Entra wants the user to sign in again, with more proof.',
           error,
           challenge,
+          wantedBy(request),
         )
       }
       return new OAuthError(
@@ -263,6 +266,10 @@ async function clientError(call: ExchangeCall, error: EntraError): Promise<OAuth
   }
 }
 
+function wantedBy({ scopes, tenantId = '' }: ExchangeRequest): string {
+  return [tenantId, ...scopes].join(' ')
+}
+
 /** A 401 makes clients ask their users, a 403 does not. */
 async function consentError(call: ExchangeCall, error: EntraError): Promise<OAuthError> {
   const { options, verified, request } = call
@@ -278,6 +285,7 @@ async function consentError(call: ExchangeCall, error: EntraError): Promise<OAut
         'Consent is needed. Sign in again to give it.',
         error,
         challenge,
+        wantedBy(request),
       )
     : new OAuthError('invalid_token', hint, { cause: error })
 }
