@@ -9,11 +9,13 @@ import type { Entra } from '../support/host.js'
 import {
   askedUrl,
   callProfile,
+  callTool,
   canShowUrls,
   initialize,
   modernMeta,
   mountProfile,
   mountProfileTool,
+  mountTools,
 } from '../support/in-session.js'
 import {
   ada,
@@ -337,6 +339,37 @@ describe('the user who was asked', () => {
     expect((await walk(browser, url)).at(-1)?.status).toBe(200)
     const response = await callProfile(gate.url, tokens.access_token)
     expect(response.status).toBe(403)
+  })
+})
+
+describe('several tools in one conversation', () => {
+  const scopes = ['Mail.Read', 'Mail.Send', 'Calendars.Read', 'Files.Read', 'User.ReadBasic.All']
+  const apis = Object.fromEntries(
+    scopes.map((scope) => [scope, `https://graph.microsoft.com/${scope}`]),
+  )
+
+  it('ask for one consent after the other, and for MFA after that', async () => {
+    const fresh = await startTestEntra()
+    const host = await startGate(fresh, { mount: (app, auth) => mountTools(app, auth, apis) })
+    try {
+      const browser = newBrowser()
+      const { access_token } = await login(host.url, { user: ada, browser })
+      await initialize(host.url, access_token)
+      const finish = async (tool: string) => {
+        const url = await askedUrl(host, access_token, tool)
+        expect((await walk(browser, url)).at(-1)?.status).toBe(200)
+        expect(await called(await callTool(host.url, access_token, tool))).toEqual([
+          200,
+          ['jsonrpc', 'id', 'result'],
+        ])
+      }
+      for (const scope of scopes.slice(0, 4)) await finish(scope)
+      fresh.consent(ada, apis['User.ReadBasic.All'] ?? '')
+      fresh.requireMfa(ada, true)
+      await finish('User.ReadBasic.All')
+    } finally {
+      await host.close()
+    }
   })
 })
 

@@ -14,11 +14,11 @@ import { upstreamDetail } from '../login/upstream-outcome.js'
 import { OAuthError } from '../oauth/errors.js'
 import {
   answeredOf,
-  answersAtMost,
   type Challenge,
   type Challenges,
   challengedUser,
   challengeId,
+  mayBeRaised,
 } from '../tokens/challenges.js'
 import type { Grants } from '../tokens/grants.js'
 import type { User } from '../tokens/records.js'
@@ -304,15 +304,14 @@ async function raiseChallenge(
   const { tokens, report, now } = options
   const { grant, sid } = verified
   if (!grant || sid === undefined || !tokens) return mayPrompt(call, refusal)
-  const id = challengeId(challenge)
   const answered = answeredOf(grant, now() / 1000)
-  if (answered.includes(id) || answered.length >= answersAtMost) return false
+  if (!mayBeRaised(challenge, answered)) return false
   if (await request.asksInSession?.()) return true
   try {
     const user = challengedUser(grant)
     const raisedBy = sha256(sid)
     const pending = await tokens.challenges.read(user)
-    if (pending?.refused && challengeId(pending) === id) return false
+    if (pending?.refused && challengeId(pending) === challengeId(challenge)) return false
     // One challenge at a time: the login that may be under way carries the first.
     if (pending && !pending.refused && pending.raisedBy === raisedBy) return true
     await tokens.challenges.remember(user, { ...challenge, raisedBy, after: answered })
