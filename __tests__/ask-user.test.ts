@@ -6,12 +6,18 @@ import { withInternals } from '../lib/gate/caller.js'
 import { ChallengeError } from '../lib/gate/downstream-exchange.js'
 import type { Question } from '../lib/gate/session-question.js'
 
-const challenge = new ChallengeError('insufficient_claims', 'More.', { claims: '{}' })
+const challenge = new ChallengeError(
+  'insufficient_claims',
+  'More.',
+  { claims: '{}' },
+  'https://graph.example/Mail.Read',
+)
 const question = (form: Question['form']): Question => ({
   form,
   id: 'i',
   url: 'https://mcp.example/auth/interaction?id=i',
   message: 'Open it.',
+  ...(form === 'result' && { requestState: "the tool's" }),
 })
 
 /** `req.auth` behind an `oboToken` that can ask like this, or not. */
@@ -62,6 +68,7 @@ describe('askUser', () => {
           params: { mode: 'url', message: 'Open it.', url: question('result').url },
         },
       },
+      requestState: "the tool's",
     })
   })
 

@@ -58,10 +58,10 @@ export async function askUser<Extra extends ToolContext | ToolExtra>(
   extra: Extra,
   RequiredError: UrlElicitationRequiredErrorClass,
 ): Promise<Extra extends ToolContext ? InputRequired : never> {
-  const challenge = challengeIn(error)
-  if (!challenge) throw error
+  const met = challengeIn(error)
+  if (!met) throw error
   const auth = 'mcpReq' in extra ? extra.http?.authInfo : (extra as ToolExtra).authInfo
-  const question = await internalsOf(auth, 'askUser').ask?.(challenge)
+  const question = await internalsOf(auth, 'askUser').ask?.(met)
   if (!question) throw error
   // Only SDK v2 serves clients that take a result.
   if (question.form === 'result') return inputRequired(question) as never
@@ -69,10 +69,10 @@ export async function askUser<Extra extends ToolContext | ToolExtra>(
 }
 
 /** Libraries wrap what a credential throws (Graph's client does, as `cause`). */
-function challengeIn(error: unknown): ChallengeError['challenge'] | undefined {
+function challengeIn(error: unknown): ChallengeError | undefined {
   let inner = error
   for (let depth = 0; depth < 5 && inner instanceof Error; depth++) {
-    if (inner instanceof ChallengeError) return inner.challenge
+    if (inner instanceof ChallengeError) return inner
     inner = inner.cause
   }
   return undefined

@@ -153,7 +153,7 @@ async function exchangeOrAsk(
     return { tools, asking }
   } catch (error) {
     if (!request || !asking || !(error instanceof ChallengeError)) throw error
-    const question = await asking.ask(error.challenge)
+    const question = await asking.ask(error)
     if (!question) throw error
     return answerWith(questionMessage(request, question))
   }

@@ -1,11 +1,12 @@
-/** What a request says of its client, and how a client waits for its user. */
+/** What a request says of its client, and what it says of its user. */
 import { describe, expect, it } from '@jest/globals'
 import type { CallerSession } from '../../lib/gate/caller-session.js'
 import { askingOf, hearAnswer, noteDeclaration } from '../../lib/gate/session-question.js'
 
-/** A session whose interactions stay open for so many looks. */
-function sessionOf(looks = 0) {
-  const seen = { noted: [] as boolean[], begun: 0, looks: 0 }
+const mine = 'm'.repeat(43)
+
+function sessionOf() {
+  const seen = { noted: [] as boolean[], begun: 0, waitedFor: [] as string[] }
   const session: CallerSession = {
     async noteUrlElicitation(declared) {
       seen.noted.push(declared)
@@ -18,11 +19,9 @@ function sessionOf(looks = 0) {
         url: `https://mcp.example/auth/interaction?id=new-${seen.begun}`,
       }
     },
-    async isOpen(id) {
-      seen.looks += 1
-      return id === 'mine' && seen.looks <= looks
+    async waitFor(id) {
+      seen.waitedFor.push(id)
     },
-    urlOf: (id) => `https://mcp.example/auth/interaction?id=${id}`,
   }
   return { session, seen }
 }
@@ -38,8 +37,11 @@ const modern = {
     'io.modelcontextprotocol/clientCapabilities': { elicitation: { url: {} } },
   },
 }
-const answer = (action: string, key = 'signIn.mine') => ({ inputResponses: { [key]: { action } } })
+const answer = (action: string, key = `signIn.${mine}`) => ({
+  inputResponses: { [key]: { action } },
+})
 const stays = () => false
+const met = { challenge: {}, wanted: 's' }
 
 describe('a client of 2025-11-25', () => {
   const connect = (capabilities: unknown) => ({ method: 'initialize', params: { capabilities } })
@@ -65,10 +67,12 @@ describe('a client of 2025-11-25', () => {
     const request = { session, message: call() }
     await noteDeclaration(request)
     expect(seen.noted).toEqual([true])
-    expect(await askingOf(request).ask({ claims: '{}' })).toMatchObject({
-      form: 'error',
-      id: 'new-1',
-    })
+    expect(await askingOf(request).ask({ challenge: { claims: '{}' }, wanted: 's' })).toMatchObject(
+      {
+        form: 'error',
+        id: 'new-1',
+      },
+    )
   })
 })
 
@@ -77,7 +81,7 @@ describe('a client of 2026-07-28', () => {
     const { session } = sessionOf()
     const asking = askingOf({ session, message: call(modern) })
     expect(await asking.can()).toBe(true)
-    expect(await asking.ask({ scopes: ['s'] })).toMatchObject({
+    expect(await asking.ask({ challenge: { scopes: ['s'] }, wanted: 's' })).toMatchObject({
       form: 'result',
       message: expect.stringMatching(/^A permission .* of mcp\.example,/),
     })
@@ -87,7 +91,7 @@ describe('a client of 2026-07-28', () => {
     const { session, seen } = sessionOf()
     seen.noted.push(true)
     const meta = { _meta: { 'io.modelcontextprotocol/protocolVersion': '2026-07-28' } }
-    expect(await askingOf({ session, message: call(meta) }).ask({})).toBeUndefined()
+    expect(await askingOf({ session, message: call(meta) }).ask(met)).toBeUndefined()
     expect(seen.begun).toBe(0)
   })
 
@@ -100,11 +104,14 @@ describe('a client of 2026-07-28', () => {
     expect(await askingOf({ session, message: notification }).can()).toBe(false)
   })
 
-  it('gets the same URL again while that is open, and a new one when it is not', async () => {
-    const { session } = sessionOf(1)
-    const request = { session, message: call({ ...modern, ...answer('accept') }) }
-    expect(await askingOf(request).ask({})).toMatchObject({ id: 'mine' })
-    expect(await askingOf(request).ask({})).toMatchObject({ id: 'new-1' })
+  it("finds the tool's own state again, whatever it was asked meanwhile", async () => {
+    const { session } = sessionOf()
+    const message = call({ ...modern, requestState: "the tool's" })
+    expect(await askingOf({ session, message }).ask(met)).toMatchObject({
+      requestState: "the tool's",
+    })
+    const junk = call({ ...modern, requestState: { not: 'a text' } })
+    expect(await askingOf({ session, message: junk }).ask(met)).not.toHaveProperty('requestState')
   })
 })
 
@@ -119,19 +126,47 @@ describe('an answer', () => {
     expect(await hearAnswer({ session, message: call(answer(action)) }, stays)).toBe(isNo)
   })
 
-  it('of a tool of the application is left to it', async () => {
-    const { session, seen } = sessionOf(9)
-    const message = call(answer('decline', 'confirm'))
-    expect(await hearAnswer({ session, message }, stays)).toBe(false)
-    expect(seen.looks).toBe(0)
+  it.each([
+    'confirm',
+    'signIn.github',
+    'signIn.',
+    `signIn.${mine}x`,
+    `x.signIn.${mine}`,
+    '__proto__',
+    `signIn.${'m'.repeat(100_000)}`,
+  ])('of a tool of the application is left to it (%#)', async (key) => {
+    const { session, seen } = sessionOf()
+    for (const action of ['accept', 'decline']) {
+      expect(await hearAnswer({ session, message: call(answer(action, key)) }, stays)).toBe(false)
+    }
+    expect(seen.waitedFor).toEqual([])
   })
 
-  it('is waited for while the user is at Entra, and no longer than the client is there', async () => {
-    const { session, seen } = sessionOf(2)
-    const message = call(answer('accept'))
-    expect(await hearAnswer({ session, message }, stays)).toBe(false)
-    expect(seen.looks).toBe(3)
-    expect(await hearAnswer({ session, message }, () => true)).toBe(false)
-    expect(seen.looks).toBe(3)
+  it.each([
+    ['a text', 'signIn'],
+    ['a list', [{ action: 'decline' }]],
+    ['nothing', null],
+    ['a number', 5],
+  ])('that is %s is none', async (_what, inputResponses) => {
+    const { session } = sessionOf()
+    expect(await hearAnswer({ session, message: call({ inputResponses }) }, stays)).toBe(false)
+  })
+
+  it('to a notification, and to anything but a tool call, is none', async () => {
+    const { session, seen } = sessionOf()
+    const { id: _id, ...notification } = call(answer('decline'))
+    const other = { ...call(answer('decline')), method: 'prompts/get' }
+    for (const message of [notification, other]) {
+      expect(await hearAnswer({ session, message }, stays)).toBe(false)
+    }
+    expect(seen.waitedFor).toEqual([])
+  })
+
+  it('of a user who has agreed is waited for, among thousands of others', async () => {
+    const { session, seen } = sessionOf()
+    const others = Array.from({ length: 5000 }, (_, n) => [`other-${n}`, { action: 'decline' }])
+    const inputResponses = Object.fromEntries([...others, [`signIn.${mine}`, { action: 'accept' }]])
+    expect(await hearAnswer({ session, message: call({ inputResponses }) }, stays)).toBe(false)
+    expect(seen.waitedFor).toEqual([mine])
   })
 })

@@ -53,6 +53,12 @@ describe('the challenge that waits for a user', () => {
 })
 
 describe('the challenges that a login carries', () => {
+  it('are the last three: the cookie has no room for more', () => {
+    const consent = { ...mfa, claims: undefined, scopes: ['s'], after: ['1', '2', '3', '4'] }
+    const { claims: _claims, ...last } = consent
+    expect(carryChallenge(undefined, user, last).ids).toEqual(['3', '4', challengeId(last)])
+  })
+
   it('grow for the user they are for, and start anew for another one', () => {
     const carried = { ...forUser, ids: ['first'] }
     expect(carryChallenge(carried, user, mfa)).toEqual({ ...forUser, ids: ['first', id] })

@@ -1,6 +1,6 @@
 /** The URL of an interaction: who may finish it, and what becomes of the login. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
-import { memoryStorage, revokeUser } from 'mcp-entra'
+import { memoryStorage, resourceMetadata, revokeUser, type Storage } from 'mcp-entra'
 import { accountRoutes } from 'mcp-entra/account'
 import type { Browser, Page } from '../../examples/demo/browser.js'
 import { userRead } from '../support/auth-options.js'
@@ -9,22 +9,26 @@ import type { Entra } from '../support/host.js'
 import {
   askedUrl,
   callProfile,
+  callTool,
   canShowUrls,
   initialize,
   modernMeta,
   mountProfile,
+  mountProfileTool,
+  mountTools,
 } from '../support/in-session.js'
 import {
   ada,
   bob,
   callMcp,
+  challengeParams,
   login,
   newBrowser,
   postForm,
   refresh,
   register,
 } from '../support/oauth-client.js'
-import { hear, startTestEntra } from '../support/proxy.js'
+import { hear, startTestEntra, testClock } from '../support/proxy.js'
 
 let entra: Entra
 let gate: TestGate
@@ -46,11 +50,20 @@ afterEach(() => {
 
 const words = 'This link is for somebody else, has been used, or has expired.'
 
-/** A login whose client can show URLs, of which Entra wants MFA. */
-async function challenged(user = ada) {
+/** A challenge that is the same after every sign-in. */
+const unsatisfied = '{"access_token":{"acrs":{"value":"c9"}}}'
+
+/** A login whose client can show URLs. */
+async function signedIn(user = ada) {
   const browser = newBrowser()
   const tokens = await login(gate.url, { user, clientId, browser })
   await initialize(gate.url, tokens.access_token)
+  return { browser, tokens }
+}
+
+/** A login whose client can show URLs, of which Entra wants MFA. */
+async function challenged(user = ada) {
+  const { browser, tokens } = await signedIn(user)
   entra.requireMfa(user, true)
   return { browser, tokens, url: await askedUrl(gate, tokens.access_token) }
 }
@@ -159,9 +172,90 @@ describe('what the client is told', () => {
     expect((await callProfile(gate.url, direct, modernMeta())).status).toBe(401)
   })
 
+  it('is the 401 of today in direct mode, where there is no login of ours: three times, then 403', async () => {
+    const direct = await startGate(entra, {
+      without: ['keys', 'storage'],
+      options: { mode: 'direct' },
+      mount: (app, auth) => {
+        app.use(resourceMetadata(auth))
+        mountProfileTool(app, auth)
+      },
+    })
+    try {
+      const token = await entra.mintAccessToken({ user: ada })
+      await initialize(direct.url, token)
+      const claims = '{"access_token":{"acrs":{"value":"c1"}}}'
+      entra.fault({ at: 'token', grant: 'on_behalf_of', error: 50076, claims })
+      const answers: unknown[] = []
+      for (const more of [
+        {},
+        modernMeta(),
+        {
+          ...modernMeta(),
+          inputResponses: { [`signIn.${'x'.repeat(43)}`]: { action: 'decline' } },
+        },
+        modernMeta(),
+      ]) {
+        // What Entra has refused is told again from memory for five seconds.
+        direct.clock.advance(6)
+        const response = await callProfile(direct.url, token, more)
+        answers.push([response.status, challengeParams(response).error])
+        if (response.status === 401) {
+          const sent = challengeParams(response).claims ?? ''
+          expect(Buffer.from(sent, 'base64').toString()).toBe(claims)
+        }
+        expect(await response.text()).not.toContain('auth/interaction')
+      }
+      expect(answers).toEqual([
+        [401, 'insufficient_claims'],
+        [401, 'insufficient_claims'],
+        [401, 'insufficient_claims'],
+        [403, undefined],
+      ])
+    } finally {
+      await direct.close()
+    }
+  })
+
   it('does not end the login: it refreshes while the user is asked', async () => {
     const { tokens } = await challenged()
     expect((await refresh(gate.url, tokens)).status).toBe(200)
+  })
+})
+
+describe('the calls of one login that want the same', () => {
+  it('are all sent to the same URL, and the first alone writes it', async () => {
+    const { tokens, url } = await challenged()
+    gate.store.calls.length = 0
+    const urls = await Promise.all(
+      Array.from({ length: 12 }, () => askedUrl(gate, tokens.access_token)),
+    )
+    // Entra's answer is remembered for five seconds, and the next one has other words.
+    gate.clock.advance(6)
+    urls.push(await askedUrl(gate, tokens.access_token))
+    expect(new Set(urls)).toEqual(new Set([url]))
+    expect(gate.store.calls.filter((call) => !call.startsWith('get '))).toEqual([])
+  })
+
+  it('are sent to another one once it is finished, and the finished one stays dead', async () => {
+    const { browser, tokens } = await signedIn()
+    entra.fault({ at: 'token', grant: 'on_behalf_of', error: 50076, claims: unsatisfied })
+    const first = await askedUrl(gate, tokens.access_token)
+    expect((await walk(browser, first)).at(-1)?.status).toBe(200)
+    expect((await callProfile(gate.url, tokens.access_token)).status).toBe(403)
+    gate.clock.advance(600)
+    entra.advance(606)
+    const second = await askedUrl(gate, tokens.access_token)
+    expect(second).not.toBe(first)
+    expect((await browser.fetchOnce(first)).status).toBe(403)
+    expect((await walk(browser, second)).at(-1)?.status).toBe(200)
+  })
+
+  it('of two logins of one user have two', async () => {
+    const one = await challenged()
+    const other = await login(gate.url, { user: ada, clientId })
+    await initialize(gate.url, other.access_token)
+    expect(await askedUrl(gate, other.access_token)).not.toBe(one.url)
   })
 })
 
@@ -239,14 +333,43 @@ describe('the user who was asked', () => {
   })
 
   it('hears 403 and goes in no circles when that did not help', async () => {
-    const { browser, tokens } = await challenged()
-    const claims = '{"access_token":{"acrs":{"value":"c9"}}}'
-    entra.fault({ at: 'token', grant: 'on_behalf_of', error: 53003, claims })
-    gate.clock.advance(6)
+    const { browser, tokens } = await signedIn()
+    entra.fault({ at: 'token', grant: 'on_behalf_of', error: 53003, claims: unsatisfied })
     const url = await askedUrl(gate, tokens.access_token)
     expect((await walk(browser, url)).at(-1)?.status).toBe(200)
     const response = await callProfile(gate.url, tokens.access_token)
     expect(response.status).toBe(403)
+  })
+})
+
+describe('several tools in one conversation', () => {
+  const scopes = ['Mail.Read', 'Mail.Send', 'Calendars.Read', 'Files.Read', 'User.ReadBasic.All']
+  const apis = Object.fromEntries(
+    scopes.map((scope) => [scope, `https://graph.microsoft.com/${scope}`]),
+  )
+
+  it('ask for one consent after the other, and for MFA after that', async () => {
+    const fresh = await startTestEntra()
+    const host = await startGate(fresh, { mount: (app, auth) => mountTools(app, auth, apis) })
+    try {
+      const browser = newBrowser()
+      const { access_token } = await login(host.url, { user: ada, browser })
+      await initialize(host.url, access_token)
+      const finish = async (tool: string) => {
+        const url = await askedUrl(host, access_token, tool)
+        expect((await walk(browser, url)).at(-1)?.status).toBe(200)
+        expect(await called(await callTool(host.url, access_token, tool))).toEqual([
+          200,
+          ['jsonrpc', 'id', 'result'],
+        ])
+      }
+      for (const scope of scopes.slice(0, 4)) await finish(scope)
+      fresh.consent(ada, apis['User.ReadBasic.All'] ?? '')
+      fresh.requireMfa(ada, true)
+      await finish('User.ReadBasic.All')
+    } finally {
+      await host.close()
+    }
   })
 })
 
@@ -477,30 +600,28 @@ describe('when the store is away', () => {
 })
 
 describe('on two replicas', () => {
-  /** One store behind two gates at one public address. */
+  /** One store behind two gates at one public address, and a login of which each has a copy. */
   async function twoGates() {
     const fresh = await startTestEntra()
-    const options = { storage: memoryStorage(), now: Date.now }
+    const clock = testClock()
+    const options = { storage: memoryStorage({ now: clock.now }), now: clock.now }
     const one = await startGate(fresh, { mount: mountProfile, options })
     const at = { ...options, baseUrl: one.url }
     const two = await startGate(fresh, { mount: mountProfile, options: at })
     const browser = newBrowser()
     const tokens = await login(one.url, { user: ada, browser })
     await initialize(one.url, tokens.access_token)
+    await initialize(two.url, tokens.access_token)
     fresh.requireMfa(ada, true)
-    // Each has a copy of the grant by now.
-    const urls = [
-      await askedUrl(one, tokens.access_token),
-      await askedUrl(two, tokens.access_token),
-    ]
     const close = () => Promise.all([one.close(), two.close()])
-    return { one, two, browser, tokens, urls, close }
+    return { one, two, clock, browser, tokens, close }
   }
 
   it('the call works at once, on the replica that had met the challenge', async () => {
-    const { one, two, browser, tokens, urls, close } = await twoGates()
+    const { one, two, browser, tokens, close } = await twoGates()
     try {
-      expect((await walk(browser, urls[0] ?? '')).at(-1)?.status).toBe(200)
+      const url = await askedUrl(two, tokens.access_token)
+      expect((await walk(browser, url)).at(-1)?.status).toBe(200)
       for (const { url: at } of [two, one]) {
         expect(await called(await callProfile(at, tokens.access_token))).toEqual([
           200,
@@ -512,10 +633,25 @@ describe('on two replicas', () => {
     }
   })
 
-  it('one URL is finished by exactly one, and two URLs of one login do not hurt it', async () => {
-    const { one, two, browser, tokens, urls, close } = await twoGates()
+  it('calls that are made together are sent to one URL', async () => {
+    const { one, two, tokens, close } = await twoGates()
     try {
-      const [first = '', second = ''] = urls
+      const urls = await Promise.all(
+        Array.from({ length: 12 }, (_, n) => askedUrl(n % 2 ? one : two, tokens.access_token)),
+      )
+      expect(new Set(urls).size).toBe(1)
+    } finally {
+      await close()
+    }
+  })
+
+  it('each URL is finished by exactly one, and two URLs of one login do not hurt it', async () => {
+    const { one, two, clock, browser, tokens, close } = await twoGates()
+    try {
+      const first = await askedUrl(one, tokens.access_token)
+      clock.advance(301)
+      const second = await askedUrl(two, tokens.access_token)
+      expect(second).not.toBe(first)
       // Three trips of one browser: two for the same URL, one for the other.
       const callbacks: string[] = []
       for (const url of [first, first, second]) {
@@ -537,6 +673,102 @@ describe('on two replicas', () => {
     }
   })
 })
+
+describe('calls that wait for their user', () => {
+  /** A store that holds back the write of a grant, and counts looks at how an interaction ends. */
+  function slowStore() {
+    const memory = memoryStorage()
+    const slow = { looks: 0, held: undefined as Promise<void> | undefined, isHit: false }
+    const storage: Storage = {
+      ...memory,
+      get(key) {
+        if (key.startsWith('interaction-end:')) slow.looks += 1
+        return memory.get(key)
+      },
+      async set(key, value, ttl) {
+        if (key.startsWith('grant:') && slow.held) {
+          slow.isHit = true
+          await slow.held
+        }
+        return memory.set(key, value, ttl)
+      },
+    }
+    return { slow, storage }
+  }
+
+  async function waiting() {
+    const { slow, storage } = slowStore()
+    const fresh = await startTestEntra()
+    const host = await startGate(fresh, {
+      mount: mountProfile,
+      options: { storage, now: Date.now },
+    })
+    const browser = newBrowser()
+    const tokens = await login(host.url, { user: ada, browser })
+    fresh.requireMfa(ada, true)
+    const ask = async (more: object = {}) => {
+      const response = await callProfile(host.url, tokens.access_token, {
+        ...modernMeta(),
+        ...more,
+      })
+      return (await response.json()) as { result: Asked }
+    }
+    const { result } = await ask()
+    const [key = ''] = Object.keys(result.inputRequests ?? {})
+    const repeat = () => ask({ inputResponses: { [key]: { action: 'accept' } } })
+    return { slow, host, browser, url: result.inputRequests?.[key]?.params.url ?? '', repeat }
+  }
+  interface Asked {
+    readonly called?: unknown
+    readonly inputRequests?: Record<string, { params: { url: string } }>
+  }
+
+  it('find the new tokens, however long it takes to store them', async () => {
+    const { slow, host, browser, url, repeat } = await waiting()
+    const asked = locationOf((await walk(browser, url, /authorize\?.*claims=/)).at(-1))
+    const callback = locationOf(await browser.fetchOnce(asked))
+    let release = (): void => undefined
+    slow.held = new Promise((resolve) => {
+      release = resolve
+    })
+    const page = browser.fetchOnce(callback)
+    await until(() => slow.isHit)
+    // The URL is spent, and the login does not have the tokens yet.
+    const answer = repeat()
+    const early = await Promise.race([answer, until(() => slow.looks >= 2)])
+    slow.held = undefined
+    release()
+    expect(early).toBeUndefined()
+    expect((await page).status).toBe(200)
+    expect((await answer).result).toHaveProperty('called')
+    await host.close()
+  })
+
+  it('are ten at most for one login: the others are sent to the same URL at once', async () => {
+    const { host, browser, url, repeat } = await waiting()
+    const over: Asked[] = []
+    const calls = Array.from({ length: 13 }, async () => {
+      const { result } = await repeat()
+      if (result.inputRequests) over.push(result)
+      return result
+    })
+    await until(() => over.length === 3)
+    expect(over.flatMap(({ inputRequests = {} }) => Object.values(inputRequests))).toEqual(
+      Array.from({ length: 3 }, () =>
+        expect.objectContaining({ params: expect.objectContaining({ url }) }),
+      ),
+    )
+    expect((await walk(browser, url)).at(-1)?.status).toBe(200)
+    const results = await Promise.all(calls)
+    expect(results.filter(({ called: ran }) => ran !== undefined)).toHaveLength(10)
+    await host.close()
+  })
+})
+
+/** As long as it takes; the test's own time ends it. */
+async function until(isTrue: () => boolean): Promise<void> {
+  while (!isTrue()) await new Promise((resolve) => setTimeout(resolve, 20))
+}
 
 describe('with account pages', () => {
   it('asks Entra at once for what is wanted, in a browser where the user is signed in', async () => {

@@ -486,6 +486,25 @@ describe('somebody else who comes back from Entra', () => {
     expect([...end.searchParams.keys()]).toEqual(['code', 'iss'])
   })
 
+  it('is named to Entra by nothing when Entra has no username for them', async () => {
+    const seat = await approvedSeat()
+    const upstream = upstreamOf(await authorize(seat, { login_hint: bob }))
+    const nonce = upstream.searchParams.get('nonce') ?? ''
+    const subject = { user: bob, claims: { preferred_username: undefined } }
+    const body = JSON.stringify({
+      token_type: 'Bearer',
+      expires_in: 3600,
+      access_token: await entra.mintAccessToken(subject),
+      id_token: await entra.mintIdToken({ ...subject, nonce }),
+    })
+    const remove = entra.fault({ at: 'token', grant: 'authorization_code', body })
+    const page = await seat.browser.open(upstream.href).finally(remove)
+    expect(isPage(page)).toBe(true)
+    const approved = await seat.browser.fetchOnce(...formRequest(page, 'approve'))
+    // Not even by the hint that the client sent: Entra asks who it is.
+    expect(upstreamOf(approved).searchParams.has('login_hint')).toBe(false)
+  })
+
   it('may say no, and Entra hears no more of it', async () => {
     const seat = await approvedSeat()
     const answer = await authorize(seat, { login_hint: bob })

@@ -8,6 +8,24 @@ import { post, type TestGate } from './gate.js'
 /** The server: `my_profile` needs Graph, and answers with what it was called with. */
 export function mountProfile(app: Express, auth: EntraAuth): void {
   app.use(oauthRoutes(auth))
+  mountProfileTool(app, auth)
+}
+
+/** The server with a tool for each of these APIs: it answers like `my_profile`. */
+export function mountTools(app: Express, auth: EntraAuth, apis: Record<string, string>): void {
+  const named = Object.entries(apis).map(([tool, scope]) => [
+    tool,
+    { scopes: [scope], tools: [tool] },
+  ])
+  app.use(oauthRoutes(auth))
+  app.all('/mcp', requireBearer(auth), oboToken(auth, Object.fromEntries(named)), (req, res) => {
+    const { id, params } = req.body as { id: unknown; params: unknown }
+    res.json({ jsonrpc: '2.0', id, result: { called: params } })
+  })
+}
+
+/** The same without the proxy. */
+export function mountProfileTool(app: Express, auth: EntraAuth): void {
   app.all(
     '/mcp',
     requireBearer(auth),
@@ -34,7 +52,16 @@ export async function initialize(
 
 /** Calls the tool, with further members of `params`. */
 export function callProfile(url: string, token: string, more: object = {}): Promise<Response> {
-  const params = { name: 'my_profile', arguments: {}, ...more }
+  return callTool(url, token, 'my_profile', more)
+}
+
+export function callTool(
+  url: string,
+  token: string,
+  name: string,
+  more: object = {},
+): Promise<Response> {
+  const params = { name, arguments: {}, ...more }
   return post(`${url}/mcp`, token, { jsonrpc: '2.0', id: 7, method: 'tools/call', params })
 }
 
@@ -49,8 +76,12 @@ export function modernMeta(capabilities: object = canShowUrls): object {
 }
 
 /** Calls the tool of a client that has declared URLs, and expects to be sent to one. */
-export async function askedUrl({ url }: Pick<TestGate, 'url'>, token: string): Promise<string> {
-  const response = await callProfile(url, token)
+export async function askedUrl(
+  { url }: Pick<TestGate, 'url'>,
+  token: string,
+  tool = 'my_profile',
+): Promise<string> {
+  const response = await callTool(url, token, tool)
   const body = (await response.json()) as {
     error?: { code: number; data: { elicitations: { url: string }[] } }
   }

@@ -4,6 +4,7 @@ import type { Report } from '../http/report.js'
 import type { Challenge, Challenges } from '../tokens/challenges.js'
 import { type Interactions, interactionPath } from '../tokens/interactions.js'
 import type { UrlElicitation } from '../tokens/url-elicitation.js'
+import { interactionWaits } from './interaction-waits.js'
 import type { VerifiedToken } from './verified-token.js'
 
 /** See the file's own comment. */
@@ -12,12 +13,20 @@ export interface CallerSession {
   noteUrlElicitation(declared: boolean): Promise<void>
   /** Whether it has, when it connected. A store that is away counts as no. */
   hasUrlElicitation(): Promise<boolean>
-  /** Begins an interaction. @throws OAuthError 503 */
-  begin(challenge: Challenge): Promise<BegunInteraction>
-  /** Whether an interaction of this login still waits for its user. @throws OAuthError 503 */
-  isOpen(id: string): Promise<boolean>
-  /** The URL of an interaction. */
-  urlOf(id: string): string
+  /**
+   * Begins an interaction, or joins the one that waits already.
+   *
+   * @param wanted what the call wants downstream
+   * @throws OAuthError 503
+   */
+  begin(challenge: Challenge, wanted: string): Promise<BegunInteraction>
+  /**
+   * Waits a while for the user to finish an interaction of this login.
+   *
+   * @param isGone whether nobody waits for this any more
+   * @throws OAuthError 503
+   */
+  waitFor(id: string, isGone: () => boolean): Promise<void>
 }
 
 /** An interaction that waits for its user. */
@@ -48,8 +57,9 @@ const endpoint = 'on-behalf-of'
 /** @see MCP, Elicitation, URL mode (SEP-1036) */
 export function callerSessions({ baseUrl, tokens, report }: CallerSessionsOptions): SessionOf {
   const urlOf = (id: string) => `${baseUrl}${interactionPath}?id=${id}`
+  const waits = tokens && interactionWaits(tokens.interactions)
   return function sessionOf({ sid, grant, clientId }, facts) {
-    if (!tokens || sid === undefined || !grant) return undefined
+    if (!tokens || !waits || sid === undefined || !grant) return undefined
     const { challenges, interactions, urlElicitation } = tokens
     return Object.freeze({
       async noteUrlElicitation(declared: boolean) {
@@ -59,16 +69,15 @@ export function callerSessions({ baseUrl, tokens, report }: CallerSessionsOption
         })
       },
       hasUrlElicitation: () => urlElicitation.isDeclared(sid).catch(() => false),
-      async begin(challenge: Challenge) {
+      async begin(challenge: Challenge, wanted: string) {
         const { tid, oid } = grant.user
-        const id = await interactions.begin({ ...challenge, sid, clientId, tid, oid })
+        const id = await interactions.begin({ ...challenge, sid, clientId, tid, oid, wanted })
         // The login goes on, so its refreshes must not be refused for the sake of another login.
         await challenges.withdraw(grant, sid)
         report('exchange', { endpoint, reason: 'interaction_begun' }, facts)
         return { id, url: urlOf(id) }
       },
-      isOpen: async (id: string) => (await interactions.read(id))?.sid === sid,
-      urlOf,
+      waitFor: (id: string, isGone: () => boolean) => waits.wait(id, sid, isGone),
     })
   }
 }

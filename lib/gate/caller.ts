@@ -5,11 +5,10 @@ import type { EntraClaims } from '../entra/verify.js'
 import type { ReportedEvent } from '../http/report.js'
 import type { ChallengeParams } from '../oauth/challenge.js'
 import type { OAuthError } from '../oauth/errors.js'
-import type { Challenge } from '../tokens/challenges.js'
 import type { User } from '../tokens/records.js'
 import type { CallerSession } from './caller-session.js'
 import type { Refusal } from './refuse.js'
-import type { Question } from './session-question.js'
+import type { MetChallenge, Question } from './session-question.js'
 
 /** What {@link requireBearer} puts on `req.auth`. Own enumerable properties only: SDK v2 copies it. */
 export interface AuthInfo {
@@ -71,7 +70,7 @@ export interface AuthInternals {
   /** The login of the proxy behind the token, where its user can be asked. Tokens of Entra's have none. */
   session(): CallerSession | undefined
   /** Asks the user in the session, if the client of this request can show them a URL: what {@link oboToken} adds. */
-  ask?(challenge: Challenge): Promise<Question | undefined>
+  ask?(met: MetChallenge): Promise<Question | undefined>
   /**
    * 403 `insufficient_scope` for these scopes. The client's next refresh hears that it has to log in for them.
    *

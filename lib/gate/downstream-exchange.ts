@@ -14,11 +14,11 @@ import { upstreamDetail } from '../login/upstream-outcome.js'
 import { OAuthError } from '../oauth/errors.js'
 import {
   answeredOf,
-  answersAtMost,
   type Challenge,
   type Challenges,
   challengedUser,
   challengeId,
+  mayBeRaised,
 } from '../tokens/challenges.js'
 import type { Grants } from '../tokens/grants.js'
 import type { User } from '../tokens/records.js'
@@ -44,6 +44,8 @@ export class ChallengeError extends OAuthError {
     code: 'insufficient_claims' | 'invalid_token' | 'access_denied',
     description: string,
     readonly challenge: Challenge,
+    /** What was wanted downstream: it tells challenges apart, for Entra may word the same one in many ways. */
+    readonly wanted: string,
     cause?: EntraError,
   ) {
     super(code, description, { cause })
@@ -85,7 +87,7 @@ export function downstreamExchange(options: DownstreamExchangeOptions): Exchange
     if (!user) throw appOnly()
     const signedIn = verified.assertion ? verified : await readAgain(options, verified)
     const assertion = signedIn?.assertion
-    if (!assertion) throw vouchedForElsewhere()
+    if (!assertion) throw vouchedForElsewhere(request)
     const startedAt = now()
     const begun = prompts?.begin() ?? 0
     const call = { options, exchanges, user, request, facts, begun }
@@ -215,16 +217,17 @@ function appOnly(): OAuthError {
  * Nothing in the store leads from here to a login that the user may have elsewhere: a grant is opened by the secret in
  * its own tokens alone. But the user can be asked to sign in for this one.
  */
-function vouchedForElsewhere(): ChallengeError {
+function vouchedForElsewhere(request: ExchangeRequest): ChallengeError {
   return new ChallengeError(
     'access_denied',
     'The user came in on the word of another identity provider: there is no Microsoft Entra sign-in to exchange a token for. Sign in to this server in the browser for what needs one.',
     { signIn: true },
+    wantedBy(request),
   )
 }
 
 async function clientError(call: ExchangeCall, error: EntraError): Promise<OAuthError> {
-  const { verified } = call
+  const { verified, request } = call
   const cause = { cause: error }
   switch (error.kind) {
     case 'interaction_required': {
@@ -234,6 +237,7 @@ async function clientError(call: ExchangeCall, error: EntraError): Promise<OAuth
           'insufficient_claims',
           'Microsoft Entra wants the user to sign in again, with more proof.',
           challenge,
+          wantedBy(request),
           error,
         )
       }
@@ -267,6 +271,10 @@ async function clientError(call: ExchangeCall, error: EntraError): Promise<OAuth
   }
 }
 
+function wantedBy({ scopes, tenantId = '' }: ExchangeRequest): string {
+  return [tenantId, ...scopes].join(' ')
+}
+
 /** A 401 makes clients ask their users, a 403 does not. */
 async function consentError(call: ExchangeCall, error: EntraError): Promise<OAuthError> {
   const { options, verified, request } = call
@@ -281,6 +289,7 @@ async function consentError(call: ExchangeCall, error: EntraError): Promise<OAut
         'invalid_token',
         'Consent is needed. Sign in again to give it.',
         challenge,
+        wantedBy(request),
         error,
       )
     : new OAuthError('invalid_token', hint, { cause: error })
@@ -300,15 +309,14 @@ async function raiseChallenge(
   const { tokens, report, now } = options
   const { grant, sid } = verified
   if (!grant || sid === undefined || !tokens) return mayPrompt(call, refusal)
-  const id = challengeId(challenge)
   const answered = answeredOf(grant, now() / 1000)
-  if (answered.includes(id) || answered.length >= answersAtMost) return false
+  if (!mayBeRaised(challenge, answered)) return false
   if (await request.asksInSession?.()) return true
   try {
     const user = challengedUser(grant)
     const raisedBy = sha256(sid)
     const pending = await tokens.challenges.read(user)
-    if (pending?.refused && challengeId(pending) === id) return false
+    if (pending?.refused && challengeId(pending) === challengeId(challenge)) return false
     // One challenge at a time: the login that may be under way carries the first.
     if (pending && !pending.refused && pending.raisedBy === raisedBy) return true
     await tokens.challenges.remember(user, { ...challenge, raisedBy, after: answered })

@@ -3,6 +3,7 @@
  * is put. The wire has two forms: 2026-07-28 returns a result that wants input, 2025-11-25 an error of its own.
  */
 import type { Challenge } from '../tokens/challenges.js'
+import { interactionId } from '../tokens/interactions.js'
 import type { CallerSession } from './caller-session.js'
 
 /** A URL that the user has to open. */
@@ -14,12 +15,15 @@ export interface Question {
   readonly url: string
   /** For the user, before they open the URL. */
   readonly message: string
+  /** What the client has sent along for the tool itself. */
+  readonly requestState?: string
 }
 
 /** A result that wants input. @see MCP 2026-07-28, Multi Round-Trip Requests */
 export interface InputRequired {
   resultType: 'input_required'
   inputRequests: Record<string, UrlRequest>
+  requestState?: string
 }
 
 /** The request to show the user a URL. @see MCP 2026-07-28, Elicitation, URL mode */
@@ -43,11 +47,6 @@ export interface SessionRequest {
   readonly message: object
 }
 
-/** Milliseconds between two looks at an interaction that a client waits for. */
-const lookEvery = 500
-/** How many looks: 20 seconds, less than clients wait for an answer. */
-const looks = 40
-
 /** What is put before the id of an interaction: a tool may have asked for input of its own. */
 const keyPrefix = 'signIn.'
 
@@ -56,7 +55,13 @@ export interface Asking {
   /** Whether the user can be asked. */
   can(): Promise<boolean>
   /** Asks; undefined when the client has not declared that it can show a URL. @throws OAuthError 503 */
-  ask(challenge: Challenge): Promise<Question | undefined>
+  ask(met: MetChallenge): Promise<Question | undefined>
+}
+
+/** A challenge, and what the call wanted that met it. */
+export interface MetChallenge {
+  readonly challenge: Challenge
+  readonly wanted: string
 }
 
 /** Finds out how the user of a request is asked, when that is needed for the first time. */
@@ -68,9 +73,9 @@ export function askingOf(request: SessionRequest): Asking {
   }
   return {
     can: async () => (await formOnce()) !== undefined,
-    async ask(challenge) {
+    async ask(met) {
       const known = await formOnce()
-      return known && putQuestion(request, known, challenge)
+      return known && putQuestion(request, known, met)
     },
   }
 }
@@ -84,18 +89,22 @@ export async function noteDeclaration({ session, message }: SessionRequest): Pro
   if (declared) await noted
 }
 
-/** Puts a question, if the client can show its user a URL. @throws OAuthError 503 */
+/** Puts a question. @throws OAuthError 503 */
 async function putQuestion(
-  request: SessionRequest,
+  { session, message }: SessionRequest,
   form: Question['form'],
-  challenge: Challenge,
+  { challenge, wanted }: MetChallenge,
 ): Promise<Question> {
-  const waiting = answerTo(request)?.id
-  const known = waiting !== undefined && (await request.session.isOpen(waiting))
-  const { id, url } = known
-    ? { id: waiting, url: request.session.urlOf(waiting) }
-    : await request.session.begin(challenge)
-  return { form, id, url, message: messageFor(challenge, url) }
+  const { id, url } = await session.begin(challenge, wanted)
+  const state = member(member(message, 'params'), 'requestState')
+  return {
+    form,
+    id,
+    url,
+    message: messageFor(challenge, url),
+    // A tool that was in the middle of a conversation of its own finds its place again.
+    ...(typeof state === 'string' && { requestState: state }),
+  }
 }
 
 /** How the client of this request is asked; undefined when it has not declared that it can show a URL. */
@@ -103,7 +112,7 @@ async function questionForm({
   session,
   message,
 }: SessionRequest): Promise<Question['form'] | undefined> {
-  if (member(message, 'method') !== 'tools/call' || !Object.hasOwn(message, 'id')) return undefined
+  if (!isToolCall(message)) return undefined
   const meta = member(member(message, 'params'), '_meta')
   if (member(meta, 'io.modelcontextprotocol/protocolVersion') !== undefined) {
     return canShowUrl(member(meta, 'io.modelcontextprotocol/clientCapabilities'))
@@ -125,10 +134,7 @@ export async function hearAnswer(request: SessionRequest, isGone: () => boolean)
   const answer = answerTo(request)
   if (!answer) return false
   if (!answer.agreed) return true
-  for (let left = looks; left > 0 && !isGone(); left--) {
-    if (!(await request.session.isOpen(answer.id))) return false
-    await new Promise((resolve) => setTimeout(resolve, lookEvery))
-  }
+  await request.session.waitFor(answer.id, isGone)
   return false
 }
 
@@ -136,14 +142,7 @@ export async function hearAnswer(request: SessionRequest, isGone: () => boolean)
 export function questionMessage({ message }: SessionRequest, question: Question): object {
   const id = member(message, 'id')
   if (question.form === 'error') return { jsonrpc: '2.0', id, error: urlElicitationError(question) }
-  const state = member(member(message, 'params'), 'requestState')
-  const result = inputRequired(question)
-  // A tool that was in the middle of a conversation of its own finds its place again.
-  return {
-    jsonrpc: '2.0',
-    id,
-    result: typeof state === 'string' ? { ...result, requestState: state } : result,
-  }
+  return { jsonrpc: '2.0', id, result: inputRequired(question) }
 }
 
 /** The answer to a call whose user has said no: the tool has failed, and the model hears why. */
@@ -155,11 +154,12 @@ export function declinedMessage({ message }: SessionRequest): object {
 }
 
 /** @see MCP 2026-07-28, Multi Round-Trip Requests */
-export function inputRequired({ id, url, message }: Question): InputRequired {
+export function inputRequired({ id, url, message, requestState }: Question): InputRequired {
   const params = { mode: 'url', message, url } as const
   return {
     resultType: 'input_required',
     inputRequests: { [keyPrefix + id]: { method: 'elicitation/create', params } },
+    ...(requestState !== undefined && { requestState }),
   }
 }
 
@@ -176,12 +176,23 @@ function urlElicitationError(question: Question) {
 
 /** What the client says of the question that this request repeats: the user's word, which nobody has checked. */
 function answerTo({ message }: SessionRequest): { id: string; agreed: boolean } | undefined {
+  if (!isToolCall(message)) return undefined
   const responses = member(member(message, 'params'), 'inputResponses')
   if (typeof responses !== 'object' || responses === null) return undefined
-  const key = Object.keys(responses).find((name) => name.startsWith(keyPrefix))
+  const key = Object.keys(responses).find(isOurs)
   if (key === undefined) return undefined
   const agreed = member(member(responses, key), 'action') === 'accept'
   return { id: key.slice(keyPrefix.length), agreed }
+}
+
+/** A tool may have a `signIn.` of its own. */
+function isOurs(key: string): boolean {
+  return key.startsWith(keyPrefix) && interactionId.test(key.slice(keyPrefix.length))
+}
+
+/** A call whose caller waits for an answer: a notification has no `id`. */
+function isToolCall(message: object): boolean {
+  return member(message, 'method') === 'tools/call' && Object.hasOwn(message, 'id')
 }
 
 /** The domain stands in the text, because it is what the user has to look at. It names nobody. */

@@ -39,7 +39,9 @@ export function carryChallenge(
   challenge: PendingChallenge,
 ): CarriedChallenges {
   const before = isFor(carried, user) ? carried.ids : challenge.after
-  return { ids: [...before, challengeId(challenge)], tid: user.tid, oid: user.oid }
+  // The cookie has room for so many: the oldest are forgotten first.
+  const ids = [...before, challengeId(challenge)].slice(-answersAtMost)
+  return { ids, tid: user.tid, oid: user.oid }
 }
 
 /** Notes on the grant which challenges its login has answered, if they were for the user who signed in. */

@@ -135,8 +135,8 @@ async function renewGrant(
     if (isPolicyRefusal(error)) await endRefusedGrant(context, { sid, grant, clientId }, error)
     throw attribute(error, facts)
   })
-  if (!(await context.interactions.take(id))) throw notOpen()
-  await keepTrying(() => storeAnswer(context, interaction, renewal), context)
+  if (!(await context.interactions.claim(id))) throw notOpen()
+  await keepTrying(() => storeAnswer(context, id, interaction, renewal), context)
   if (grant.assertedBy !== undefined && context.account.keepsApps) {
     await context.connectedApps.noteSignIn(sid, grant)
   }
@@ -145,7 +145,8 @@ async function renewGrant(
 
 /** Safe to repeat: the same tokens are put into whatever the grant is by then. */
 async function storeAnswer(
-  { grants, challenges, now }: ProxyContext,
+  { grants, challenges, interactions, now }: ProxyContext,
+  id: string,
   interaction: Interaction,
   renewal: VerifiedRenewal,
 ): Promise<void> {
@@ -159,6 +160,8 @@ async function storeAnswer(
     if (!(await grants.keep(sid, next))) throw notOpen()
     await challenges.withdraw(next, sid)
   })
+  // Not before: the calls that wait for this find the new tokens.
+  await interactions.end(id)
 }
 
 /** @throws OAuthError when it has been finished or has expired, or when the login has ended */

@@ -7,7 +7,12 @@ import type { EventFacts } from '../http/event-facts.js'
 import { type CarriedChallenges, carryChallenge } from '../login/carried-challenges.js'
 import { OAuthError } from '../oauth/errors.js'
 import { codeChallenge as challengeOf } from '../oauth/pkce.js'
-import { answersAtMost, type Challenge, type PendingChallenge } from '../tokens/challenges.js'
+import {
+  answersAtMost,
+  type Challenge,
+  challengeId,
+  type PendingChallenge,
+} from '../tokens/challenges.js'
 import type { UserId } from '../tokens/connected-apps.js'
 import type { User } from '../tokens/records.js'
 import type { ProxyContext } from './context.js'
@@ -85,7 +90,7 @@ export interface LoginExtras {
 
 /** The most that a challenge may add to a login: as many challenges as one login carries, all for one user. */
 const longestCarries: CarriedChallenges = {
-  ids: Array.from({ length: answersAtMost }, () => sha256('')),
+  ids: Array.from({ length: answersAtMost }, () => challengeId({ scopes: [] })),
   tid: '0'.repeat(36),
   oid: '0'.repeat(36),
 }

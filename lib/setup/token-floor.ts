@@ -51,7 +51,7 @@ export function makeTokenFloor(settings: Settings, { ring, registered }: KeyedSe
     cutOffs: ended,
     connectedApps: apps,
     challenges: challenges(records),
-    interactions: interactions(records),
+    interactions: interactions(records, now),
     urlElicitation: urlElicitation(records, lifetimes.grant),
     stepUps: stepUps(records, now),
     codes: authorizationCodes(records, allGrants, lifetimes),

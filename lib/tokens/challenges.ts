@@ -45,8 +45,9 @@ export interface Challenges {
 }
 
 /**
- * How many challenges logins may answer in a row. Several are legitimate when several APIs want different things.
- * But Entra may word the same challenge differently each time, and nothing else would end that loop.
+ * How many claims challenges a user may answer in a row, and how many answers a login carries. Several are legitimate
+ * when several APIs want different things. But Entra may word the same challenge differently each time, and nothing else
+ * would end that loop. Consents are named by our own scopes: the same one is recognised.
  */
 export const answersAtMost = 3
 
@@ -85,12 +86,26 @@ export function answeredOf(grant: Grant, now: number): readonly string[] {
   return now - answeredAt < answerSeconds ? answered : []
 }
 
+/** Whether the user may still be asked for this, after what they have answered of late. */
+export function mayBeRaised(challenge: Challenge, answered: readonly string[]): boolean {
+  if (answered.includes(challengeId(challenge))) return false
+  return challenge.scopes !== undefined || answered.filter(isOfClaims).length < answersAtMost
+}
+
 /** Whether a grant gets no new tokens until its user has logged in again, with the challenge. */
 export function blocks(challenge: PendingChallenge | undefined, sid: string): boolean {
   return challenge !== undefined && !challenge.refused && challenge.raisedBy === sha256(sid)
 }
 
-/** An id by which challenges are told apart. */
-export function challengeId({ claims = '', scopes = [], signIn }: Challenge): string {
-  return sha256(`${claims}\n${scopes.join(' ')}${signIn ? '\nsign-in' : ''}`)
+const consentPrefix = 'consent.'
+const signInId = 'sign-in'
+
+/** An id by which challenges are told apart. That of a consent is the longest. */
+export function challengeId({ claims = '', scopes, signIn }: Challenge): string {
+  if (signIn) return signInId
+  return scopes ? consentPrefix + sha256(scopes.join(' ')) : sha256(claims)
+}
+
+function isOfClaims(id: string): boolean {
+  return id !== signInId && !id.startsWith(consentPrefix)
 }
