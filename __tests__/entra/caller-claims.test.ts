@@ -63,6 +63,9 @@ describe('contradictsItself', () => {
   it.each<[boolean, Record<string, unknown>]>([
     [true, { idtyp: 'user', xms_sub_fct: '11' }],
     [true, { idtyp: 'device', xms_sub_fct: '3 11' }],
+    [true, { idtyp: 'device' }],
+    [true, { idtyp: 'App' }],
+    [true, { idtyp: '' }],
     [true, { idtyp: 'app', xms_sub_fct: '13' }],
     [true, { xms_sub_fct: '11 13' }],
     [true, { idtyp: 'app', xms_sub_fct: '13 11' }],

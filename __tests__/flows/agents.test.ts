@@ -128,6 +128,8 @@ describe('a token that does not say for certain who calls', () => {
     ["an agent's subject with the type of a user", { idtyp: 'user', xms_sub_fct: '3 11' }],
     ["an account's subject with the type of an app", { idtyp: 'app', xms_sub_fct: '13' }],
     ['a subject that is agent and account', { xms_sub_fct: '13 11' }],
+    ['a type that is neither', { idtyp: 'device' }],
+    ['a type in other letters', { idtyp: 'User' }],
     ['facets that are no text', { xms_act_fct: 11 }],
     ['a list of facets', { xms_sub_fct: ['13'] }],
     ['a blueprint that is no text', { xms_par_app_azp: { id: blueprint } }],
@@ -165,6 +167,17 @@ describe('a token without a scope', () => {
   it.each(['/', '', ' '])("of a user's grants nothing, when scp is %j", async (scp) => {
     const token = await entra.mintAccessToken({ user: ada, claims: { scp } })
     expect((await read('/who', token)).status).toBe(401)
+  })
+})
+
+describe('an app or an agent on its own', () => {
+  it.each(['agent', 'app'])('has no scopes, whatever its scp says: the kind %s', async (kind) => {
+    const client = kind === 'agent' ? agent : daemon
+    const roles = ['Notes.Read.All']
+    const claims = { idtyp: 'app', scp: 'notes.read notes.write' }
+    const token = await entra.mintAccessToken({ user: null, client, roles, claims })
+    expect((await read('/who', token)).body).toMatchObject({ caller: { kind }, scopes: [] })
+    expect((await post(`${gate.url}/mcp`, token, toolCall('list_notes'))).status).toBe(403)
   })
 })
 

@@ -112,8 +112,12 @@ export function isUnscoped(scp: unknown): boolean {
   return scp === undefined || (typeof scp === 'string' && /^\s*\/?\s*$/.test(scp))
 }
 
-/** Whether `idtyp` and the facets of the subject say two things: then nobody knows who calls. */
+/** Types of subjects that Entra names. */
+const subjectTypes: readonly unknown[] = [undefined, 'user', 'app']
+
+/** Whether `idtyp` is none we know, or says another thing than the facets of the subject: then nobody knows who calls. */
 export function contradictsItself({ idtyp, xms_sub_fct }: Claims): boolean {
+  if (!subjectTypes.includes(idtyp)) return true
   const facets = facetsOf(xms_sub_fct)
   const isAgentItself = facets.includes(agentIdentity)
   const isAccount = facets.includes(agentUser)
@@ -123,5 +127,5 @@ export function contradictsItself({ idtyp, xms_sub_fct }: Claims): boolean {
 
 /** Numbers in no order, most of which mean nothing to us. */
 function facetsOf(claim: unknown): readonly string[] {
-  return typeof claim === 'string' ? claim.split(' ') : []
+  return typeof claim === 'string' ? claim.split(/\s+/) : []
 }

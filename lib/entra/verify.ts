@@ -202,7 +202,9 @@ function checkPolicy({ tfp, acr }: Claims, policy = ''): void {
 
 function checkAccessToken(claims: Claims): void {
   if (contradictsItself(claims)) {
-    throw refusal('The claims of the token do not agree on whether its subject is an agent.')
+    throw refusal(
+      'The claims of the token do not agree on whether its subject is a user or an agent.',
+    )
   }
   const { scp } = claims
   if (isAppOnly(claims) || (typeof scp === 'string' && !isUnscoped(scp))) return
@@ -257,7 +259,11 @@ function checkIssuer(claims: Claims, template: string, authority: EntraAuthority
   if (iss !== expected || tenantOfIssuer(expected) !== tid.toLowerCase()) {
     throw refusal('The issuer is not valid.')
   }
-  if (!isEntraClaims(own)) throw refusal('The token names no user and no application.')
+  if (typeof own.oid !== 'string' || typeof own.sub !== 'string') {
+    throw refusal('The token names no user and no application.')
+  }
+  if (!isEntraClaims(own))
+    throw refusal('A claim of the token is of another type than Entra gives it.')
   return own
 }
 
@@ -281,10 +287,8 @@ const texts = [
 ]
 
 function isEntraClaims(claims: Claims): claims is EntraClaims {
-  const { oid, sub, roles = [] } = claims
+  const { roles = [] } = claims
   return (
-    typeof oid === 'string' &&
-    typeof sub === 'string' &&
     Array.isArray(roles) &&
     roles.every((role) => typeof role === 'string') &&
     texts.every((name) => ['string', 'undefined'].includes(typeof claims[name]))

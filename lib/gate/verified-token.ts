@@ -96,12 +96,15 @@ export function entraToken(
 ): VerifiedToken {
   const { tid, oid, azp, exp, cnf } = verified
   const caller = callerFromClaims(verified)
+  const { account, user } = accountOf(caller, verified)
   return {
     kind: 'entra',
     clientId: azp ?? '',
-    scopes: scopes.fromToken(verified),
+    // Scopes are a user's to give. Whatever else a token of an app or an agent says, it goes by its roles.
+    scopes: scopes.fromToken(account ? verified : { ...verified, scp: undefined }),
     expiresAt: exp,
-    ...accountOf(caller, verified),
+    ...(user && { user }),
+    ...(account && { account }),
     caller: () => caller,
     // Whatever it holds: a token that is bound in a way we do not know is bound all the same.
     ...(cnf !== undefined && { cnf: Object(cnf) as object }),
