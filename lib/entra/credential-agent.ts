@@ -63,15 +63,15 @@ export function agentCredential(
     ...(await credential(context)),
     clientId: agent,
   })
-  made.add(agentIdentityCredential)
+  agents.set(agentIdentityCredential, agent)
   return agentIdentityCredential
 }
 
-const made = new WeakSet<object>()
+const agents = new WeakMap<object, string>()
 
-/** Whether {@link agentCredential} made it. */
-export function isAgentCredential(credential: ClientCredential | undefined): boolean {
-  return credential !== undefined && made.has(credential)
+/** The agent that a credential acts as, when {@link agentCredential} made it. */
+export function agentOf(credential: ClientCredential | undefined): string | undefined {
+  return credential && agents.get(credential)
 }
 
 /**
