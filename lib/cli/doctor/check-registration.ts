@@ -152,6 +152,40 @@ function checkToken({ clientId }: App, token: string): readonly Finding[] {
   return [version, failure('audience', says, `compare AZURE_CLIENT_ID with ${portal} > Overview`)]
 }
 
+/**
+ * Whether clients of direct mode may send the URL of the MCP endpoint as `resource`. Entra takes it when it is an
+ * Application ID URI of the app, exactly, and then it also issues tokens for it.
+ *
+ * @see https://learn.microsoft.com/entra/agent-id/secure-mcp-server-with-entra-id
+ */
+export async function checkMcpUrl(
+  app: App,
+  credential: ClientCredential | undefined,
+  mcpUrl: string,
+): Promise<Finding> {
+  const check = 'mcp url'
+  const remedy = `${portal} > Manifest: "requestedAccessTokenVersion": 2 inside "api" first, then add ${mcpUrl} to "identifierUris"`
+  const unseen = `whether ${mcpUrl} is an Application ID URI of the app`
+  if (!credential) {
+    const says = `without a credential it cannot be seen ${unseen}: clients that send it as resource get AADSTS9010010 if it is none`
+    return warning(check, says, remedy)
+  }
+  try {
+    const token = await requestToken(app, credential, `${mcpUrl}/.default`)
+    const { aud } = decodeJwt(token)?.claims ?? {}
+    if (aud === app.clientId || aud === mcpUrl)
+      return ok(check, `${mcpUrl} is an Application ID URI: clients may send it as resource`)
+    const says = `${mcpUrl} is an Application ID URI of another app: its tokens name ${String(aud)} as audience`
+    return failure(check, says, `take it from that app, then: ${remedy}`)
+  } catch (error) {
+    if (!(error instanceof EntraError)) throw error
+    if (!error.codes.includes(noSuchResource))
+      return warning(check, `Entra did not say ${unseen}: ${error.message}`, remedy)
+    const says = `${mcpUrl} is no Application ID URI (AADSTS500011): clients that send it as resource, as MCP wants it, get AADSTS9010010`
+    return failure(check, says, remedy)
+  }
+}
+
 /** Whether Entra would send users back to this server. */
 export async function checkRedirectUri(app: App, redirectUri: string): Promise<Finding> {
   const { codes, isBack, trouble } = await askSilently(app, redirectUri, 'openid')
