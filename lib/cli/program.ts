@@ -98,6 +98,12 @@ function setupCommand(io: Io, done: Done): Command {
       'a client to pre-authorize: vscode, azure-cli, m365-copilot, or a client id (repeatable)',
       list,
     )
+    .option(
+      '--agent <guid>',
+      'client id of an agent identity (or another app) that gets the app roles (repeatable)',
+      list,
+    )
+    .option('--agent-blueprint', 'the app is a blueprint, with an agent identity (--format graph)')
     .option('--ask', 'ask for what is not given, even when input is not a terminal')
     .option('--json', 'one JSON object with the files and the notes')
     .addHelpText(
@@ -119,6 +125,12 @@ function doctorCommand(io: Io, done: Done): Command {
     )
     .argument('[url]', 'the MCP endpoint, as clients write it: https://mcp.contoso.com/mcp')
     .option('--scope <name>', 'a scope that the app must expose (repeatable)', list)
+    .addOption(
+      new Option('--mode <mode>', 'of the server whose settings these are')
+        .choices(['proxy', 'direct'])
+        .default('proxy'),
+    )
+    .option('--resource <path>', 'path of the MCP endpoint', '/mcp')
     .option('--json', 'one JSON object with every check')
     .addHelpText(
       'after',
