@@ -344,7 +344,7 @@ describe('scopeGuard and tools', () => {
   it('promises no login where a batch needs a role as well as a scope', async () => {
     await expectDenied(
       await post(`${gate.url}/mcp`, reader, [toolCall('add_note'), toolCall('assign', 2)]),
-      'the scope notes.write or one of the roles Notes.Admin Notes.Owner',
+      'the scope notes.write and one of the roles Notes.Admin Notes.Owner',
     )
   })
 
