@@ -5,6 +5,7 @@ import {
   callerFromClaims,
   callerKinds,
   contradictsItself,
+  hasReadableFacets,
   isUnscoped,
   personFromClaims,
 } from '../../lib/entra/caller-claims.js'
@@ -77,6 +78,25 @@ describe('contradictsItself', () => {
     [false, {}],
   ])('is %s of %j', (expected, claims) => {
     expect(contradictsItself(claims)).toBe(expected)
+  })
+})
+
+describe('hasReadableFacets', () => {
+  it.each<[boolean, unknown]>([
+    [true, undefined],
+    [true, ''],
+    [true, '3 11 9'],
+    [true, '3\t13 '],
+    [false, '11,13'],
+    [false, '[13]'],
+    [false, '0x0d'],
+    [false, 'AgentIDUser'],
+    [false, 13],
+    [false, ['13']],
+    [false, null],
+  ])('is %s of %j', (expected, facets) => {
+    expect(hasReadableFacets({ xms_sub_fct: facets })).toBe(expected)
+    expect(hasReadableFacets({ xms_act_fct: facets })).toBe(expected)
   })
 })
 

@@ -132,6 +132,8 @@ describe('a token that does not say for certain who calls', () => {
     ['a type in other letters', { idtyp: 'User' }],
     ['facets that are no text', { xms_act_fct: 11 }],
     ['a list of facets', { xms_sub_fct: ['13'] }],
+    ['facets with something else between them', { xms_sub_fct: '3,13' }],
+    ['facets by their names', { xms_sub_fct: 'AgentIDUser' }],
     ['a blueprint that is no text', { xms_par_app_azp: { id: blueprint } }],
   ])('is refused: %s', async (_what, claims) => {
     const { status, body } = await read('/who', await mint(claims))
@@ -152,6 +154,7 @@ describe('a token that does not say for certain who calls', () => {
       'agent',
     ],
     ['an account without any other mark', { xms_sub_fct: '13' }, 'agent-user'],
+    ['a number with zeros, and another blank', { xms_sub_fct: '3\t013' }, 'agent-user'],
   ])('is read by its facets: %s', async (_what, claims, kind) => {
     expect((await read('/who', await mint(claims))).body).toMatchObject({ caller: { kind } })
   })

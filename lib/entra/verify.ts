@@ -7,7 +7,7 @@ import { constantTimeEqual } from '../crypto/hashing.js'
 import { OAuthError, unavailable } from '../oauth/errors.js'
 import { tenantRule } from './allowed-tenants.js'
 import { type EntraAuthority, isGuid } from './authority.js'
-import { contradictsItself, isAppOnly, isUnscoped } from './caller-claims.js'
+import { contradictsItself, hasReadableFacets, isAppOnly, isUnscoped } from './caller-claims.js'
 import { isV1Issuer } from './clouds.js'
 import { type Discovery, discovery, tenantOfIssuer } from './discovery.js'
 import { EntraError } from './errors.js'
@@ -174,6 +174,8 @@ function checkAudience(claims: Claims, audiences: readonly string[]): void {
   throw refusal('The token is for another application: its audience is not this server.', hint)
 }
 
+const strangeClaim = 'A claim of the token is of another type than Entra gives it.'
+
 /** The registration of an API decides which token version it gets, not the endpoint and not the client. */
 function checkVersion(claims: Claims): void {
   if (isVersionOne(claims)) {
@@ -201,6 +203,7 @@ function checkPolicy({ tfp, acr }: Claims, policy = ''): void {
 }
 
 function checkAccessToken(claims: Claims): void {
+  if (!hasReadableFacets(claims)) throw refusal(strangeClaim)
   if (contradictsItself(claims)) {
     throw refusal(
       'The claims of the token do not agree on whether its subject is a user or an agent.',
@@ -262,8 +265,7 @@ function checkIssuer(claims: Claims, template: string, authority: EntraAuthority
   if (typeof own.oid !== 'string' || typeof own.sub !== 'string') {
     throw refusal('The token names no user and no application.')
   }
-  if (!isEntraClaims(own))
-    throw refusal('A claim of the token is of another type than Entra gives it.')
+  if (!isEntraClaims(own)) throw refusal(strangeClaim)
   return own
 }
 
