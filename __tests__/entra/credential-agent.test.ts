@@ -97,6 +97,26 @@ describe('agentCredential', () => {
     expect(String(error)).not.toContain('wrong')
   })
 
+  it.each([53003, 50076, 50053, 50173, 65001, 500131])(
+    'never blames the user when Entra refuses the blueprint its assertion: AADSTS%i',
+    async (code) => {
+      entra.fault({ at: 'token', grant: 'client_credentials', error: code })
+      const error = await outcome(() => exchange(endpointFor()))
+      expect(error).toMatchObject({
+        kind: 'misconfigured',
+        codes: [code],
+        claims: undefined,
+        hint: expect.stringContaining('Conditional Access policies for agents'),
+      })
+    },
+  )
+
+  it('is as unavailable as Entra is, when the assertion cannot be had', async () => {
+    entra.fault({ at: 'token', grant: 'client_credentials', retryAfter: 17 })
+    const error = await outcome(() => exchange(endpointFor()))
+    expect(error).toMatchObject({ kind: 'unavailable', retryAfter: 17 })
+  })
+
   it('does not exchange a token that is for another application', async () => {
     const assertion = await entra.mintAccessToken({ user: ada, app: entra.apps[2]?.clientId ?? '' })
     const error = await outcome(() =>

@@ -11,12 +11,7 @@ let entra: Entra
 let host: DownstreamHost
 beforeAll(async () => {
   entra = await startEntraWithAgents({ apiIsBlueprint: true })
-  const blueprint = clientSecret(entra.app.secrets[0] ?? '')
-  host = await startDownstreamHost({
-    entra,
-    direct: true,
-    options: { mode: 'direct', credential: agentCredential({ blueprint, agent }) },
-  })
+  host = await startHost()
 })
 afterEach(() => entra.clearFaults())
 afterAll(async () => {
@@ -24,11 +19,17 @@ afterAll(async () => {
   await entra.close()
 })
 
-const call = async () =>
-  ask(`${host.url}/api/graph`, await entra.mintAccessToken({ user: ada, scopes: ['notes.read'] }))
+function startHost(): Promise<DownstreamHost> {
+  const blueprint = clientSecret(entra.app.secrets[0] ?? '')
+  const credential = agentCredential({ blueprint, agent })
+  return startDownstreamHost({ entra, direct: true, options: { mode: 'direct', credential } })
+}
 
-describe('without a consent for the agent', () => {
-  it('answers 403 with a link that names the agent: no sign-in of the user could help', async () => {
+const call = async ({ url } = host) =>
+  ask(`${url}/api/graph`, await entra.mintAccessToken({ user: ada, scopes: ['notes.read'] }))
+
+describe('a server that acts as an agent', () => {
+  it('answers 403 without a consent, with a link that names the agent: no sign-in of the user could help', async () => {
     entra.fault({ at: 'token', grant: 'on_behalf_of', error: 65001 })
     const response = await call()
     expect([response.status, response.headers.get('www-authenticate')]).toEqual([403, null])
@@ -45,6 +46,14 @@ describe('without a consent for the agent', () => {
       scope: userRead,
       redirect_uri: 'https://entra.microsoft.com/TokenAuthorize',
     })
+  })
+
+  it('answers 503 when Entra refuses the agent itself: no sign-in of the user could help', async () => {
+    entra.fault({ at: 'token', grant: 'client_credentials', error: 53003 })
+    const fresh = await startHost()
+    const response = await call(fresh)
+    expect([response.status, response.headers.get('www-authenticate')]).toEqual([503, null])
+    await fresh.close()
   })
 
   it('still asks for more proof of the user, which only a sign-in can bring', async () => {

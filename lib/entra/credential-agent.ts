@@ -11,6 +11,7 @@ import {
   type CredentialContext,
   checkCredential,
 } from './credentials.js'
+import { EntraError } from './errors.js'
 import { fetchUpstream } from './http-client.js'
 import { readProof, readTokens, type UpstreamTokens } from './token-request.js'
 
@@ -54,7 +55,11 @@ export function agentCredential(
   const credential = cachedAssertion(
     async (context) => {
       const askedAt = now()
-      const { accessToken, expiresIn } = await requestAssertion(blueprint, agent, context)
+      const { accessToken, expiresIn } = await requestAssertion(blueprint, agent, context).catch(
+        (error: unknown) => {
+          throw asOwnFault(error)
+        },
+      )
       return { assertion: accessToken, expiresAt: askedAt + expiresIn * 1000 }
     },
     { now },
@@ -106,6 +111,24 @@ async function requestAssertion(
       timeout: deadline.secondsLeft(),
     })
     return readTokens(answer, correlationId)
+  })
+}
+
+/** Nobody has signed in for this request, so nothing that Entra refuses here can be mended by a user. */
+function asOwnFault(error: unknown): unknown {
+  if (!(error instanceof EntraError) || ['unavailable', 'misconfigured'].includes(error.kind)) {
+    return error
+  }
+  const { message, codes, error: code, suberror, status, correlationId, traceId } = error
+  return new EntraError('misconfigured', message, {
+    codes,
+    error: code,
+    suberror,
+    status,
+    correlationId,
+    traceId,
+    hint: 'Entra gives the blueprint no assertion for its agent. In Entra admin center > Agent ID, see whether one of the two is disabled, and look for Conditional Access policies for agents and workload identities.',
+    cause: error,
   })
 }
 
