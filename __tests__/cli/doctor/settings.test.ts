@@ -21,6 +21,7 @@ const tenant = 'c0a70500-0000-4000-8000-00000000c050'
 const [v1App, uriApp, certificateApp, blueprintApp, directApp] = ['a1', 'a2', 'a3', 'a4', 'a5'].map(
   (digits) => `a9900001-0000-4000-8000-0000000000${digits}`,
 ) as [string, string, string, string, string]
+const agent = 'a9e00001-0000-4000-8000-00000000a9e0'
 
 let entra: Entra
 beforeAll(async () => {
@@ -52,7 +53,7 @@ beforeAll(async () => {
         identifierUris: [`api://${directApp}`, 'http://localhost:3000/mcp'],
       }),
     ],
-    agents: [{ clientId: 'a9e00001-0000-4000-8000-00000000a9e0', blueprint: blueprintApp }],
+    agents: [{ clientId: agent, blueprint: blueprintApp }],
   })
 })
 afterAll(async () => {
@@ -137,6 +138,16 @@ describe('doctor, of good settings', () => {
       'token version',
       'mcp url',
     ])
+  })
+
+  it('of a server that acts as an agent asks for an assertion for it', async () => {
+    const env = { AZURE_CLIENT_ID: blueprintApp, AGENT_ID: agent }
+    const { findings } = await doctor(env, ['--mode', 'direct'])
+    expect(findings).toContainEqual({
+      check: 'agent',
+      status: 'ok',
+      says: `Entra gives the app assertions for ${agent}, so it is its blueprint`,
+    })
   })
 
   it('of direct mode without a credential says what to look at', async () => {
@@ -341,6 +352,22 @@ const planted: readonly Planted[] = [
     check: 'mcp url',
     says: /of another app: its tokens name a9900001-0000-4000-8000-0000000000a5/,
     remedy: /take it from that app/,
+  },
+  {
+    mistake: 'an agent that is not one of the blueprint (direct mode)',
+    env: () => ({ AZURE_CLIENT_ID: directApp, AGENT_ID: agent }),
+    args: ['--mode', 'direct'],
+    check: 'agent',
+    says: /the app has no agent a9e00001-\S+ \(AADSTS700016\)/,
+    remedy: /made from the blueprint AZURE_CLIENT_ID/,
+  },
+  {
+    mistake: 'a name for the id of an agent (direct mode)',
+    env: () => ({ AZURE_CLIENT_ID: directApp, AGENT_ID: 'Clerk' }),
+    args: ['--mode', 'direct'],
+    check: 'agent',
+    says: /AGENT_ID is not a GUID/,
+    remedy: /Application \(client\) ID/,
   },
   {
     mistake: 'an app that is the blueprint of agents',

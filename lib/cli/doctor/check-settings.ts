@@ -2,6 +2,7 @@
 import { type EntraAuthority, entraAuthority, isGuid } from '../../entra/authority.js'
 import { isLoopbackHost } from '../../oauth/loopback.js'
 import { readBaseUrl } from '../../setup/options.js'
+import { checkAgent } from './check-agent.js'
 import { checkAuthority } from './check-authority.js'
 import { checkIdentityIssuers } from './check-identity-issuers.js'
 import { checkKeys } from './check-keys.js'
@@ -96,7 +97,10 @@ async function checkEntra({
   if (base.url && isKnown && isDirect) {
     const path = server.resource === '/' ? '' : server.resource
     const isProven = proven.every(({ status }) => status !== 'failure')
-    signIn.push(await checkMcpUrl(app, isProven ? credential : undefined, base.url + path))
+    const good = isProven ? credential : undefined
+    signIn.push(await checkMcpUrl(app, good, base.url + path))
+    const agent = env.AGENT_ID?.trim()
+    if (agent && good) signIn.push(await checkAgent(app, good, agent))
   } else if (redirectUri && isKnown) {
     signIn.push(await checkRedirectUri(app, redirectUri))
     for (const scope of scopes) signIn.push(await checkScope(app, redirectUri, scope))
