@@ -78,11 +78,14 @@ export function fromGrant(grant: Grant) {
     return { user, account: user, caller, claims, assertion: undefined, grant }
   }
   const { accessToken } = upstream
+  const { tid, oid } = user
+  // Azure AD B2C leaves out these two: the login knew them from the issuer and the subject.
+  const claims = () => ({ ...readClaims(accessToken), tid, oid })
   return {
     user,
     account: user,
-    caller: () => personFromClaims(readClaims(accessToken)),
-    claims: () => readClaims(accessToken),
+    caller: () => personFromClaims(claims()),
+    claims,
     assertion: entraAssertion(accessToken),
     grant,
   }
