@@ -581,6 +581,26 @@ describe('scopeGuard at creation', () => {
       () => scopeGuard('notes.read notes.write'),
       'scopeGuard: a scope is a name without spaces: "notes.read notes.write"',
     ],
+    [
+      'roles in one string',
+      () => scopeGuard({ tools: { audit: { roles: 'Mcp.Admin Mcp.Auditor' } } }),
+      'scopeGuard: a role is a name without spaces: "Mcp.Admin Mcp.Auditor"',
+    ],
+    [
+      'an empty role',
+      () => scopeGuard({ roles: [''] }),
+      'scopeGuard: a role is a name without spaces: ""',
+    ],
+    [
+      'roles that are no list',
+      () => scopeGuard({ roles: { admin: true } as never }),
+      'scopeGuard: roles is a name or a list of names: {"admin":true}',
+    ],
+    [
+      'scopes that are nothing',
+      () => scopeGuard({ scopes: null as never, tools: { a: 'notes.read' } }),
+      'scopeGuard: scopes is a name or a list of names: null',
+    ],
     ['nothing', () => scopeGuard(), 'scopeGuard: name a scope, a role or a tool to guard'],
     [
       'nothing but auth',
