@@ -57,6 +57,12 @@ describe('agentCredential', () => {
     expect(second?.params).not.toHaveProperty('client_secret')
   })
 
+  it('writes the id of the agent as Entra does', async () => {
+    await exchange(endpointFor(agent.toUpperCase()))
+    const [first, second] = entra.requestsTo('token')
+    expect([first?.params.fmi_path, second?.clientId]).toEqual([agent, agent])
+  })
+
   it('asks for one assertion, however many tokens are exchanged at once and later', async () => {
     const endpoint = endpointFor()
     await Promise.all(Array.from({ length: 10 }, () => exchange(endpoint)))
@@ -134,6 +140,14 @@ describe('agentCredential', () => {
 
   it('says what is wrong with its options', () => {
     expect(() => agentCredential({ blueprint: 'secret' as never, agent })).toThrow(TypeError)
+    const nested = agentCredential({ blueprint: secret(), agent })
+    expect(() => agentCredential({ blueprint: nested, agent: sibling })).toThrow(
+      'agentCredential: blueprint is an agentCredential itself',
+    )
+    const self = agentCredential({ blueprint: secret(), agent: entra.app.clientId.toUpperCase() })
+    const options = { credential: self, mode: 'direct' } as const
+    const all = authOptions(entra, 'https://mcp.contoso.example', [], options)
+    expect(() => entraAuth(all)).toThrow(/clientId is the blueprint, and agent .* are the same/)
     expect(() => agentCredential({ blueprint: secret(), agent: 'Clerk' })).toThrow(
       'agentCredential: agent must be the Application (client) ID of the agent identity: a GUID',
     )

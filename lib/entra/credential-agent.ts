@@ -34,7 +34,7 @@ const timeout = 10
  *
  * Neither blueprints nor agents can sign users in (AADSTS82014): clients get their tokens from Entra (`mode: 'direct'`).
  *
- * @throws TypeError when `blueprint` is no credential, or `agent` no GUID
+ * @throws TypeError when `blueprint` is no credential or another agent's, or `agent` no GUID
  * @see https://learn.microsoft.com/entra/agent-id/agent-on-behalf-of-oauth-flow
  * @example
  * entraAuth({
@@ -43,15 +43,22 @@ const timeout = 10
  * })
  */
 export function agentCredential(
-  { blueprint, agent }: AgentCredentialOptions,
+  { blueprint, agent: given }: AgentCredentialOptions,
   { now = Date.now }: { readonly now?: Clock } = {},
 ): ClientCredential {
   checkCredential(blueprint)
-  if (!isGuid(agent)) {
+  if (agentOf(blueprint) !== undefined) {
+    throw new TypeError(
+      'agentCredential: blueprint is an agentCredential itself: give the credential of the blueprint, such as managedIdentity()',
+    )
+  }
+  if (!isGuid(given)) {
     throw new TypeError(
       'agentCredential: agent must be the Application (client) ID of the agent identity: a GUID',
     )
   }
+  // `fmi_path` is a path, and Entra writes ids in lower case.
+  const agent = given.toLowerCase()
   const credential = cachedAssertion(
     async (context) => {
       const askedAt = now()

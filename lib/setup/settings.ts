@@ -116,7 +116,13 @@ export function readSettings(options: EntraAuthOptions): Settings {
 
 /** At Entra it would only come out when the first user is sent there. */
 function checkAgentMode(options: EntraAuthOptions): void {
-  if (readMode(options) === 'direct' || agentOf(options.credential) === undefined) return
+  const agent = agentOf(options.credential)
+  if (agent === options.clientId.toLowerCase()) {
+    throw new TypeError(
+      'entraAuth: clientId is the blueprint, and agent of agentCredential is one of its agent identities: these two are the same',
+    )
+  }
+  if (readMode(options) === 'direct' || agent === undefined) return
   throw new TypeError(
     "entraAuth: with agentCredential say mode: 'direct', and mount resourceMetadata(auth): neither agents nor blueprints can sign users in (AADSTS82014)",
   )
