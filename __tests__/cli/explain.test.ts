@@ -139,7 +139,7 @@ describe('explain, of tokens of Entra', () => {
     expect(said.summary).toMatch(words)
     expect(Object.fromEntries(said.facts)).toMatchObject({
       'blueprint of that agent (xms_par_app_azp)': blueprint,
-      'facets of the actor (xms_act_fct; 11: agent)': claims.xms_act_fct,
+      'facets of the actor (xms_act_fct)': claims.xms_act_fct,
     })
   })
 
