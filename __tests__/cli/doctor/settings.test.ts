@@ -140,6 +140,19 @@ describe('doctor, of good settings', () => {
     ])
   })
 
+  it('of direct mode on loopback, where no URL can be an Application ID URI, is a warning', async () => {
+    const env = { AZURE_CLIENT_ID: directApp }
+    const { code, troubles } = await doctor(env, ['--mode', 'direct', '--resource', '/notes'])
+    expect(code).toBe(0)
+    expect(troubles).toMatchObject([
+      {
+        check: 'mcp url',
+        status: 'warning',
+        says: expect.stringMatching(/begin with https or api/),
+      },
+    ])
+  })
+
   it('of a server that acts as an agent asks for an assertion for it', async () => {
     const env = { AZURE_CLIENT_ID: blueprintApp, AGENT_ID: agent }
     const { findings } = await doctor(env, ['--mode', 'direct'])
@@ -339,11 +352,12 @@ const planted: readonly Planted[] = [
   },
   {
     mistake: 'a URL of the endpoint that is no Application ID URI (direct mode)',
-    env: () => ({ AZURE_CLIENT_ID: directApp }),
+    env: () => ({ AZURE_CLIENT_ID: directApp, BASE_URL: 'https://mcp.contoso.example' }),
     args: ['--mode', 'direct', '--resource', '/notes'],
     check: 'mcp url',
-    says: /http:\/\/localhost:3000\/notes is no Application ID URI \(AADSTS500011\).* AADSTS9010010/,
-    remedy: /requestedAccessTokenVersion.* add http:\/\/localhost:3000\/notes to "identifierUris"/,
+    says: /https:\/\/mcp\.contoso\.example\/notes is no Application ID URI \(AADSTS500011\).* AADSTS9010010/,
+    remedy:
+      /requestedAccessTokenVersion.* add https:\/\/mcp\.contoso\.example\/notes to "identifierUris"/,
   },
   {
     mistake: 'a URL of the endpoint that is an Application ID URI of another app (direct mode)',

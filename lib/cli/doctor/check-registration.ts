@@ -181,10 +181,18 @@ export async function checkMcpUrl(
     if (!(error instanceof EntraError)) throw error
     if (!error.codes.includes(noSuchResource))
       return warning(check, `Entra did not say ${unseen}: ${error.message}`, remedy)
+    if (mcpUrl.startsWith('http:')) return warning(check, onLoopback(mcpUrl), seeThere)
     const says = `${mcpUrl} is no Application ID URI (AADSTS500011): clients that send it as resource, as MCP wants it, get AADSTS9010010`
     return failure(check, says, remedy)
   }
 }
+
+/** @see https://learn.microsoft.com/entra/identity-platform/identifier-uri-restrictions */
+function onLoopback(mcpUrl: string): string {
+  return `${mcpUrl} cannot be an Application ID URI, because those begin with https or api: here, clients that send it as resource get AADSTS9010010`
+}
+
+const seeThere = 'try such clients with the https address of the server, and set BASE_URL to it'
 
 /** Whether Entra would send users back to this server. */
 export async function checkRedirectUri(app: App, redirectUri: string): Promise<Finding> {
