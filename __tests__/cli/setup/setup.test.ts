@@ -668,6 +668,26 @@ describe('setup', () => {
     expect(err).toMatch(message)
   })
 
+  it('names the URL of the endpoint as Entra takes it: with no slash at its end, and not on loopback', async () => {
+    const direct = { name: 'Notes', ...values, mode: 'direct' }
+    const uris = (more: object) => readPlan({ ...direct, ...more }).identifierUris
+    expect(uris({})).toEqual(['https://mcp.contoso.com/mcp'])
+    expect(uris({ resource: '/' })).toEqual(['https://mcp.contoso.com'])
+    expect(uris({ baseUrl: 'http://localhost:3000' })).toEqual([])
+    const { err } = await cli([
+      'setup',
+      '--name',
+      'Notes',
+      '--base-url',
+      'http://localhost:3000',
+      '--scope',
+      'notes.read',
+      '--mode',
+      'direct',
+    ])
+    expect(err).toMatch(/localhost:3000\/mcp cannot be an Application ID URI/)
+  })
+
   it('does not wait for answers where nobody can give them', async () => {
     const { code, err } = await cli(['setup'])
     expect(code).toBe(2)

@@ -81,7 +81,7 @@ export interface Plan {
 /** @throws UsageError that names the option and the remedy */
 export function readPlan(answers: Answers): Plan {
   const baseUrl = readUrl(answers.baseUrl)
-  const mcpUrl = baseUrl + readPathOption('--resource', answers.resource ?? '/mcp')
+  const mcpUrl = baseUrl + readResource(answers.resource)
   const callbackUrl =
     baseUrl + readPathOption('--callback-path', answers.callbackPath ?? '/auth/callback')
   const name = readName(answers.name)
@@ -102,7 +102,8 @@ export function readPlan(answers: Answers): Plan {
       ...(mode === 'proxy' ? [callbackUrl] : []),
       ...clients.flatMap(({ redirectUri }) => redirectUri ?? []),
     ],
-    identifierUris: mode === 'direct' ? [mcpUrl] : [],
+    // Entra takes no Application ID URI with http. @see https://learn.microsoft.com/entra/identity-platform/identifier-uri-restrictions
+    identifierUris: mode === 'direct' && mcpUrl.startsWith('https:') ? [mcpUrl] : [],
     scopes: readExposed('--scope', answers.scope ?? [], baseUrl, (value) => `${name}: ${value}`),
     roles,
     permissions: readPermissions(answers.permission ?? []),
@@ -175,6 +176,11 @@ function readServerUrl(given: string | undefined): string {
   } catch (error) {
     throw new UsageError((error as Error).message.replace('entraAuth: baseUrl', '--base-url'))
   }
+}
+
+/** The endpoint may be at the base URL itself, which has no slash at its end. */
+function readResource(path = '/mcp'): string {
+  return readPathOption('--resource', path) === '/' ? '' : path
 }
 
 function readPathOption(option: string, path: string): string {

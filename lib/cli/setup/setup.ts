@@ -68,10 +68,16 @@ const m365Copilot = knownClients.get('m365-copilot')?.id ?? ''
 
 /** What the output cannot say, or what surprises people. */
 function notes(plan: Plan): readonly string[] {
-  const { mode, clients, scopes, mcpUrl, baseUrl, credential, agents, blueprint } = plan
+  const { mode, clients, scopes, mcpUrl, baseUrl, credential, agents, blueprint, identifierUris } =
+    plan
   const wants = (client: string) => clients.includes(client)
   return [
-    ...(mode === 'direct'
+    ...(mode === 'direct' && identifierUris.length === 0
+      ? [
+          `${mcpUrl} cannot be an Application ID URI, because Entra takes no http: here, clients that send it as resource get AADSTS9010010.`,
+        ]
+      : []),
+    ...(mode === 'direct' && identifierUris.length > 0
       ? [
           `${mcpUrl} becomes an Application ID URI, so that clients may send it as resource. Tokens of version 2 come first, because Entra takes it only then; a policy of the tenant may still want its host to be a verified domain.`,
         ]
