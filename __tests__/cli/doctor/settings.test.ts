@@ -50,7 +50,11 @@ beforeAll(async () => {
       app(blueprintApp, {}),
       app(directApp, {
         redirectUris: [],
-        identifierUris: [`api://${directApp}`, 'http://localhost:3000/mcp'],
+        identifierUris: [
+          `api://${directApp}`,
+          'http://localhost:3000/mcp',
+          'https://mcp.fabrikam.example',
+        ],
       }),
     ],
     agents: [{ clientId: agent, blueprint: blueprintApp }],
@@ -149,6 +153,21 @@ describe('doctor, of good settings', () => {
         check: 'mcp url',
         status: 'warning',
         says: expect.stringMatching(/begin with https or api/),
+      },
+    ])
+  })
+
+  it('of direct mode at the root of a host warns of the slash that clients add', async () => {
+    const env = { AZURE_CLIENT_ID: directApp, BASE_URL: 'https://mcp.fabrikam.example' }
+    const { code, troubles } = await doctor(env, ['--mode', 'direct', '--resource', '/'])
+    expect(code).toBe(0)
+    expect(troubles).toMatchObject([
+      {
+        check: 'mcp url',
+        status: 'warning',
+        says: expect.stringMatching(
+          /many clients send https:\/\/mcp\.fabrikam\.example\/ as resource/,
+        ),
       },
     ])
   })

@@ -173,8 +173,10 @@ export async function checkMcpUrl(
   try {
     const token = await requestToken(app, credential, `${mcpUrl}/.default`)
     const { aud } = decodeJwt(token)?.claims ?? {}
-    if (aud === app.clientId || aud === mcpUrl)
+    if (aud === app.clientId || aud === mcpUrl) {
+      if (new URL(mcpUrl).pathname === '/') return warning(check, atRoot(mcpUrl), belowPath)
       return ok(check, `${mcpUrl} is an Application ID URI: clients may send it as resource`)
+    }
     const says = `${mcpUrl} is an Application ID URI of another app: its tokens name ${String(aud)} as audience`
     return failure(check, says, `take it from that app, then: ${remedy}`)
   } catch (error) {
@@ -186,6 +188,13 @@ export async function checkMcpUrl(
     return failure(check, says, remedy)
   }
 }
+
+/** WHATWG URL: the path of an origin is a slash, and many versions of the MCP SDKs send it. */
+function atRoot(mcpUrl: string): string {
+  return `${mcpUrl} is an Application ID URI, but many clients send ${mcpUrl}/ as resource, and Entra takes no slash at the end: they get AADSTS9010010`
+}
+
+const belowPath = 'put the endpoint below a path, such as /mcp'
 
 /** @see https://learn.microsoft.com/entra/identity-platform/identifier-uri-restrictions */
 function onLoopback(mcpUrl: string): string {
