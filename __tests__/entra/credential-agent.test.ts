@@ -1,6 +1,6 @@
 /** Acting as an agent identity: what is sent to Entra for it, how often, and what comes of failures. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
-import { agentCredential, clientSecret, entraAuth } from 'mcp-entra'
+import { agentCredential, clientCertificate, clientSecret, entraAuth } from 'mcp-entra'
 import { decodeJwt } from '../../lib/crypto/decode-jwt.js'
 import { entraAuthority } from '../../lib/entra/authority.js'
 import { type TokenEndpoint, tokenEndpoint } from '../../lib/entra/token-endpoint.js'
@@ -8,6 +8,7 @@ import { agent, sibling, startEntraWithAgents } from '../support/agents.js'
 import { authOptions } from '../support/auth-options.js'
 import { outcome } from '../support/entra.js'
 import type { Entra } from '../support/host.js'
+import { certificate, clientId, endpointOf, graph, startApp, tenant } from '../support/legs.js'
 import { ada } from '../support/oauth-client.js'
 
 const userRead = 'https://graph.microsoft.com/User.Read'
@@ -55,6 +56,27 @@ describe('agentCredential', () => {
     })
     expect(second).toMatchObject({ grantType: 'on_behalf_of', clientId: agent })
     expect(second?.params).not.toHaveProperty('client_secret')
+  })
+
+  it('takes a blueprint that signs, and sends its signature where the secret would be', async () => {
+    const pair = await certificate()
+    const agents = [{ clientId: agent, blueprint: clientId, consented: [graph] }]
+    const own = await startApp({ certificates: [pair.certificate] }, { agents })
+    const blueprint = clientCertificate(pair)
+    const endpoint = endpointOf(own, agentCredential({ blueprint, agent }))
+    const assertion = await own.mintAccessToken()
+    const { accessToken } = await endpoint.onBehalfOf({ assertion, scopes: [graph], tenant })
+    expect(decodeJwt(accessToken)?.claims).toMatchObject({ appid: agent, oid: clientId })
+    const [first] = own.requestsTo('token')
+    expect(Object.keys(first?.params ?? {}).sort()).toEqual([
+      'client_assertion',
+      'client_assertion_type',
+      'client_id',
+      'fmi_path',
+      'grant_type',
+      'scope',
+    ])
+    await own.close()
   })
 
   it('writes the id of the agent as Entra does', async () => {
