@@ -727,6 +727,18 @@ describe('setup', () => {
     expect(err).toMatch(/URL at which clients reach the server \[http:\/\/localhost:3000\]/)
   })
 
+  it('asks for agents where there are roles for them', async () => {
+    const replies = ['Notes', 'https://mcp.contoso.com', '', '', 'a.role', agents.join(', ')]
+    const input = `${replies.join('\n')}\n`
+    const { code, out, err } = await cli(['setup', '--format', 'bicep'], { input, isTTY: true })
+    expect(code).toBe(0)
+    expect(err).toContain('Agents that get these roles')
+    expect(out.match(/Microsoft\.Graph\/appRoleAssignedTo/g)).toHaveLength(2)
+    const none = ['Notes', 'https://mcp.contoso.com', '', '', '']
+    const other = await cli(['setup', '--format', 'bicep'], { input: none.join('\n'), isTTY: true })
+    expect(other.err).not.toContain('Agents that get these roles')
+  })
+
   it('refuses a reply that is no choice', async () => {
     const input = 'Notes\nhttps://mcp.contoso.com\n\n\n\npassword\n'
     const { code, err } = await cli(['setup', '--ask'], { input })
