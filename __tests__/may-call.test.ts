@@ -1,23 +1,29 @@
 /** What a server learns of what its caller may call: the same that the guard says when the tool is called. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import express, { type Express } from 'express'
+import fc from 'fast-check'
 import {
   type AuthInfoLike,
   authOf,
+  type CallerKind,
   type EntraAuth,
   entraScopes,
+  type Middleware,
   mayCall,
   oauthRoutes,
   requireBearer,
+  type ScopeGuardOptions,
   scopeGuard,
 } from 'mcp-entra'
-import { startEntra } from 'mcp-entra/testing'
+import { accountToken, agentToken, startEntraWithAgents, tokenForPerson } from './support/agents.js'
 import { ada, ask, bob, post, startGate, type TestGate, toolCall } from './support/gate.js'
 import type { Entra } from './support/host.js'
 import { login } from './support/oauth-client.js'
 
 let entra: Entra
 let gate: TestGate
+/** What stands behind `/random`. */
+let randomGuard: Middleware
 
 const tools = {
   whoami: [],
@@ -44,6 +50,17 @@ function mount(app: Express, auth: EntraAuth): void {
       res.json(asked.map((tool) => mayCall(guard, authOf(req), tool)))
     })
   }
+  app.all(
+    '/random',
+    gated,
+    (req, res, next) => randomGuard(req, res, next),
+    (_req, res) => {
+      res.json({})
+    },
+  )
+  app.get('/random/verdicts/:tool', gated, (req, res) => {
+    res.json(mayCall(randomGuard, authOf(req), String(req.params.tool)))
+  })
   app.get('/misspelt', gated, (req, res) => {
     res.json(mayCall(scopeGuard('notes.raed'), authOf(req), 'add_note'))
   })
@@ -53,7 +70,7 @@ function mount(app: Express, auth: EntraAuth): void {
 }
 
 beforeAll(async () => {
-  entra = await startEntra()
+  entra = await startEntraWithAgents()
   const scopes = entraScopes({
     clientId: entra.app.clientId,
     required: ['notes.read'],
@@ -73,6 +90,9 @@ const callers: Record<string, () => Promise<string>> = {
   writer: () => entra.mintAccessToken({ user: bob, scopes: ['notes.write'] }),
   administrator: () => entra.mintAccessToken({ user: ada, scopes: ['notes.read'] }),
   daemon: () => entra.mintAccessToken({ user: null, client: client() }),
+  'reader through an agent': () => tokenForPerson(entra, bob),
+  agent: () => agentToken(entra),
+  'account of an agent': async () => (await accountToken(entra)).token,
   'reader through the proxy': async () => (await login(gate.url, { user: bob })).access_token,
   'administrator through the proxy': async () =>
     (await login(gate.url, { user: ada })).access_token,
@@ -95,6 +115,34 @@ async function outcome(guard: string, token: string, tool: string): Promise<stri
   )
   return challenge ? 'step-up' : 'no'
 }
+
+const kinds: CallerKind[] = ['user', 'agent-for-user', 'agent', 'agent-user', 'app']
+const anyTool = fc.constantFrom('one', 'two', 'constructor', '__proto__', 'toString')
+const anyRequirement = fc
+  .record(
+    {
+      scopes: fc.subarray(['notes.read', 'notes.write', 'notes.admin'], { minLength: 1 }),
+      roles: fc.subarray(['Notes.Admin', 'Notes.Read.All', 'nobody.has.it'], { minLength: 1 }),
+      callers: fc.subarray(kinds, { minLength: 1 }),
+    },
+    { requiredKeys: [] },
+  )
+  .filter((need) => Object.keys(need).length > 0)
+/** Any that `scopeGuard` takes. A tool of any name is a property of its own. */
+const anyGuard: fc.Arbitrary<ScopeGuardOptions> = fc
+  .record({
+    route: fc.option(anyRequirement, { nil: {} }),
+    tools: fc.uniqueArray(fc.tuple(anyTool, anyRequirement), {
+      selector: ([name]) => name,
+      minLength: 1,
+    }),
+    otherTools: fc.constantFrom('allow' as const, 'deny' as const),
+  })
+  .map(({ route, tools, otherTools }) => ({
+    ...route,
+    tools: Object.fromEntries(tools),
+    otherTools,
+  }))
 
 describe('mayCall', () => {
   it.each(Object.keys(callers))('says of a %s what the guard does', async (caller) => {
@@ -128,6 +176,24 @@ describe('mayCall', () => {
     // An app has nobody who could log in for it.
     expect(await said('daemon')).toMatchObject({ list_notes: 'no', add_note: 'no', export: 'yes' })
   })
+
+  it('says of any guard what it does', async () => {
+    const tokens = await Promise.all(Object.values(callers).map((token) => token()))
+    await fc.assert(
+      fc.asyncProperty(
+        anyGuard,
+        fc.constantFrom(...tokens),
+        anyTool,
+        async (options, token, tool) => {
+          randomGuard = scopeGuard(gate.auth, options)
+          const path = `${gate.url}/random/verdicts/${encodeURIComponent(tool)}`
+          const said = await (await ask(path, token)).json()
+          expect(said).toBe(await outcome('random', token, tool))
+        },
+      ),
+      { numRuns: 150 },
+    )
+  }, 60_000)
 
   it('counts what the route needs too', async () => {
     const reader = await verdicts('route', (await callers.reader?.()) ?? '')

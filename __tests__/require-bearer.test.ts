@@ -394,6 +394,11 @@ describe('requireBearer with a bad token', () => {
       () => entra.mintAccessToken({ claims: { oid: undefined } }),
       'The token names no user and no application.',
     ],
+    [
+      'roles that are no list',
+      () => entra.mintAccessToken({ claims: { roles: 'Notes.Admin' } }),
+      'A claim of the token is of another type than Entra gives it.',
+    ],
     ["an id token, its user's roles in it", () => entra.mintIdToken({ user: ada }), noScope],
     ['an id token with a nonce', () => entra.mintIdToken({ user: ada, nonce: 'n-0S6' }), noScope],
     ['no scope', () => entra.mintAccessToken({ claims: { scp: undefined } }), noScope],

@@ -344,7 +344,7 @@ describe('scopeGuard and tools', () => {
   it('promises no login where a batch needs a role as well as a scope', async () => {
     await expectDenied(
       await post(`${gate.url}/mcp`, reader, [toolCall('add_note'), toolCall('assign', 2)]),
-      'the scope notes.write or one of the roles Notes.Admin Notes.Owner',
+      'the scope notes.write and one of the roles Notes.Admin Notes.Owner',
     )
   })
 
@@ -580,6 +580,26 @@ describe('scopeGuard at creation', () => {
       'scopes in one string',
       () => scopeGuard('notes.read notes.write'),
       'scopeGuard: a scope is a name without spaces: "notes.read notes.write"',
+    ],
+    [
+      'roles in one string',
+      () => scopeGuard({ tools: { audit: { roles: 'Mcp.Admin Mcp.Auditor' } } }),
+      'scopeGuard: a role is a name without spaces: "Mcp.Admin Mcp.Auditor"',
+    ],
+    [
+      'an empty role',
+      () => scopeGuard({ roles: [''] }),
+      'scopeGuard: a role is a name without spaces: ""',
+    ],
+    [
+      'roles that are no list',
+      () => scopeGuard({ roles: { admin: true } as never }),
+      'scopeGuard: roles is a name or a list of names: {"admin":true}',
+    ],
+    [
+      'scopes that are nothing',
+      () => scopeGuard({ scopes: null as never, tools: { a: 'notes.read' } }),
+      'scopeGuard: scopes is a name or a list of names: null',
     ],
     ['nothing', () => scopeGuard(), 'scopeGuard: name a scope, a role or a tool to guard'],
     [

@@ -1,7 +1,13 @@
 /** Scopes and roles, per route and per MCP tool. */
 import type { EntraAuth } from './entra-auth.js'
 import { type AuthInternals, internalsOf } from './gate/caller.js'
-import { type Guard, keepGuard, readGuard, type ScopeGuardOptions } from './gate/guard-options.js'
+import {
+  type Guard,
+  keepGuard,
+  type Need,
+  readGuard,
+  type ScopeGuardOptions,
+} from './gate/guard-options.js'
 import { type Judgement, judgeCall } from './gate/guard-verdict.js'
 import { watchTools } from './gate/listed-tools.js'
 import { calledTools, McpRequestError, refuseMcpRequest } from './gate/mcp-request.js'
@@ -80,24 +86,26 @@ async function refuseCall(
   { verdict, unmet, onlyFor }: Judgement,
   named: readonly string[],
 ): Promise<Refusal> {
-  const scopes = [...new Set(unmet.flatMap((need) => need.scopes))]
-  const roles = [...new Set(unmet.flatMap((need) => need.roles))]
   if (verdict === 'step-up') {
+    const scopes = [...new Set(unmet.flatMap((need) => need.scopes))]
     return caller.refuseScopes(scopes, `This needs the scope ${scopes.join(' ')}.`, named)
   }
   const description = onlyFor
     ? `This is open to callers of the kind ${onlyFor.join(' or ')} only.`
-    : describeNeeds(scopes, roles)
+    : describeNeeds(unmet)
   const error = new OAuthError('access_denied', description)
   caller.report(error, named)
   return refusalFor(error)
 }
 
-function describeNeeds(scopes: readonly string[], roles: readonly string[]): string {
-  const wanted = [
-    ...(scopes.length > 0 ? [`the scope ${scopes.join(' ')}`] : []),
-    ...(roles.length > 0 ? [`one of the roles ${roles.join(' ')}`] : []),
-  ]
-  if (wanted.length === 0) return 'This server opens no tool of that name to callers.'
-  return `This needs ${wanted.join(' or ')}. An administrator assigns roles.`
+/** Within one need a role is as good as its scopes. Several needs have to be met together. */
+function describeNeeds(unmet: readonly Need[]): string {
+  if (unmet.length === 0) return 'This server opens no tool of that name to callers.'
+  const wanted = unmet.map(({ scopes, roles }) =>
+    [
+      ...(scopes.length > 0 ? [`the scope ${scopes.join(' ')}`] : []),
+      ...(roles.length > 0 ? [`one of the roles ${roles.join(' ')}`] : []),
+    ].join(' or '),
+  )
+  return `This needs ${[...new Set(wanted)].join(' and ')}. An administrator assigns roles.`
 }

@@ -102,6 +102,13 @@ describe('explain, of tokens of Entra', () => {
       /AZURE_CLIENT_ID/,
     ],
     ['without a scope', { scopes: [] }, /grants no scope/, /not an id token/],
+    ['of an app without a role', { user: null, roles: [] }, /no app role/, /assign an app role/],
+    [
+      'whose claims contradict each other',
+      { claims: { idtyp: 'app', xms_sub_fct: '13' } },
+      /is a user or an agent/,
+      /contradict each other/,
+    ],
     ['that is bound', { claims: { cnf: { kid: 'a' } } }, /token protection/, /not bound/],
     ['of another tenant', { user: 'frida@fabrikam.example' }, /another tenant/, /guest/],
   ])('says why the gate refuses one %s', async (_what, options, because, remedy) => {
@@ -132,6 +139,7 @@ describe('explain, of tokens of Entra', () => {
     expect(said.summary).toMatch(words)
     expect(Object.fromEntries(said.facts)).toMatchObject({
       'blueprint of that agent (xms_par_app_azp)': blueprint,
+      'facets of the actor (xms_act_fct)': claims.xms_act_fct,
     })
   })
 

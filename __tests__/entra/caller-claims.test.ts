@@ -5,6 +5,7 @@ import {
   callerFromClaims,
   callerKinds,
   contradictsItself,
+  hasReadableFacets,
   isUnscoped,
   personFromClaims,
 } from '../../lib/entra/caller-claims.js'
@@ -63,6 +64,9 @@ describe('contradictsItself', () => {
   it.each<[boolean, Record<string, unknown>]>([
     [true, { idtyp: 'user', xms_sub_fct: '11' }],
     [true, { idtyp: 'device', xms_sub_fct: '3 11' }],
+    [true, { idtyp: 'device' }],
+    [true, { idtyp: 'App' }],
+    [true, { idtyp: '' }],
     [true, { idtyp: 'app', xms_sub_fct: '13' }],
     [true, { xms_sub_fct: '11 13' }],
     [true, { idtyp: 'app', xms_sub_fct: '13 11' }],
@@ -74,6 +78,25 @@ describe('contradictsItself', () => {
     [false, {}],
   ])('is %s of %j', (expected, claims) => {
     expect(contradictsItself(claims)).toBe(expected)
+  })
+})
+
+describe('hasReadableFacets', () => {
+  it.each<[boolean, unknown]>([
+    [true, undefined],
+    [true, ''],
+    [true, '3 11 9'],
+    [true, '3\t13 '],
+    [false, '11,13'],
+    [false, '[13]'],
+    [false, '0x0d'],
+    [false, 'AgentIDUser'],
+    [false, 13],
+    [false, ['13']],
+    [false, null],
+  ])('is %s of %j', (expected, facets) => {
+    expect(hasReadableFacets({ xms_sub_fct: facets })).toBe(expected)
+    expect(hasReadableFacets({ xms_act_fct: facets })).toBe(expected)
   })
 })
 

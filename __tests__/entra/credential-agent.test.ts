@@ -1,6 +1,6 @@
 /** Acting as an agent identity: what is sent to Entra for it, how often, and what comes of failures. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
-import { agentCredential, clientSecret, entraAuth } from 'mcp-entra'
+import { agentCredential, clientCertificate, clientSecret, entraAuth } from 'mcp-entra'
 import { decodeJwt } from '../../lib/crypto/decode-jwt.js'
 import { entraAuthority } from '../../lib/entra/authority.js'
 import { type TokenEndpoint, tokenEndpoint } from '../../lib/entra/token-endpoint.js'
@@ -8,6 +8,7 @@ import { agent, sibling, startEntraWithAgents } from '../support/agents.js'
 import { authOptions } from '../support/auth-options.js'
 import { outcome } from '../support/entra.js'
 import type { Entra } from '../support/host.js'
+import { certificate, clientId, endpointOf, graph, startApp, tenant } from '../support/legs.js'
 import { ada } from '../support/oauth-client.js'
 
 const userRead = 'https://graph.microsoft.com/User.Read'
@@ -57,6 +58,33 @@ describe('agentCredential', () => {
     expect(second?.params).not.toHaveProperty('client_secret')
   })
 
+  it('takes a blueprint that signs, and sends its signature where the secret would be', async () => {
+    const pair = await certificate()
+    const agents = [{ clientId: agent, blueprint: clientId, consented: [graph] }]
+    const own = await startApp({ certificates: [pair.certificate] }, { agents })
+    const blueprint = clientCertificate(pair)
+    const endpoint = endpointOf(own, agentCredential({ blueprint, agent }))
+    const assertion = await own.mintAccessToken()
+    const { accessToken } = await endpoint.onBehalfOf({ assertion, scopes: [graph], tenant })
+    expect(decodeJwt(accessToken)?.claims).toMatchObject({ appid: agent, oid: clientId })
+    const [first] = own.requestsTo('token')
+    expect(Object.keys(first?.params ?? {}).sort()).toEqual([
+      'client_assertion',
+      'client_assertion_type',
+      'client_id',
+      'fmi_path',
+      'grant_type',
+      'scope',
+    ])
+    await own.close()
+  })
+
+  it('writes the id of the agent as Entra does', async () => {
+    await exchange(endpointFor(agent.toUpperCase()))
+    const [first, second] = entra.requestsTo('token')
+    expect([first?.params.fmi_path, second?.clientId]).toEqual([agent, agent])
+  })
+
   it('asks for one assertion, however many tokens are exchanged at once and later', async () => {
     const endpoint = endpointFor()
     await Promise.all(Array.from({ length: 10 }, () => exchange(endpoint)))
@@ -97,6 +125,26 @@ describe('agentCredential', () => {
     expect(String(error)).not.toContain('wrong')
   })
 
+  it.each([53003, 50076, 50053, 50173, 65001, 500131])(
+    'never blames the user when Entra refuses the blueprint its assertion: AADSTS%i',
+    async (code) => {
+      entra.fault({ at: 'token', grant: 'client_credentials', error: code })
+      const error = await outcome(() => exchange(endpointFor()))
+      expect(error).toMatchObject({
+        kind: 'misconfigured',
+        codes: [code],
+        claims: undefined,
+        hint: expect.stringContaining('Conditional Access policies for agents'),
+      })
+    },
+  )
+
+  it('is as unavailable as Entra is, when the assertion cannot be had', async () => {
+    entra.fault({ at: 'token', grant: 'client_credentials', retryAfter: 17 })
+    const error = await outcome(() => exchange(endpointFor()))
+    expect(error).toMatchObject({ kind: 'unavailable', retryAfter: 17 })
+  })
+
   it('does not exchange a token that is for another application', async () => {
     const assertion = await entra.mintAccessToken({ user: ada, app: entra.apps[2]?.clientId ?? '' })
     const error = await outcome(() =>
@@ -114,6 +162,14 @@ describe('agentCredential', () => {
 
   it('says what is wrong with its options', () => {
     expect(() => agentCredential({ blueprint: 'secret' as never, agent })).toThrow(TypeError)
+    const nested = agentCredential({ blueprint: secret(), agent })
+    expect(() => agentCredential({ blueprint: nested, agent: sibling })).toThrow(
+      'agentCredential: blueprint is an agentCredential itself',
+    )
+    const self = agentCredential({ blueprint: secret(), agent: entra.app.clientId.toUpperCase() })
+    const options = { credential: self, mode: 'direct' } as const
+    const all = authOptions(entra, 'https://mcp.contoso.example', [], options)
+    expect(() => entraAuth(all)).toThrow(/clientId is the blueprint, and agent .* are the same/)
     expect(() => agentCredential({ blueprint: secret(), agent: 'Clerk' })).toThrow(
       'agentCredential: agent must be the Application (client) ID of the agent identity: a GUID',
     )

@@ -508,15 +508,15 @@ describe('accessToken', () => {
   })
 
   it.each([
-    ['oid', undefined],
-    ['oid', 7],
-    ['sub', undefined],
-    ['roles', 'Admin'],
-    ['roles', [7]],
-    ['name', { first: 'x' }],
-    ['azp', 7],
-  ])('refuses a signed token whose %s is %j', async (name, value) => {
-    expectRefusal(await check(await templated.sign(goodClaims({ [name]: value }))), /names no user/)
+    ['oid', undefined, /names no user/],
+    ['oid', 7, /names no user/],
+    ['sub', undefined, /names no user/],
+    ['roles', 'Admin', /of another type/],
+    ['roles', [7], /of another type/],
+    ['name', { first: 'x' }, /of another type/],
+    ['azp', 7, /of another type/],
+  ])('refuses a signed token whose %s is %j', async (name, value, words) => {
+    expectRefusal(await check(await templated.sign(goodClaims({ [name]: value }))), words)
   })
 
   describe("an application's token", () => {

@@ -128,8 +128,12 @@ describe('a token that does not say for certain who calls', () => {
     ["an agent's subject with the type of a user", { idtyp: 'user', xms_sub_fct: '3 11' }],
     ["an account's subject with the type of an app", { idtyp: 'app', xms_sub_fct: '13' }],
     ['a subject that is agent and account', { xms_sub_fct: '13 11' }],
+    ['a type that is neither', { idtyp: 'device' }],
+    ['a type in other letters', { idtyp: 'User' }],
     ['facets that are no text', { xms_act_fct: 11 }],
     ['a list of facets', { xms_sub_fct: ['13'] }],
+    ['facets with something else between them', { xms_sub_fct: '3,13' }],
+    ['facets by their names', { xms_sub_fct: 'AgentIDUser' }],
     ['a blueprint that is no text', { xms_par_app_azp: { id: blueprint } }],
   ])('is refused: %s', async (_what, claims) => {
     const { status, body } = await read('/who', await mint(claims))
@@ -150,6 +154,7 @@ describe('a token that does not say for certain who calls', () => {
       'agent',
     ],
     ['an account without any other mark', { xms_sub_fct: '13' }, 'agent-user'],
+    ['a number with zeros, and another blank', { xms_sub_fct: '3\t013' }, 'agent-user'],
   ])('is read by its facets: %s', async (_what, claims, kind) => {
     expect((await read('/who', await mint(claims))).body).toMatchObject({ caller: { kind } })
   })
@@ -165,6 +170,17 @@ describe('a token without a scope', () => {
   it.each(['/', '', ' '])("of a user's grants nothing, when scp is %j", async (scp) => {
     const token = await entra.mintAccessToken({ user: ada, claims: { scp } })
     expect((await read('/who', token)).status).toBe(401)
+  })
+})
+
+describe('an app or an agent on its own', () => {
+  it.each(['agent', 'app'])('has no scopes, whatever its scp says: the kind %s', async (kind) => {
+    const client = kind === 'agent' ? agent : daemon
+    const roles = ['Notes.Read.All']
+    const claims = { idtyp: 'app', scp: 'notes.read notes.write' }
+    const token = await entra.mintAccessToken({ user: null, client, roles, claims })
+    expect((await read('/who', token)).body).toMatchObject({ caller: { kind }, scopes: [] })
+    expect((await post(`${gate.url}/mcp`, token, toolCall('list_notes'))).status).toBe(403)
   })
 })
 

@@ -49,6 +49,11 @@ describe('identityAssertions', () => {
     ['an empty list of algorithms', [{ ...good, algorithms: [] }], /RS256, ES256, EdDSA/],
     ['clients that are no list', [{ ...good, clients: 'claude' }], /needs client ids in clients/],
     ['an empty client id', [{ ...good, clients: [''] }], /needs client ids in clients/],
+    [
+      'a name that is misspelt',
+      [{ ...good, client: ['claude'] }],
+      /no such option: "client" \(did you mean "clients"\?\)/,
+    ],
     ['no mapUser', [{ issuer: good.issuer }], /needs mapUser, a function that finds the user/],
     ['the same issuer twice', [good, good], /names an issuer twice/],
   ])('with %s is a TypeError that says what to do', (_what, given, message) => {

@@ -98,6 +98,12 @@ function setupCommand(io: Io, done: Done): Command {
       'a client to pre-authorize: vscode, azure-cli, m365-copilot, or a client id (repeatable)',
       list,
     )
+    .option(
+      '--agent <guid>',
+      'client id of an agent identity (or another app) that gets the app roles (repeatable)',
+      list,
+    )
+    .option('--agent-blueprint', 'the app is a blueprint, with an agent identity (--format graph)')
     .option('--ask', 'ask for what is not given, even when input is not a terminal')
     .option('--json', 'one JSON object with the files and the notes')
     .addHelpText(
@@ -119,12 +125,18 @@ function doctorCommand(io: Io, done: Done): Command {
     )
     .argument('[url]', 'the MCP endpoint, as clients write it: https://mcp.contoso.com/mcp')
     .option('--scope <name>', 'a scope that the app must expose (repeatable)', list)
+    .addOption(
+      new Option('--mode <mode>', 'of the server whose settings these are')
+        .choices(['proxy', 'direct'])
+        .default('proxy'),
+    )
+    .option('--resource <path>', 'path of the MCP endpoint', '/mcp')
     .option('--json', 'one JSON object with every check')
     .addHelpText(
       'after',
       '\nWithout a URL it reads BASE_URL, AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET,\n' +
         'AZURE_CLIENT_CERTIFICATE_PATH, AZURE_FEDERATED_TOKEN_FILE, AZURE_AUTHORITY_HOST, MCP_ENTRA_KEYS,\n' +
-        'MCP_ENTRA_IDENTITY_ASSERTIONS and REDIS_URL. node --env-file=.env node_modules/.bin/mcp-entra doctor\n' +
+        'MCP_ENTRA_IDENTITY_ASSERTIONS, REDIS_URL, and AGENT_ID with --mode direct. node --env-file=.env node_modules/.bin/mcp-entra doctor\n' +
         'reads them from a file. It talks to nothing but the URL, the authority, the identity providers and\n' +
         'the store. Exit code 1 when a check failed.\n',
     )

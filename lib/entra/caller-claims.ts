@@ -47,8 +47,8 @@ export interface Caller {
 type Claims = Readonly<Record<string, unknown>>
 
 /** Facets of a subject or an actor: those that say something about agents. */
-const agentIdentity = '11'
-const agentUser = '13'
+const agentIdentity = 11
+const agentUser = 13
 
 type CallerClaims = Claims & {
   readonly tid: string
@@ -112,8 +112,19 @@ export function isUnscoped(scp: unknown): boolean {
   return scp === undefined || (typeof scp === 'string' && /^\s*\/?\s*$/.test(scp))
 }
 
-/** Whether `idtyp` and the facets of the subject say two things: then nobody knows who calls. */
+/** Whether the facets are written as Microsoft writes them. What else they might be, nobody should guess. */
+export function hasReadableFacets({ xms_act_fct, xms_sub_fct }: Claims): boolean {
+  return [xms_act_fct, xms_sub_fct].every(
+    (claim) => claim === undefined || (typeof claim === 'string' && /^[\d\s]*$/.test(claim)),
+  )
+}
+
+/** Types of subjects that Entra names. */
+const subjectTypes: readonly unknown[] = [undefined, 'user', 'app']
+
+/** Whether `idtyp` is none we know, or says another thing than the facets of the subject: then nobody knows who calls. */
 export function contradictsItself({ idtyp, xms_sub_fct }: Claims): boolean {
+  if (!subjectTypes.includes(idtyp)) return true
   const facets = facetsOf(xms_sub_fct)
   const isAgentItself = facets.includes(agentIdentity)
   const isAccount = facets.includes(agentUser)
@@ -122,6 +133,6 @@ export function contradictsItself({ idtyp, xms_sub_fct }: Claims): boolean {
 }
 
 /** Numbers in no order, most of which mean nothing to us. */
-function facetsOf(claim: unknown): readonly string[] {
-  return typeof claim === 'string' ? claim.split(' ') : []
+function facetsOf(claim: unknown): readonly number[] {
+  return typeof claim === 'string' ? claim.split(/\s+/).map(Number) : []
 }

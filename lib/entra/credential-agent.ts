@@ -11,6 +11,7 @@ import {
   type CredentialContext,
   checkCredential,
 } from './credentials.js'
+import { EntraError } from './errors.js'
 import { fetchUpstream } from './http-client.js'
 import { readProof, readTokens, type UpstreamTokens } from './token-request.js'
 
@@ -33,7 +34,7 @@ const timeout = 10
  *
  * Neither blueprints nor agents can sign users in (AADSTS82014): clients get their tokens from Entra (`mode: 'direct'`).
  *
- * @throws TypeError when `blueprint` is no credential, or `agent` no GUID
+ * @throws TypeError when `blueprint` is no credential or another agent's, or `agent` no GUID
  * @see https://learn.microsoft.com/entra/agent-id/agent-on-behalf-of-oauth-flow
  * @example
  * entraAuth({
@@ -42,19 +43,30 @@ const timeout = 10
  * })
  */
 export function agentCredential(
-  { blueprint, agent }: AgentCredentialOptions,
+  { blueprint, agent: given }: AgentCredentialOptions,
   { now = Date.now }: { readonly now?: Clock } = {},
 ): ClientCredential {
   checkCredential(blueprint)
-  if (!isGuid(agent)) {
+  if (agentOf(blueprint) !== undefined) {
+    throw new TypeError(
+      'agentCredential: blueprint is an agentCredential itself: give the credential of the blueprint, such as managedIdentity()',
+    )
+  }
+  if (!isGuid(given)) {
     throw new TypeError(
       'agentCredential: agent must be the Application (client) ID of the agent identity: a GUID',
     )
   }
+  // `fmi_path` is a path, and Entra writes ids in lower case.
+  const agent = given.toLowerCase()
   const credential = cachedAssertion(
     async (context) => {
       const askedAt = now()
-      const { accessToken, expiresIn } = await requestAssertion(blueprint, agent, context)
+      const { accessToken, expiresIn } = await requestAssertion(blueprint, agent, context).catch(
+        (error: unknown) => {
+          throw asOwnFault(error)
+        },
+      )
       return { assertion: accessToken, expiresAt: askedAt + expiresIn * 1000 }
     },
     { now },
@@ -63,15 +75,15 @@ export function agentCredential(
     ...(await credential(context)),
     clientId: agent,
   })
-  made.add(agentIdentityCredential)
+  agents.set(agentIdentityCredential, agent)
   return agentIdentityCredential
 }
 
-const made = new WeakSet<object>()
+const agents = new WeakMap<object, string>()
 
-/** Whether {@link agentCredential} made it. */
-export function isAgentCredential(credential: ClientCredential | undefined): boolean {
-  return credential !== undefined && made.has(credential)
+/** The agent that a credential acts as, when {@link agentCredential} made it. */
+export function agentOf(credential: ClientCredential | undefined): string | undefined {
+  return credential && agents.get(credential)
 }
 
 /**
@@ -106,6 +118,24 @@ async function requestAssertion(
       timeout: deadline.secondsLeft(),
     })
     return readTokens(answer, correlationId)
+  })
+}
+
+/** Nobody has signed in for this request, so nothing that Entra refuses here can be mended by a user. */
+function asOwnFault(error: unknown): unknown {
+  if (!(error instanceof EntraError) || ['unavailable', 'misconfigured'].includes(error.kind)) {
+    return error
+  }
+  const { message, codes, error: code, suberror, status, correlationId, traceId } = error
+  return new EntraError('misconfigured', message, {
+    codes,
+    error: code,
+    suberror,
+    status,
+    correlationId,
+    traceId,
+    hint: 'Entra gives the blueprint no assertion for its agent. In Entra admin center > Agent ID, see whether one of the two is disabled, and look for Conditional Access policies for agents and workload identities.',
+    cause: error,
   })
 }
 

@@ -7,7 +7,7 @@ import { constantTimeEqual } from '../crypto/hashing.js'
 import { OAuthError, unavailable } from '../oauth/errors.js'
 import { tenantRule } from './allowed-tenants.js'
 import { type EntraAuthority, isGuid } from './authority.js'
-import { contradictsItself, isAppOnly, isUnscoped } from './caller-claims.js'
+import { contradictsItself, hasReadableFacets, isAppOnly, isUnscoped } from './caller-claims.js'
 import { isV1Issuer } from './clouds.js'
 import { type Discovery, discovery, tenantOfIssuer } from './discovery.js'
 import { EntraError } from './errors.js'
@@ -174,6 +174,8 @@ function checkAudience(claims: Claims, audiences: readonly string[]): void {
   throw refusal('The token is for another application: its audience is not this server.', hint)
 }
 
+const strangeClaim = 'A claim of the token is of another type than Entra gives it.'
+
 /** The registration of an API decides which token version it gets, not the endpoint and not the client. */
 function checkVersion(claims: Claims): void {
   if (isVersionOne(claims)) {
@@ -201,8 +203,11 @@ function checkPolicy({ tfp, acr }: Claims, policy = ''): void {
 }
 
 function checkAccessToken(claims: Claims): void {
+  if (!hasReadableFacets(claims)) throw refusal(strangeClaim)
   if (contradictsItself(claims)) {
-    throw refusal('The claims of the token do not agree on whether its subject is an agent.')
+    throw refusal(
+      'The claims of the token do not agree on whether its subject is a user or an agent.',
+    )
   }
   const { scp } = claims
   if (isAppOnly(claims) || (typeof scp === 'string' && !isUnscoped(scp))) return
@@ -257,7 +262,10 @@ function checkIssuer(claims: Claims, template: string, authority: EntraAuthority
   if (iss !== expected || tenantOfIssuer(expected) !== tid.toLowerCase()) {
     throw refusal('The issuer is not valid.')
   }
-  if (!isEntraClaims(own)) throw refusal('The token names no user and no application.')
+  if (typeof own.oid !== 'string' || typeof own.sub !== 'string') {
+    throw refusal('The token names no user and no application.')
+  }
+  if (!isEntraClaims(own)) throw refusal(strangeClaim)
   return own
 }
 
@@ -281,10 +289,8 @@ const texts = [
 ]
 
 function isEntraClaims(claims: Claims): claims is EntraClaims {
-  const { oid, sub, roles = [] } = claims
+  const { roles = [] } = claims
   return (
-    typeof oid === 'string' &&
-    typeof sub === 'string' &&
     Array.isArray(roles) &&
     roles.every((role) => typeof role === 'string') &&
     texts.every((name) => ['string', 'undefined'].includes(typeof claims[name]))

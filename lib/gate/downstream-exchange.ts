@@ -64,6 +64,8 @@ export interface DownstreamExchangeOptions {
   readonly prompts: PromptLimit | undefined
   readonly authority: EntraAuthority
   readonly clientId: string
+  /** The agent identity as which tokens are exchanged, with `agentCredential`. */
+  readonly agent?: string | undefined
   readonly report: Report
   readonly now: Clock
 }
@@ -275,12 +277,12 @@ function wantedBy({ scopes, tenantId = '' }: ExchangeRequest): string {
   return [tenantId, ...scopes].join(' ')
 }
 
-/** A 401 makes clients ask their users, a 403 does not. */
+/** A 401 makes clients ask their users, a 403 does not. No sign-in of a user brings an agent a consent. */
 async function consentError(call: ExchangeCall, error: EntraError): Promise<OAuthError> {
   const { options, verified, request } = call
-  const hint = consentHint(options, verified)
+  const hint = consentHint(call)
   const challenge = { scopes: request.scopes }
-  const canAsk = verified.grant !== undefined || options.prompts !== undefined
+  const canAsk = verified.grant !== undefined || (options.prompts && options.agent === undefined)
   if (!canAsk || !(await raiseChallenge(call, error, challenge))) {
     return new OAuthError('access_denied', hint, { cause: error })
   }
@@ -337,10 +339,23 @@ function mayPrompt(
 }
 
 /** @see https://learn.microsoft.com/entra/identity-platform/v2-admin-consent */
-function consentHint(
-  { authority, clientId }: DownstreamExchangeOptions,
-  { account }: VerifiedToken,
-) {
-  const link = `${authority.host}/${account?.tid}/adminconsent?client_id=${clientId}`
-  return `Nobody has consented to this server using the downstream API. An administrator can: ${link}`
+function consentHint({ options, verified, request }: ExchangeCall): string {
+  const { authority, clientId, agent } = options
+  const tenant = `${authority.host}/${verified.account?.tid}`
+  return agent === undefined
+    ? `Nobody has consented to this server using the downstream API. An administrator can: ${tenant}/adminconsent?client_id=${clientId}`
+    : `Nobody has consented to this agent using the downstream API. An administrator can: ${tenant}/v2.0/adminconsent?${agentConsent(agent, request.scopes)}`
+}
+
+/**
+ * An agent has no registration that lists its permissions, so the link names them.
+ *
+ * @see https://learn.microsoft.com/entra/agent-id/interactive-agent-request-admin-authorization
+ */
+function agentConsent(agent: string, scopes: readonly string[]): URLSearchParams {
+  return new URLSearchParams({
+    client_id: agent,
+    scope: scopes.join(' '),
+    redirect_uri: 'https://entra.microsoft.com/TokenAuthorize',
+  })
 }

@@ -144,16 +144,24 @@ function isNothing({ scopes, roles, callers }: Need): boolean {
 }
 
 function readNeed({ scopes = [], roles = [], callers }: Requirement): Need {
-  const list = (value: string | readonly string[]) =>
-    typeof value === 'string' ? [value] : [...value]
-  const need = {
-    scopes: list(scopes),
-    roles: list(roles),
+  if (callers !== undefined) checkCallers(callers)
+  return {
+    scopes: readNames('scope', scopes),
+    roles: readNames('role', roles),
     ...(callers && { callers: [...callers] }),
   }
-  need.scopes.forEach(checkName)
-  if (callers !== undefined) checkCallers(callers)
-  return need
+}
+
+/** Neither scopes nor the values of app roles have spaces: a text with one would let nobody in. */
+function readNames(what: 'scope' | 'role', given: unknown): readonly string[] {
+  const names: unknown = typeof given === 'string' ? [given] : given
+  if (!Array.isArray(names)) {
+    throw new TypeError(
+      `scopeGuard: ${what}s is a name or a list of names: ${JSON.stringify(given) ?? String(given)}`,
+    )
+  }
+  for (const name of names) checkName(what, name)
+  return [...names]
 }
 
 /** A list that is empty or misspelt would shut everybody out, or let in whom it was to keep out. */
@@ -166,7 +174,7 @@ function checkCallers(callers: unknown): void {
   )
 }
 
-function checkName(name: unknown): void {
+function checkName(what: 'scope' | 'role', name: unknown): void {
   if (isScopeToken(name)) return
-  throw new TypeError(`scopeGuard: a scope is a name without spaces: ${JSON.stringify(name)}`)
+  throw new TypeError(`scopeGuard: a ${what} is a name without spaces: ${JSON.stringify(name)}`)
 }

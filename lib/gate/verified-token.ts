@@ -72,12 +72,14 @@ export function proxyToken(claims: AccessTokenClaims, grant: Grant): VerifiedTok
 /** What a token of ours takes from its grant: it changes when the grant is refreshed. */
 export function fromGrant(grant: Grant) {
   const { user, upstream, assertedBy } = grant
+  const { tid, oid } = user
   const accessToken = upstream?.accessToken
   // For whom somebody else has vouched stays who they are when they have signed in at Entra as well.
   const claims = () =>
     accessToken === undefined || assertedBy !== undefined
       ? assertedClaims(grant)
-      : readClaims(accessToken)
+      : // Azure AD B2C leaves out these two: the login knew them from the issuer and the subject.
+        { ...readClaims(accessToken), tid, oid }
   return {
     user,
     account: user,
@@ -96,12 +98,15 @@ export function entraToken(
 ): VerifiedToken {
   const { tid, oid, azp, exp, cnf } = verified
   const caller = callerFromClaims(verified)
+  const { account, user } = accountOf(caller, verified)
   return {
     kind: 'entra',
     clientId: azp ?? '',
-    scopes: scopes.fromToken(verified),
+    // Scopes are a user's to give. Whatever else a token of an app or an agent says, it goes by its roles.
+    scopes: scopes.fromToken(account ? verified : { ...verified, scp: undefined }),
     expiresAt: exp,
-    ...accountOf(caller, verified),
+    ...(user && { user }),
+    ...(account && { account }),
     caller: () => caller,
     // Whatever it holds: a token that is bound in a way we do not know is bound all the same.
     ...(cnf !== undefined && { cnf: Object(cnf) as object }),

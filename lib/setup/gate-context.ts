@@ -1,4 +1,5 @@
 /** What the gates work with, out of the settings. */
+import { agentOf } from '../entra/credential-agent.js'
 import { advertisedScopes, type ScopeStrategy } from '../entra/scopes.js'
 import { assertionRenewal, type RenewAssertion } from '../gate/assertion-renewal.js'
 import { callerSessions } from '../gate/caller-session.js'
@@ -50,6 +51,7 @@ export function makeGateContext(
       prompts: settings.mode === 'direct' ? promptLimit(monotonic) : undefined,
       authority,
       clientId,
+      agent: agentOf(options.credential),
       report,
       now,
     }),

@@ -1,5 +1,6 @@
 /** The option `identityAssertions`: identity providers that let clients in for their users. */
 import type { Clock } from '../async/clock.js'
+import { checkOptionNames } from '../entra/option-names.js'
 import type { Report } from '../http/report.js'
 import { type SafeFetchOptions, safeFetch } from '../http/safe-fetch.js'
 import type { AssertingIssuer, MapUser } from '../login/asserted-user.js'
@@ -89,6 +90,14 @@ function vouchedFor(issuers: readonly AssertingIssuer[]): (url: URL) => boolean 
   return ({ origin }) => origins.has(origin)
 }
 
+const names = Object.keys({
+  issuer: true,
+  jwksUri: true,
+  algorithms: true,
+  clients: true,
+  mapUser: true,
+} satisfies Record<keyof IdentityIssuer, true>)
+
 function readIssuer(given: IdentityIssuer): AssertingIssuer {
   const {
     issuer,
@@ -98,6 +107,8 @@ function readIssuer(given: IdentityIssuer): AssertingIssuer {
     mapUser,
   } = Object(given) as IdentityIssuer
   checkAddress('issuer', issuer)
+  // A misspelt `clients` would let in every client.
+  checkOptionNames('entraAuth: identityAssertions', given, names)
   if (/[?#]/.test(issuer)) throw wrong(issuer, 'has a query or a fragment, which no issuer has')
   if (jwksUri !== undefined) checkAddress('jwksUri', jwksUri)
   if (!Array.isArray(algorithms) || algorithms.length === 0 || !algorithms.every(isAlgorithm)) {

@@ -3,7 +3,7 @@ import type { Clock } from '../async/clock.js'
 import { monotonicNow } from '../async/monotonic-now.js'
 import { type KeyRing, keyRing, type RingKey } from '../crypto/key-ring.js'
 import { type EntraAuthority, entraAuthority } from '../entra/authority.js'
-import { isAgentCredential } from '../entra/credential-agent.js'
+import { agentOf } from '../entra/credential-agent.js'
 import { type Mounts, noMounts } from '../http/mounts.js'
 import { type Report, reporter } from '../http/report.js'
 import { type AccountSlot, accountSlot } from '../login/browser-sessions.js'
@@ -116,7 +116,13 @@ export function readSettings(options: EntraAuthOptions): Settings {
 
 /** At Entra it would only come out when the first user is sent there. */
 function checkAgentMode(options: EntraAuthOptions): void {
-  if (readMode(options) === 'direct' || !isAgentCredential(options.credential)) return
+  const agent = agentOf(options.credential)
+  if (agent === options.clientId.toLowerCase()) {
+    throw new TypeError(
+      'entraAuth: clientId is the blueprint, and agent of agentCredential is one of its agent identities: these two are the same',
+    )
+  }
+  if (readMode(options) === 'direct' || agent === undefined) return
   throw new TypeError(
     "entraAuth: with agentCredential say mode: 'direct', and mount resourceMetadata(auth): neither agents nor blueprints can sign users in (AADSTS82014)",
   )

@@ -135,6 +135,10 @@ describe('doctor, of a good server', () => {
     })
     expect(code).toBe(0)
     expect(troubles).toMatchObject([{ check: 'clients', status: 'warning' }])
+    const { out } = await cli(['doctor', `${url}/mcp`], {
+      env: { AZURE_AUTHORITY_HOST: entra.url },
+    })
+    expect(out).toContain(`not checked: whether ${url}/mcp is an Application ID URI`)
   })
 })
 

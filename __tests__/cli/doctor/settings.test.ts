@@ -18,9 +18,10 @@ const expired = join(directory, 'expired.pem')
 const good = join(directory, 'good.pem')
 const goodKey = 'qH2n8Yw0Vd6uEwZ3tXg5Lr1SkPb9Jc7M'
 const tenant = 'c0a70500-0000-4000-8000-00000000c050'
-const [v1App, uriApp, certificateApp, blueprintApp] = ['a1', 'a2', 'a3', 'a4'].map(
+const [v1App, uriApp, certificateApp, blueprintApp, directApp] = ['a1', 'a2', 'a3', 'a4', 'a5'].map(
   (digits) => `a9900001-0000-4000-8000-0000000000${digits}`,
-) as [string, string, string, string]
+) as [string, string, string, string, string]
+const agent = 'a9e00001-0000-4000-8000-00000000a9e0'
 
 let entra: Entra
 beforeAll(async () => {
@@ -47,8 +48,16 @@ beforeAll(async () => {
       app(uriApp, { identifierUris: ['https://notes.contoso.example'] }),
       app(certificateApp, { secrets: [], certificates: [pair.certificate] }),
       app(blueprintApp, {}),
+      app(directApp, {
+        redirectUris: [],
+        identifierUris: [
+          `api://${directApp}`,
+          'http://localhost:3000/mcp',
+          'https://mcp.fabrikam.example',
+        ],
+      }),
     ],
-    agents: [{ clientId: 'a9e00001-0000-4000-8000-00000000a9e0', blueprint: blueprintApp }],
+    agents: [{ clientId: agent, blueprint: blueprintApp }],
   })
 })
 afterAll(async () => {
@@ -119,6 +128,75 @@ describe('doctor, of good settings', () => {
     expect(findings).toContainEqual(expect.objectContaining({ check: 'certificate', status: 'ok' }))
   })
 
+  it('of direct mode looks at the URL of the endpoint, and at neither keys nor store nor redirect URI', async () => {
+    const env = { AZURE_CLIENT_ID: directApp, MCP_ENTRA_KEYS: undefined }
+    const { code, findings, troubles } = await doctor(env, ['--mode', 'direct'])
+    expect([code, troubles]).toEqual([0, []])
+    expect(findings.map(({ check }) => check)).toEqual([
+      'base url',
+      'client id',
+      'tenant',
+      'signing keys',
+      'clock',
+      'credential',
+      'token version',
+      'mcp url',
+    ])
+  })
+
+  it('of direct mode on loopback, where no URL can be an Application ID URI, is a warning', async () => {
+    const env = { AZURE_CLIENT_ID: directApp }
+    const { code, troubles } = await doctor(env, ['--mode', 'direct', '--resource', '/notes'])
+    expect(code).toBe(0)
+    expect(troubles).toMatchObject([
+      {
+        check: 'mcp url',
+        status: 'warning',
+        says: expect.stringMatching(/begin with https or api/),
+      },
+    ])
+  })
+
+  it('of direct mode at the root of a host warns of the slash that clients add', async () => {
+    const env = { AZURE_CLIENT_ID: directApp, BASE_URL: 'https://mcp.fabrikam.example' }
+    const { code, troubles } = await doctor(env, ['--mode', 'direct', '--resource', '/'])
+    expect(code).toBe(0)
+    expect(troubles).toMatchObject([
+      {
+        check: 'mcp url',
+        status: 'warning',
+        says: expect.stringMatching(
+          /many clients send https:\/\/mcp\.fabrikam\.example\/ as resource/,
+        ),
+      },
+    ])
+  })
+
+  it('of a server that acts as an agent asks for an assertion for it', async () => {
+    const env = { AZURE_CLIENT_ID: blueprintApp, AGENT_ID: agent }
+    const { findings } = await doctor(env, ['--mode', 'direct'])
+    expect(findings).toContainEqual({
+      check: 'agent',
+      status: 'ok',
+      says: `Entra gives the app assertions for ${agent}, so it is its blueprint`,
+    })
+  })
+
+  it('of direct mode without a credential says what to look at', async () => {
+    const env = { AZURE_CLIENT_ID: directApp, AZURE_CLIENT_SECRET: undefined }
+    const { code, troubles } = await doctor(env, ['--mode', 'direct'])
+    expect(code).toBe(0)
+    expect(troubles).toMatchObject([
+      { check: 'credential', status: 'warning', remedy: expect.stringMatching(/only oboToken/) },
+      {
+        check: 'mcp url',
+        status: 'warning',
+        says: expect.stringMatching(/cannot be seen whether http:\/\/localhost:3000\/mcp/),
+        remedy: expect.stringMatching(/"identifierUris"/),
+      },
+    ])
+  })
+
   it('exits with 0 when there are only warnings', async () => {
     const { code, troubles } = await doctor({ BASE_URL: 'https://mcp.contoso.example' })
     expect(troubles).toMatchObject([{ check: 'storage', status: 'warning' }])
@@ -153,6 +231,12 @@ describe('doctor, of good settings', () => {
   it('wants something to look at: exit code 2', async () => {
     expect((await cli(['doctor'])).code).toBe(2)
     expect((await cli(['doctor', 'notes'])).code).toBe(2)
+    const url = 'https://mcp.contoso.example/mcp'
+    expect((await cli(['doctor', url, '--mode', 'direct'])).err).toMatch(
+      /--mode is for the settings/,
+    )
+    const env = settings()
+    expect((await cli(['doctor', '--resource', 'mcp'], { env })).err).toMatch(/must be a path/)
     expect((await cli(['doctor', 'https://user@mcp.contoso.example/mcp'])).code).toBe(2)
   })
 })
@@ -284,6 +368,39 @@ const planted: readonly Planted[] = [
     check: 'redirect uri',
     says: /https:\/\/mcp\.fabrikam\.example\/auth\/callback is not registered \(AADSTS50011\)/,
     remedy: /Web: add https:\/\/mcp\.fabrikam\.example\/auth\/callback/,
+  },
+  {
+    mistake: 'a URL of the endpoint that is no Application ID URI (direct mode)',
+    env: () => ({ AZURE_CLIENT_ID: directApp, BASE_URL: 'https://mcp.contoso.example' }),
+    args: ['--mode', 'direct', '--resource', '/notes'],
+    check: 'mcp url',
+    says: /https:\/\/mcp\.contoso\.example\/notes is no Application ID URI \(AADSTS500011\).* AADSTS9010010/,
+    remedy:
+      /requestedAccessTokenVersion.* add https:\/\/mcp\.contoso\.example\/notes to "identifierUris"/,
+  },
+  {
+    mistake: 'a URL of the endpoint that is an Application ID URI of another app (direct mode)',
+    env: () => ({}),
+    args: ['--mode', 'direct'],
+    check: 'mcp url',
+    says: /of another app: its tokens name a9900001-0000-4000-8000-0000000000a5/,
+    remedy: /take it from that app/,
+  },
+  {
+    mistake: 'an agent that is not one of the blueprint (direct mode)',
+    env: () => ({ AZURE_CLIENT_ID: directApp, AGENT_ID: agent }),
+    args: ['--mode', 'direct'],
+    check: 'agent',
+    says: /the app has no agent a9e00001-\S+ \(AADSTS700016\)/,
+    remedy: /made from the blueprint AZURE_CLIENT_ID/,
+  },
+  {
+    mistake: 'a name for the id of an agent (direct mode)',
+    env: () => ({ AZURE_CLIENT_ID: directApp, AGENT_ID: 'Clerk' }),
+    args: ['--mode', 'direct'],
+    check: 'agent',
+    says: /AGENT_ID is not a GUID/,
+    remedy: /Application \(client\) ID/,
   },
   {
     mistake: 'an app that is the blueprint of agents',

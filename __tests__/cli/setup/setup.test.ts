@@ -474,6 +474,135 @@ describe('setup --format env', () => {
   })
 })
 
+const agents = [
+  'a9e00001-0000-4000-8000-00000000a9e0',
+  'a9e00002-0000-4000-8000-00000000a9e0',
+] as const
+const roles = ['Notes.Read.All=Read all notes', 'Notes.Index=Index notes']
+
+describe('setup --agent', () => {
+  const plan = () => readPlan({ name: 'Notes', ...values, appRole: roles, agent: [...agents] })
+  const ids = () => plan().roles.map(({ id }) => id)
+
+  it('assigns every app role to every agent, in a script of the Azure CLI', async () => {
+    const { calls } = await runScript(azureCli(plan()))
+    const assigned = calls.filter((call) => call.some((word) => word.endsWith('appRoleAssignedTo')))
+    expect(assigned.map(bodyOf)).toEqual(
+      agents.flatMap(() =>
+        ids().map((appRoleId) => ({ principalId: principal, resourceId: principal, appRoleId })),
+      ),
+    )
+    const lookedUp = calls.filter((call) => call.includes('sp') && call.includes('show'))
+    expect(lookedUp.map((call) => call[call.indexOf('--id') + 1])).toEqual(
+      expect.arrayContaining([appId, ...agents]),
+    )
+  })
+
+  it('does so in Terraform and in Bicep', async () => {
+    const { resource, data } = (await parseHcl('register.tf', terraform(plan()))) as Hcl
+    expect(data.azuread_service_principal).toMatchObject({
+      agent0: [{ client_id: agents[0] }],
+      agent1: [{ client_id: agents[1] }],
+    })
+    expect(Object.keys(resource.azuread_app_role_assignment ?? {})).toHaveLength(4)
+    expect(resource.azuread_app_role_assignment?.agent1_role0).toMatchObject([
+      {
+        app_role_id: ids()[0],
+        principal_object_id: expression('data.azuread_service_principal.agent1.object_id'),
+        resource_object_id: expression('azuread_service_principal.mcp.object_id'),
+      },
+    ])
+    const { resources } = readBicep(bicep(plan()))
+    const ofAgent = resources.filter(({ name }) => name.startsWith('agent1'))
+    expect(ofAgent.map(({ name, existing }) => [name, existing])).toEqual([
+      ['agent1', true],
+      ['agent1role0', false],
+      ['agent1role1', false],
+    ])
+    expect(ofAgent[1]?.body).toEqual({
+      appRoleId: ids()[0],
+      principalId: new Expression('agent1.id'),
+      resourceId: new Expression('principal.id'),
+    })
+  })
+
+  it('does so in requests to Graph, each after the look-up of what it names', () => {
+    const { placeholders, requests } = readRequests(graphJson(plan(), graphHost))
+    expect(placeholders).toMatchObject({
+      servicePrincipalId: '{servicePrincipalId}',
+      agentPrincipalId: '{agentPrincipalId}',
+    })
+    expect(requests.slice(-7).map(({ method, url }) => `${method} ${url}`)).toEqual([
+      `GET ${graphHost}/v1.0/servicePrincipals(appId='{appId}')`,
+      ...agents.flatMap((agent) => [
+        `GET ${graphHost}/v1.0/servicePrincipals(appId='${agent}')`,
+        `POST ${graphHost}/v1.0/servicePrincipals/{servicePrincipalId}/appRoleAssignedTo`,
+        `POST ${graphHost}/v1.0/servicePrincipals/{servicePrincipalId}/appRoleAssignedTo`,
+      ]),
+    ])
+    expect(requests.at(-1)?.body).toEqual({
+      principalId: '{agentPrincipalId}',
+      resourceId: '{servicePrincipalId}',
+      appRoleId: ids()[1],
+    })
+  })
+
+  it('says what was not tried', async () => {
+    const args = ['--app-role', 'Notes.Read.All', '--agent', agents[0]]
+    const { code, err } = await cli(['setup', ...base, ...args])
+    expect(code).toBe(0)
+    expect(err).toMatch(/agent identities .* \[unverified\]/)
+  })
+})
+
+describe('setup --agent-blueprint', () => {
+  const args = [...base, '--mode', 'direct', '--agent-blueprint', '--permission', 'User.Read']
+
+  it('makes the blueprint, its principal and an agent, in the order that Microsoft documents', async () => {
+    const { code, out, err } = await cli(['setup', ...args, '--format', 'graph'])
+    expect(code).toBe(0)
+    const { placeholders, requests } = readRequests(out)
+    expect(placeholders.sponsorId).toBe('{sponsorId}')
+    const sponsors = { 'sponsors@odata.bind': [`${graphHost}/v1.0/users/{sponsorId}`] }
+    const app = `${graphHost}/v1.0/applications(appId='{appId}')`
+    const principals = `${graphHost}/v1.0/servicePrincipals`
+    expect(requests.map(({ method, url, body }) => [method, url, body])).toEqual([
+      [
+        'POST',
+        `${graphHost}/v1.0/applications`,
+        {
+          '@odata.type': 'Microsoft.Graph.AgentIdentityBlueprint',
+          displayName: 'Notes',
+          ...sponsors,
+        },
+      ],
+      ['PATCH', app, { api: { requestedAccessTokenVersion: 2 } }],
+      ['PATCH', app, { identifierUris: ['api://{appId}', 'https://mcp.contoso.com/mcp'] }],
+      ['PATCH', app, expect.objectContaining({ appRoles: [] })],
+      [
+        'POST',
+        `${principals}/microsoft.graph.agentIdentityBlueprintPrincipal`,
+        { appId: '{appId}' },
+      ],
+      ['POST', `${app}/addPassword`, expect.anything()],
+      [
+        'POST',
+        `${principals}/microsoft.graph.agentIdentity`,
+        { displayName: 'Notes', agentIdentityBlueprintId: '{appId}', ...sponsors },
+      ],
+    ])
+    expect(requests.every(({ headers }) => headers?.['OData-Version'] === '4.0')).toBe(true)
+    expect(err).toMatch(/\[unverified\]/)
+    expect(err).toMatch(/adminconsent\?client_id=<agent id>&scope=User\.Read&redirect_uri=https/)
+  })
+
+  it('has a place for the id of the agent among the settings', async () => {
+    const { out } = await cli(['setup', ...args, '--format', 'env'])
+    expect(parseEnv(out)).toMatchObject({ AGENT_ID: '', AZURE_CLIENT_SECRET: '' })
+    expect(out).toContain('agentCredential({ blueprint, agent })')
+  })
+})
+
 describe('setup', () => {
   it('gives the same ids at every run, and different ones to different scopes', async () => {
     const ids = async () =>
@@ -516,12 +645,47 @@ describe('setup', () => {
       [...base, '--credential', 'certificate', '--certificate', '/nowhere.pem'],
       /no certificate that can be read/,
     ],
+    [[...base, '--agent', agents[0]], /authorized by role: add --app-role/],
+    [[...base, '--app-role', 'a', '--agent', 'Clerk'], /--agent must be a GUID/],
+    [[...base, '--agent-blueprint'], /needs --mode direct/],
+    [
+      [...base, '--agent-blueprint', '--mode', 'direct', '--client', 'm365-copilot'],
+      /a blueprint \(--agent-blueprint\) has none/,
+    ],
+    [
+      [...base, '--agent-blueprint', '--mode', 'direct', '--tenancy', 'multiple'],
+      /its agent is of one tenant/,
+    ],
+    ...['azure-cli', 'bicep', 'terraform'].map((format): [string[], RegExp] => [
+      [...base, '--agent-blueprint', '--mode', 'direct', '--format', format],
+      /--agent-blueprint: --format graph\./,
+    ]),
     [[...base, '--format', 'yaml'], /Allowed choices are azure-cli, bicep/],
     [[...base, '--colour', 'red'], /unknown option '--colour'/],
   ])('refuses %j with exit code 2 and the remedy', async (args, message) => {
     const { code, out, err } = await cli(['setup', ...args])
     expect({ code, out }).toEqual({ code: 2, out: '' })
     expect(err).toMatch(message)
+  })
+
+  it('names the URL of the endpoint as Entra takes it: with no slash at its end, and not on loopback', async () => {
+    const direct = { name: 'Notes', ...values, mode: 'direct' }
+    const uris = (more: object) => readPlan({ ...direct, ...more }).identifierUris
+    expect(uris({})).toEqual(['https://mcp.contoso.com/mcp'])
+    expect(uris({ resource: '/' })).toEqual(['https://mcp.contoso.com'])
+    expect(uris({ baseUrl: 'http://localhost:3000' })).toEqual([])
+    const { err } = await cli([
+      'setup',
+      '--name',
+      'Notes',
+      '--base-url',
+      'http://localhost:3000',
+      '--scope',
+      'notes.read',
+      '--mode',
+      'direct',
+    ])
+    expect(err).toMatch(/localhost:3000\/mcp cannot be an Application ID URI/)
   })
 
   it('does not wait for answers where nobody can give them', async () => {
@@ -563,6 +727,18 @@ describe('setup', () => {
     expect(err).toMatch(/URL at which clients reach the server \[http:\/\/localhost:3000\]/)
   })
 
+  it('asks for agents where there are roles for them', async () => {
+    const replies = ['Notes', 'https://mcp.contoso.com', '', '', 'a.role', agents.join(', ')]
+    const input = `${replies.join('\n')}\n`
+    const { code, out, err } = await cli(['setup', '--format', 'bicep'], { input, isTTY: true })
+    expect(code).toBe(0)
+    expect(err).toContain('Agents that get these roles')
+    expect(out.match(/Microsoft\.Graph\/appRoleAssignedTo/g)).toHaveLength(2)
+    const none = ['Notes', 'https://mcp.contoso.com', '', '', '']
+    const other = await cli(['setup', '--format', 'bicep'], { input: none.join('\n'), isTTY: true })
+    expect(other.err).not.toContain('Agents that get these roles')
+  })
+
   it('refuses a reply that is no choice', async () => {
     const input = 'Notes\nhttps://mcp.contoso.com\n\n\n\npassword\n'
     const { code, err } = await cli(['setup', '--ask'], { input })
@@ -602,6 +778,20 @@ describe('setup', () => {
     expect(err).toBe('')
   })
 })
+
+const graphHost = 'https://graph.microsoft.com'
+
+function readRequests(text: string) {
+  return JSON.parse(text) as {
+    placeholders: Record<string, string>
+    requests: {
+      method: string
+      url: string
+      headers?: Record<string, string>
+      body?: unknown
+    }[]
+  }
+}
 
 const appId = 'a0b1c2d3-1111-4222-8333-444455556666'
 const tenantId = '6f1d0c3a-1111-4222-8333-444455556666'

@@ -288,6 +288,12 @@ describe('npm run example with something wrong', () => {
       'issuer must be an https URL',
       'a JSON array of',
     ],
+    [
+      'MCP_ENTRA_IDENTITY_ASSERTIONS',
+      '[{"issuer":"https://idp.contoso.com","jwks_uri":"https://idp.contoso.com/keys"}]',
+      'no such option: "jwks_uri" (did you mean "jwksUri"?)',
+      'a JSON array of',
+    ],
     ['MCP_ENTRA_DPOP', 'yes', "dpop must be 'off', 'allowed' or 'required'", 'off, allowed or'],
     ['REDIS_URL', 'localhost:6379', 'redis://', 'the URL of your Redis'],
     ['GRAPH_URL', 'graph.microsoft.com', 'must be an https URL', 'leave it unset'],

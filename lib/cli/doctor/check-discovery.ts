@@ -7,6 +7,8 @@ export interface DiscoverySight {
   readonly findings: readonly Finding[]
   /** Absent when clients get their tokens from Entra itself. */
   readonly tokenEndpoint?: string
+  /** Whether they do, as far as the documents say. */
+  readonly isDirect?: boolean
 }
 
 type Document = Readonly<Record<string, unknown>>
@@ -32,7 +34,7 @@ export async function checkDiscovery(
   const all = [...before, ...server.findings, ...root, ...checked]
   const endpoint = server.document?.token_endpoint
   if (!isOwn(url, issuer) || typeof endpoint !== 'string' || !isOwn(url, endpoint))
-    return { findings: all }
+    return { findings: all, isDirect: isAuthority(issuer) }
   return {
     findings: [...all, ...(await checkJwks(url, server.document?.jwks_uri))],
     tokenEndpoint: endpoint,

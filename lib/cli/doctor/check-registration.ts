@@ -152,6 +152,57 @@ function checkToken({ clientId }: App, token: string): readonly Finding[] {
   return [version, failure('audience', says, `compare AZURE_CLIENT_ID with ${portal} > Overview`)]
 }
 
+/**
+ * Whether clients of direct mode may send the URL of the MCP endpoint as `resource`. Entra takes it when it is an
+ * Application ID URI of the app, exactly, and then it also issues tokens for it.
+ *
+ * @see https://learn.microsoft.com/entra/agent-id/secure-mcp-server-with-entra-id
+ */
+export async function checkMcpUrl(
+  app: App,
+  credential: ClientCredential | undefined,
+  mcpUrl: string,
+): Promise<Finding> {
+  const check = 'mcp url'
+  const remedy = `${portal} > Manifest: "requestedAccessTokenVersion": 2 inside "api" first, then add ${mcpUrl} to "identifierUris"`
+  const unseen = `whether ${mcpUrl} is an Application ID URI of the app`
+  if (!credential) {
+    const says = `without a credential it cannot be seen ${unseen}: clients that send it as resource get AADSTS9010010 if it is none`
+    return warning(check, says, remedy)
+  }
+  try {
+    const token = await requestToken(app, credential, `${mcpUrl}/.default`)
+    const { aud } = decodeJwt(token)?.claims ?? {}
+    if (aud === app.clientId || aud === mcpUrl) {
+      if (new URL(mcpUrl).pathname === '/') return warning(check, atRoot(mcpUrl), belowPath)
+      return ok(check, `${mcpUrl} is an Application ID URI: clients may send it as resource`)
+    }
+    const says = `${mcpUrl} is an Application ID URI of another app: its tokens name ${String(aud)} as audience`
+    return failure(check, says, `take it from that app, then: ${remedy}`)
+  } catch (error) {
+    if (!(error instanceof EntraError)) throw error
+    if (!error.codes.includes(noSuchResource))
+      return warning(check, `Entra did not say ${unseen}: ${error.message}`, remedy)
+    if (mcpUrl.startsWith('http:')) return warning(check, onLoopback(mcpUrl), seeThere)
+    const says = `${mcpUrl} is no Application ID URI (AADSTS500011): clients that send it as resource, as MCP wants it, get AADSTS9010010`
+    return failure(check, says, remedy)
+  }
+}
+
+/** WHATWG URL: the path of an origin is a slash, and many versions of the MCP SDKs send it. */
+function atRoot(mcpUrl: string): string {
+  return `${mcpUrl} is an Application ID URI, but many clients send ${mcpUrl}/ as resource, and Entra takes no slash at the end: they get AADSTS9010010`
+}
+
+const belowPath = 'put the endpoint below a path, such as /mcp'
+
+/** @see https://learn.microsoft.com/entra/identity-platform/identifier-uri-restrictions */
+function onLoopback(mcpUrl: string): string {
+  return `${mcpUrl} cannot be an Application ID URI, because those begin with https or api: here, clients that send it as resource get AADSTS9010010`
+}
+
+const seeThere = 'try such clients with the https address of the server, and set BASE_URL to it'
+
 /** Whether Entra would send users back to this server. */
 export async function checkRedirectUri(app: App, redirectUri: string): Promise<Finding> {
   const { codes, isBack, trouble } = await askSilently(app, redirectUri, 'openid')

@@ -24,6 +24,11 @@ export async function checkServer(
   if (!gate.isThere) return { of: url.href, findings, notChecked }
   const discovery = await checkDiscovery(url, gate.metadataUrl, authorities(authorityHost))
   findings.push(...discovery.findings)
+  if (discovery.isDirect) {
+    notChecked.push(
+      `whether ${url.href} is an Application ID URI, so that clients may send it as resource: doctor --mode direct, without a URL`,
+    )
+  }
   if (discovery.tokenEndpoint !== undefined) {
     const token = await checkTokenEndpoint(discovery.tokenEndpoint)
     findings.push(...token.findings, ...(await checkInteraction(discovery.tokenEndpoint)))

@@ -2,19 +2,28 @@
 import { type EntraAuthority, entraAuthority, isGuid } from '../../entra/authority.js'
 import { isLoopbackHost } from '../../oauth/loopback.js'
 import { readBaseUrl } from '../../setup/options.js'
+import { checkAgent } from './check-agent.js'
 import { checkAuthority } from './check-authority.js'
 import { checkIdentityIssuers } from './check-identity-issuers.js'
 import { checkKeys } from './check-keys.js'
 import { checkRedis } from './check-redis.js'
-import { checkCredential, checkRedirectUri, checkScope } from './check-registration.js'
+import { checkCredential, checkMcpUrl, checkRedirectUri, checkScope } from './check-registration.js'
 import { findCredential } from './credential.js'
 import { type Diagnosis, type Finding, failure, ok, warning } from './finding.js'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
+/** What the environment does not say of the server. */
+export interface CheckedServer {
+  readonly mode: 'proxy' | 'direct'
+  /** Path of its MCP endpoint. */
+  readonly resource: string
+}
+
 /** @param scopes that the app must expose: short names */
 export async function checkSettings(
   env: Environment,
+  server: CheckedServer,
   scopes: readonly string[],
   now: () => number,
 ): Promise<Diagnosis> {
@@ -25,23 +34,38 @@ export async function checkSettings(
     base.finding,
     ...(authority instanceof Object && 'host' in authority ? [] : [authority]),
     client,
-    checkKeys(env.MCP_ENTRA_KEYS),
-    ...('host' in authority ? await checkEntra({ env, authority, client, base, scopes, now }) : []),
-    ...(await checkIdentityIssuers(env.MCP_ENTRA_IDENTITY_ASSERTIONS)),
-    ...(await checkStorage(env.REDIS_URL, base.url)),
+    ...(server.mode === 'direct' ? [] : [checkKeys(env.MCP_ENTRA_KEYS)]),
+    ...('host' in authority
+      ? await checkEntra({ env, server, authority, client, base, scopes, now })
+      : []),
+    ...(server.mode === 'direct' ? [] : await checkProxy(env, base)),
   ]
   return {
     of: 'environment',
     findings,
     notChecked: [
       'trust proxy and what stands in front of the server: give doctor its URL',
-      ...(scopes.length === 0 ? ['scopes: name them with --scope'] : []),
+      ...uncheckedScopes(server, scopes),
     ],
   }
 }
 
+/** What only a server with a store has. */
+async function checkProxy(env: Environment, base: Base): Promise<readonly Finding[]> {
+  return [
+    ...(await checkIdentityIssuers(env.MCP_ENTRA_IDENTITY_ASSERTIONS)),
+    ...(await checkStorage(env.REDIS_URL, base.url)),
+  ]
+}
+
+function uncheckedScopes({ mode }: CheckedServer, scopes: readonly string[]): readonly string[] {
+  if (mode === 'direct') return ['scopes: only a client of the app can ask for them, by a sign-in']
+  return scopes.length === 0 ? ['scopes: name them with --scope'] : []
+}
+
 interface Entra {
   readonly env: Environment
+  readonly server: CheckedServer
   readonly authority: EntraAuthority
   readonly client: Finding
   readonly base: Base
@@ -51,14 +75,16 @@ interface Entra {
 
 async function checkEntra({
   env,
+  server,
   authority,
   client,
   base,
   scopes,
   now,
 }: Entra): Promise<readonly Finding[]> {
+  const isDirect = server.mode === 'direct'
   const found = await checkAuthority(authority, now)
-  const { findings, credential } = findCredential(env, now())
+  const { findings, credential } = findCredential(env, now(), !isDirect)
   const isReachable = !found.some(
     ({ check, status }) => status === 'failure' && check !== 'clock' && check !== 'signing keys',
   )
@@ -68,7 +94,14 @@ async function checkEntra({
   const isKnown = !proven.some(({ check }) => check === 'app')
   const redirectUri = base.url && `${base.url}/auth/callback`
   const signIn: Finding[] = []
-  if (redirectUri && isKnown) {
+  if (base.url && isKnown && isDirect) {
+    const path = server.resource === '/' ? '' : server.resource
+    const isProven = proven.every(({ status }) => status !== 'failure')
+    const good = isProven ? credential : undefined
+    signIn.push(await checkMcpUrl(app, good, base.url + path))
+    const agent = env.AGENT_ID?.trim()
+    if (agent && good) signIn.push(await checkAgent(app, good, agent))
+  } else if (redirectUri && isKnown) {
     signIn.push(await checkRedirectUri(app, redirectUri))
     for (const scope of scopes) signIn.push(await checkScope(app, redirectUri, scope))
   }

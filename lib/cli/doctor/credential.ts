@@ -18,8 +18,12 @@ export interface FoundCredential {
 const renew =
   'create a new one in Entra admin center > App registrations > (this app) > Certificates & secrets'
 
-/** The names are those of @azure/identity's EnvironmentCredential. */
-export function findCredential(env: Environment, now: number): FoundCredential {
+/**
+ * The names are those of @azure/identity's EnvironmentCredential.
+ *
+ * @param isNeeded whether the server cannot do without: in direct mode only on-behalf-of takes one
+ */
+export function findCredential(env: Environment, now: number, isNeeded = true): FoundCredential {
   const { AZURE_CLIENT_SECRET, AZURE_CLIENT_CERTIFICATE_PATH, AZURE_FEDERATED_TOKEN_FILE } = env
   if (AZURE_CLIENT_SECRET) return secret(AZURE_CLIENT_SECRET)
   if (AZURE_CLIENT_CERTIFICATE_PATH) {
@@ -35,6 +39,10 @@ export function findCredential(env: Environment, now: number): FoundCredential {
     const seen = `${says}, and this host has a managed identity: whether it is the app’s federated credential cannot be seen from here`
     return { findings: [warning('credential', seen, 'sign in once, and read the log')] }
   }
+  if (!isNeeded)
+    return {
+      findings: [warning('credential', says, `only oboToken needs one: if yours does, ${renew}`)],
+    }
   return { findings: [failure('credential', says, renew)] }
 }
 

@@ -1,13 +1,14 @@
 /** `mcp-entra doctor`: says what is wrong, what it means, and how to mend it. */
 
+import { readPath } from '../../setup/options.js'
 import { exitCodes } from '../exit-codes.js'
 import type { Io } from '../io.js'
 import { UsageError } from '../usage-error.js'
 import { checkServer } from './check-server.js'
-import { checkSettings } from './check-settings.js'
+import { type CheckedServer, checkSettings } from './check-settings.js'
 import { type Diagnosis, formatDiagnosis } from './finding.js'
 
-export interface DoctorOptions {
+export interface DoctorOptions extends Partial<CheckedServer> {
   readonly scope?: readonly string[]
   readonly json?: boolean
 }
@@ -29,11 +30,12 @@ export async function doctor(
 
 function diagnose(
   url: string | undefined,
-  { scope = [] }: DoctorOptions,
+  { scope = [], mode = 'proxy', resource = '/mcp' }: DoctorOptions,
   io: Io,
 ): Promise<Diagnosis> {
   if (url !== undefined) {
-    if (scope.length > 0) throw new UsageError('--scope is for the settings: leave the URL out')
+    const forSettings = scope.length > 0 ? '--scope' : mode === 'direct' && '--mode'
+    if (forSettings) throw new UsageError(`${forSettings} is for the settings: leave the URL out`)
     return checkServer(readUrl(url), io.env.AZURE_AUTHORITY_HOST, io.now)
   }
   if (!['BASE_URL', 'AZURE_TENANT_ID', 'AZURE_CLIENT_ID'].some((name) => io.env[name])) {
@@ -41,7 +43,15 @@ function diagnose(
       'doctor: give the URL of a server, or set BASE_URL, AZURE_TENANT_ID, AZURE_CLIENT_ID … (node --env-file=.env)',
     )
   }
-  return checkSettings(io.env, scope, io.now)
+  return checkSettings(io.env, { mode, resource: readResource(resource) }, scope, io.now)
+}
+
+function readResource(given: string): string {
+  try {
+    return readPath('--resource', given)
+  } catch (error) {
+    throw new UsageError((error as Error).message.replace('entraAuth: ', ''))
+  }
 }
 
 function readUrl(given: string): URL {

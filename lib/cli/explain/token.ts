@@ -2,7 +2,7 @@
 import { type DecodedJwt, decodeJwt } from '../../crypto/decode-jwt.js'
 import { type KeyRing, keyRing } from '../../crypto/key-ring.js'
 import { type EntraAuthority, entraAuthority, isGuid } from '../../entra/authority.js'
-import { type CallerKind, callerFromClaims } from '../../entra/caller-claims.js'
+import { type CallerKind, callerFromClaims, isAppOnly } from '../../entra/caller-claims.js'
 import { type EntraClaims, entraVerifier } from '../../entra/verify.js'
 import { assertionAlgorithms } from '../../oauth/client-keys.js'
 import { OAuthError } from '../../oauth/errors.js'
@@ -76,6 +76,9 @@ async function explainEntras(jwt: DecodedJwt, context: TokenContext): Promise<Ex
         ['aud', 'for (aud)'],
         ['azp', 'asked for by (azp)'],
         ['xms_par_app_azp', 'blueprint of that agent (xms_par_app_azp)'],
+        ['idtyp', 'type of the subject (idtyp)'],
+        ['xms_act_fct', 'facets of the actor (xms_act_fct)'],
+        ['xms_sub_fct', 'facets of the subject (xms_sub_fct)'],
         ['appid', 'asked for by (appid)'],
         ['scp', 'scopes (scp)'],
         ['roles', 'roles'],
@@ -118,6 +121,12 @@ async function judgeEntras(jwt: DecodedJwt, context: TokenContext): Promise<Gate
   if (!isSound) return { admits: 'no', because: [refusal] }
   const stranger = strangerOf(jwt.claims, authority)
   if (stranger !== undefined) return { admits: 'no', because: [stranger] }
+  if (lacksRole(jwt.claims)) {
+    return {
+      admits: 'no',
+      because: ['It has no app role: an app or an agent on its own needs one (403 access_denied).'],
+    }
+  }
   if (jwt.claims.cnf !== undefined) {
     return {
       admits: 'no',
@@ -131,6 +140,12 @@ async function judgeEntras(jwt: DecodedJwt, context: TokenContext): Promise<Gate
       : []),
     'The scopes that each tool needs are scopeGuard’s to check.',
   )
+}
+
+/** Entra issues tokens to any app of the tenant: without a role it was given nothing. */
+function lacksRole(claims: Claims): boolean {
+  const { roles } = claims
+  return isAppOnly(claims) && !(Array.isArray(roles) && roles.length > 0)
 }
 
 function authorityOf({ tenantId, authorityHost }: TokenContext, tid: unknown): EntraAuthority {
@@ -326,6 +341,14 @@ const remedies: readonly (readonly [RegExp, string])[] = [
   [
     /token protection/,
     'The client asks Entra for a token that is not bound: without a broker, or with one that is told so.',
+  ],
+  [
+    /no app role/,
+    'Entra admin center > Enterprise applications > (this app) > Users and groups: assign an app role to it. Or: npx mcp-entra setup --app-role … --agent <its client id>.',
+  ],
+  [
+    /is a user or an agent/,
+    'idtyp and xms_sub_fct of the token contradict each other: it is not for the server to say who calls.',
   ],
   [/not valid yet/, 'Compare the clocks: this machine is behind.'],
   [/grants no scope/, 'Send an access token for a scope of this server, not an id token.'],

@@ -1,12 +1,22 @@
 /** The registration as a bash script for the Azure CLI. Its output is the `.env` of the server. */
 import { clouds } from '../../entra/clouds.js'
+import { UsageError } from '../usage-error.js'
 import { environmentLines } from './environment-file.js'
-import { placeholders } from './graph-objects.js'
-import { type GraphRequest, graphRequests } from './graph-requests.js'
+import { type GraphRequest, placeholders } from './graph-objects.js'
+import { graphRequests } from './graph-requests.js'
 import type { Permission, Plan } from './plan.js'
 
-/** The script. Texts of users stand in JSON inside single quotes, where bash reads nothing. */
+/**
+ * The script. Texts of users stand in JSON inside single quotes, where bash reads nothing.
+ *
+ * @throws UsageError for a blueprint
+ */
 export function azureCli(plan: Plan): string {
+  if (plan.blueprint) {
+    throw new UsageError(
+      '--agent-blueprint: --format graph. The Azure CLI signs in with Directory.AccessAsUser.All, with which Microsoft Graph ignores the permissions for Agent ID',
+    )
+  }
   const { graph } = clouds[plan.cloud]
   const [create, ...others] = graphRequests(plan)
   if (!create) throw new Error('there is always an app to create')
@@ -30,6 +40,7 @@ export function azureCli(plan: Plan): string {
       '',
     ]),
     ...permissionLines(plan),
+    ...roleLines(plan),
     ...secretLines(plan),
     ...outputLines(plan),
     '',
@@ -77,6 +88,33 @@ function permissionLines({ permissions }: Plan): readonly string[] {
     '}',
     ...permissions.map(add),
     '# To consent for all users at once, as an administrator: az ad app permission admin-consent --id "$app_id"',
+    '',
+  ]
+}
+
+/** The app roles, to each agent. */
+function roleLines({ agents, roles }: Plan): readonly string[] {
+  if (agents.length === 0) return []
+  const body = [
+    '{"principalId":"',
+    '"$principal_id"',
+    '","resourceId":"',
+    '"$resource_id"',
+    '","appRoleId":"',
+    '"$2"',
+    '"}',
+  ].map((part) => (part.includes('$') ? part : quote(part)))
+  return [
+    '# The app roles, for agents that call on their own.',
+    'resource_id="$(again az ad sp show --id "$app_id" --query id --output tsv)"',
+    'assign_role() {',
+    '  local principal_id',
+    '  principal_id="$(az ad sp show --id "$1" --query id --output tsv)"',
+    '  again az rest --method POST --url "$graph/servicePrincipals/$resource_id/appRoleAssignedTo" \\',
+    "    --headers 'Content-Type=application/json' \\",
+    `    --body ${body.join('')} --output none`,
+    '}',
+    ...agents.flatMap((agent) => roles.map(({ id }) => `assign_role ${quote(agent)} ${quote(id)}`)),
     '',
   ]
 }

@@ -1,4 +1,5 @@
 /** The registration in Bicep, with the Microsoft Graph extension. */
+import { UsageError } from '../usage-error.js'
 import {
   appRoles,
   byApi,
@@ -15,8 +16,13 @@ class Expression {
   constructor(readonly text: string) {}
 }
 
-/** @see https://learn.microsoft.com/graph/templates/bicep/reference/applications */
+/**
+ * @throws UsageError for a blueprint
+ * @see https://learn.microsoft.com/graph/templates/bicep/reference/applications
+ */
 export function bicep(plan: Plan): string {
+  if (plan.blueprint)
+    throw new UsageError('--agent-blueprint: --format graph. Bicep was not seen to have blueprints')
   return `// Registers an MCP server in Microsoft Entra ID, with the Microsoft Graph extension for Bicep. bicepconfig.json needs
 //   { "extensions": { "microsoftGraphV1": "br:mcr.microsoft.com/bicep/extensions/microsoftgraph/v1.0:1.0.0" } }
 // An app cannot name its own id while it is being made. So deploy it, and then once more with the output:
@@ -31,7 +37,7 @@ resource app 'Microsoft.Graph/applications@v1.0' = ${write(application(plan))}
 resource principal 'Microsoft.Graph/servicePrincipals@v1.0' = {
   appId: app.appId
 }
-${federated(plan)}
+${federated(plan)}${assignments(plan)}
 output appId string = app.appId
 output tenantId string = tenant().tenantId
 `
@@ -94,6 +100,23 @@ function federated(plan: Plan): string {
   return `
 resource federated 'Microsoft.Graph/applications/federatedIdentityCredentials@v1.0' = ${resource}
 `
+}
+
+/** @see https://learn.microsoft.com/graph/templates/bicep/reference/approleassignedto */
+function assignments({ agents, roles }: Plan): string {
+  return agents
+    .flatMap((agent, index) => [
+      `\nresource agent${index} 'Microsoft.Graph/servicePrincipals@v1.0' existing = {\n  appId: ${string(agent)}\n}\n`,
+      ...roles.map(({ id }, role) => {
+        const body = write({
+          appRoleId: id,
+          principalId: new Expression(`agent${index}.id`),
+          resourceId: new Expression('principal.id'),
+        })
+        return `\nresource agent${index}role${role} 'Microsoft.Graph/appRoleAssignedTo@v1.0' = ${body}\n`
+      }),
+    ])
+    .join('')
 }
 
 function write(value: unknown, indent = ''): string {

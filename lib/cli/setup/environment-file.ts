@@ -38,6 +38,12 @@ export function environmentLines(plan: Plan, known: Known): readonly string[] {
     `AZURE_TENANT_ID=${known.tenantId}`,
     `AZURE_CLIENT_ID=${known.clientId}`,
     ...credentialLines(plan, known),
+    ...(plan.blueprint
+      ? [
+          '# Give entraAuth: credential: agentCredential({ blueprint, agent }), with the above as blueprint and this as agent.',
+          'AGENT_ID=',
+        ]
+      : []),
     ...(plan.mode === 'proxy'
       ? [
           '# To change it: append a new one on every replica (old,new), then move it to the front (new,old).',

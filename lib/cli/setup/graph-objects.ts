@@ -5,6 +5,24 @@ import { managedIdentityIssuer, type Permission, type Plan } from './plan.js'
 /** Stands for the client id, and for the tenant's, until they are known. */
 export const placeholders = { appId: '{appId}', tenantId: '{tenantId}' } as const
 
+/** What only registrations with agents need: object ids of service principals, and of the user who answers for an agent. */
+export const agentPlaceholders = {
+  servicePrincipalId: '{servicePrincipalId}',
+  agentPrincipalId: '{agentPrincipalId}',
+  sponsorId: '{sponsorId}',
+} as const
+
+/** One request. Its URL and body may contain placeholders only when `fills` says so. */
+export interface GraphRequest {
+  readonly why: string
+  readonly method: 'POST' | 'PATCH' | 'GET'
+  /** Below `https://graph.microsoft.com/v1.0`. */
+  readonly path: string
+  readonly body?: unknown
+  /** Whether the body has placeholders: where users' texts stand, none is looked for. */
+  readonly fills: boolean
+}
+
 /** @see https://learn.microsoft.com/graph/api/resources/application */
 export function signInAudience({ multiTenant }: Plan): string {
   return multiTenant ? 'AzureADMultipleOrgs' : 'AzureADMyOrg'

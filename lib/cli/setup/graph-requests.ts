@@ -1,9 +1,17 @@
 /** The registration as requests to Microsoft Graph, in their order. */
 import { UsageError } from '../usage-error.js'
 import {
+  blueprintObject,
+  blueprintPrincipal,
+  makeAgent,
+  roleAssignments,
+} from './agent-requests.js'
+import {
+  agentPlaceholders,
   appRoles,
   byApi,
   federatedCredential,
+  type GraphRequest,
   keyCredentials,
   permissionScopes,
   placeholders,
@@ -12,42 +20,13 @@ import {
 } from './graph-objects.js'
 import type { Plan } from './plan.js'
 
-/** One request. Its URL and body may contain placeholders only when `fills` says so. */
-export interface GraphRequest {
-  readonly why: string
-  readonly method: 'POST' | 'PATCH'
-  /** Below `https://graph.microsoft.com/v1.0`. */
-  readonly path: string
-  readonly body: unknown
-  /** Whether the body has placeholders: where users' texts stand, none is looked for. */
-  readonly fills: boolean
-}
-
-/**
- * `requestedAccessTokenVersion` comes with the first request: App ID URIs are checked less strictly for apps of version
- * 2, and no token of version 1 is ever issued.
- *
- * @see https://learn.microsoft.com/graph/api/application-post-applications
- */
+/** The requests that all registrations have, and the first one answers with the app's id. */
 export function graphRequests(plan: Plan): readonly GraphRequest[] {
   const app = `/applications(appId='${placeholders.appId}')`
   const federated = federatedCredential(plan, plan.tenantId ?? placeholders.tenantId)
   const preAuthorized = preAuthorizedApplications(plan)
-  const certificates = keyCredentials(plan)
   const requests: (GraphRequest | undefined)[] = [
-    {
-      why: 'The app. Tokens of version 2 come first. Its answer has the appId that the others need.',
-      method: 'POST',
-      path: '/applications',
-      body: {
-        api: { requestedAccessTokenVersion: 2 },
-        displayName: plan.name,
-        signInAudience: signInAudience(plan),
-        web: { redirectUris: plan.redirectUris },
-        ...(certificates.length > 0 && { keyCredentials: certificates }),
-      },
-      fills: false,
-    },
+    ...(plan.blueprint ? blueprintObject(plan) : [appObject(plan)]),
     {
       why: 'Its Application ID URIs.',
       method: 'PATCH',
@@ -71,13 +50,7 @@ export function graphRequests(plan: Plan): readonly GraphRequest[] {
           fills: false,
         }
       : undefined,
-    {
-      why: 'Its service principal in this tenant.',
-      method: 'POST',
-      path: '/servicePrincipals',
-      body: { appId: placeholders.appId },
-      fills: true,
-    },
+    plan.blueprint ? blueprintPrincipal : appPrincipal,
     federated && {
       why: 'The federated credential: tokens that stand for a secret.',
       method: 'POST',
@@ -90,19 +63,50 @@ export function graphRequests(plan: Plan): readonly GraphRequest[] {
 }
 
 /**
+ * `requestedAccessTokenVersion` comes with the first request: App ID URIs are checked less strictly for apps of version
+ * 2, and no token of version 1 is ever issued.
+ *
+ * @see https://learn.microsoft.com/graph/api/application-post-applications
+ */
+function appObject(plan: Plan): GraphRequest {
+  const certificates = keyCredentials(plan)
+  return {
+    why: 'The app. Tokens of version 2 come first. Its answer has the appId that the others need.',
+    method: 'POST',
+    path: '/applications',
+    body: {
+      api: { requestedAccessTokenVersion: 2 },
+      displayName: plan.name,
+      signInAudience: signInAudience(plan),
+      web: { redirectUris: plan.redirectUris },
+      ...(certificates.length > 0 && { keyCredentials: certificates }),
+    },
+    fills: false,
+  }
+}
+
+const appPrincipal: GraphRequest = {
+  why: 'Its service principal in this tenant.',
+  method: 'POST',
+  path: '/servicePrincipals',
+  body: { appId: placeholders.appId },
+  fills: true,
+}
+
+/**
  * Graph JSON: the requests, and what only this format has to spell out.
  *
  * @throws UsageError for a permission whose id is not known
  */
 export function graphJson(plan: Plan, graph: string): string {
-  const permissions = {
+  const permissions = (): GraphRequest => ({
     why: 'The delegated permissions it needs downstream.',
     method: 'PATCH',
     path: `/applications(appId='${placeholders.appId}')`,
     body: { requiredResourceAccess: requiredResourceAccess(plan) },
     fills: false,
-  }
-  const secret = {
+  })
+  const secret: GraphRequest = {
     why: 'A client secret: the answer shows secretText once.',
     method: 'POST',
     path: `/applications(appId='${placeholders.appId}')/addPassword`,
@@ -111,16 +115,29 @@ export function graphJson(plan: Plan, graph: string): string {
   }
   const all = [
     ...graphRequests(plan),
-    ...(plan.permissions.length > 0 ? [permissions] : []),
+    // An agent has no registration that lists what it needs: an administrator consents to it by a link.
+    ...(plan.permissions.length > 0 && !plan.blueprint ? [permissions()] : []),
     ...(plan.credential.kind === 'secret' ? [secret] : []),
+    ...(plan.blueprint ? [makeAgent(plan)] : []),
+    ...roleAssignments(plan),
   ]
   const requests = all.map(({ why, method, path, body }) => ({
     comment: why,
     method,
     url: `${graph}/v1.0${path}`,
-    body,
+    ...(plan.blueprint && { headers: { 'OData-Version': '4.0' } }),
+    ...(body !== undefined && { body }),
   }))
-  return `${JSON.stringify({ placeholders, requests }, null, 2)}\n`
+  return `${JSON.stringify({ placeholders: placeholdersOf(plan), requests }, null, 2)}\n`
+}
+
+function placeholdersOf({ agents, blueprint }: Plan): Readonly<Record<string, string>> {
+  const { servicePrincipalId, agentPrincipalId, sponsorId } = agentPlaceholders
+  return {
+    ...placeholders,
+    ...(agents.length > 0 && { servicePrincipalId, agentPrincipalId }),
+    ...(blueprint && { sponsorId }),
+  }
 }
 
 /** @see https://learn.microsoft.com/graph/api/resources/requiredresourceaccess */

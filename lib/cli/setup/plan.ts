@@ -27,6 +27,8 @@ export interface Answers {
   readonly cloud?: string
   readonly mode?: string
   readonly client?: readonly string[]
+  readonly agent?: readonly string[]
+  readonly agentBlueprint?: boolean
 }
 
 /** A scope or an app role, with the id that Entra wants each of them to have. */
@@ -70,17 +72,24 @@ export interface Plan {
   readonly permissions: readonly Permission[]
   readonly credential: PlannedCredential
   readonly clients: readonly string[]
+  /** Client ids of agents and other apps that get the app roles. */
+  readonly agents: readonly string[]
+  /** Whether the app is the blueprint of an agent, which is made with it. */
+  readonly blueprint: boolean
 }
 
 /** @throws UsageError that names the option and the remedy */
 export function readPlan(answers: Answers): Plan {
   const baseUrl = readUrl(answers.baseUrl)
-  const mcpUrl = baseUrl + readPathOption('--resource', answers.resource ?? '/mcp')
+  const mcpUrl = baseUrl + readResource(answers.resource)
   const callbackUrl =
     baseUrl + readPathOption('--callback-path', answers.callbackPath ?? '/auth/callback')
   const name = readName(answers.name)
   const mode = readChoice('--mode', answers.mode, ['proxy', 'direct'])
   const clients = (answers.client ?? []).map(readClient)
+  const roles = readExposed('--app-role', answers.appRole ?? [], baseUrl, (value) => value)
+  const blueprint = answers.agentBlueprint ?? false
+  if (blueprint) checkBlueprint(mode, answers, clients)
   return {
     name,
     baseUrl,
@@ -93,12 +102,45 @@ export function readPlan(answers: Answers): Plan {
       ...(mode === 'proxy' ? [callbackUrl] : []),
       ...clients.flatMap(({ redirectUri }) => redirectUri ?? []),
     ],
-    identifierUris: mode === 'direct' ? [mcpUrl] : [],
+    // Entra takes no Application ID URI with http. @see https://learn.microsoft.com/entra/identity-platform/identifier-uri-restrictions
+    identifierUris: mode === 'direct' && mcpUrl.startsWith('https:') ? [mcpUrl] : [],
     scopes: readExposed('--scope', answers.scope ?? [], baseUrl, (value) => `${name}: ${value}`),
-    roles: readExposed('--app-role', answers.appRole ?? [], baseUrl, (value) => value),
+    roles,
     permissions: readPermissions(answers.permission ?? []),
     credential: readCredential(answers),
     clients: clients.map(({ id }) => id),
+    agents: readAgents(answers.agent ?? [], roles),
+    blueprint,
+  }
+}
+
+function readAgents(given: readonly string[], roles: readonly Exposed[]): readonly string[] {
+  if (given.length > 0 && roles.length === 0) {
+    throw new UsageError(
+      '--agent: an agent on its own is authorized by role: add --app-role, such as "Notes.Read.All=Read all notes"',
+    )
+  }
+  return [...new Set(given.map((id) => readGuid('--agent', id)))]
+}
+
+/** What no blueprint can be or have. @see https://learn.microsoft.com/entra/agent-id/agent-on-behalf-of-oauth-flow */
+function checkBlueprint(
+  mode: Plan['mode'],
+  { tenancy }: Answers,
+  clients: readonly { readonly redirectUri?: string }[],
+): void {
+  if (mode !== 'direct') {
+    throw new UsageError(
+      '--agent-blueprint needs --mode direct: neither blueprints nor agents sign anybody in (AADSTS82014)',
+    )
+  }
+  if (clients.some(({ redirectUri }) => redirectUri !== undefined)) {
+    throw new UsageError(
+      '--client: this client needs a redirect URI on the app, and a blueprint (--agent-blueprint) has none',
+    )
+  }
+  if (tenancy === 'multiple') {
+    throw new UsageError('--agent-blueprint: its agent is of one tenant: --tenancy single')
   }
 }
 
@@ -134,6 +176,11 @@ function readServerUrl(given: string | undefined): string {
   } catch (error) {
     throw new UsageError((error as Error).message.replace('entraAuth: baseUrl', '--base-url'))
   }
+}
+
+/** The endpoint may be at the base URL itself, which has no slash at its end. */
+function readResource(path = '/mcp'): string {
+  return readPathOption('--resource', path) === '/' ? '' : path
 }
 
 function readPathOption(option: string, path: string): string {
@@ -205,16 +252,19 @@ function stableId(name: string): string {
   return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
 }
 
+/** Permissions of Graph that every sign-in asks for. */
+export const atSignIn: readonly string[] = ['openid', 'profile', 'offline_access']
+
 /**
  * With a permission of Graph come those that every sign-in asks for: where only administrators consent, they have to be
  * in the registration.
  */
 function readPermissions(given: readonly string[]): readonly Permission[] {
   const named = given.map(readPermission)
-  const atSignIn = ['openid', 'profile', 'offline_access'].map(readPermission)
+  const always = atSignIn.map(readPermission)
   const isNamed = ({ api, scope }: Permission) =>
     named.some((other) => other.api === api && other.scope === scope)
-  return [...named, ...atSignIn.filter((permission) => !isNamed(permission))]
+  return [...named, ...always.filter((permission) => !isNamed(permission))]
 }
 
 function readPermission(given: string): Permission {

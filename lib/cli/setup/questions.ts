@@ -35,6 +35,12 @@ const questions: readonly Question[] = [
   },
   { option: 'appRole', text: 'App roles, as value=text, with commas', many: true },
   {
+    option: 'agent',
+    text: 'Agents that get these roles: client ids, with commas',
+    many: true,
+    when: ({ appRole = [] }) => appRole.length > 0,
+  },
+  {
     option: 'credential',
     text: 'Credential: secret, certificate, managed-identity, workload-identity',
     otherwise: 'secret',

@@ -7,8 +7,8 @@ import { azureCli } from './azure-cli.js'
 import { bicep } from './bicep.js'
 import { environmentFile } from './environment-file.js'
 import { graphJson } from './graph-requests.js'
-import { knownClients } from './known-ids.js'
-import { type Answers, type Plan, readPlan } from './plan.js'
+import { knownClients, microsoftGraph } from './known-ids.js'
+import { type Answers, atSignIn, type Plan, readPlan } from './plan.js'
 import { ask } from './questions.js'
 import { terraform } from './terraform.js'
 
@@ -68,10 +68,16 @@ const m365Copilot = knownClients.get('m365-copilot')?.id ?? ''
 
 /** What the output cannot say, or what surprises people. */
 function notes(plan: Plan): readonly string[] {
-  const { mode, clients, scopes, mcpUrl, baseUrl, credential } = plan
+  const { mode, clients, scopes, mcpUrl, baseUrl, credential, agents, blueprint, identifierUris } =
+    plan
   const wants = (client: string) => clients.includes(client)
   return [
-    ...(mode === 'direct'
+    ...(mode === 'direct' && identifierUris.length === 0
+      ? [
+          `${mcpUrl} cannot be an Application ID URI, because Entra takes no http: here, clients that send it as resource get AADSTS9010010.`,
+        ]
+      : []),
+    ...(mode === 'direct' && identifierUris.length > 0
       ? [
           `${mcpUrl} becomes an Application ID URI, so that clients may send it as resource. Tokens of version 2 come first, because Entra takes it only then; a policy of the tenant may still want its host to be a verified domain.`,
         ]
@@ -91,8 +97,32 @@ function notes(plan: Plan): readonly string[] {
           'The Teams developer portal shows an Application ID URI for Microsoft 365 Copilot: add it to identifierUris in the manifest, beside the others.',
         ]
       : []),
+    ...(agents.length > 0
+      ? [
+          'Assigning app roles to agent identities is as Microsoft documents it, and was not tried in a tenant [unverified]. An agent that acts for people needs no role: an administrator consents to the scope for it, or its blueprint passes it on.',
+        ]
+      : []),
+    ...(blueprint ? blueprintNotes(plan) : []),
     ...(credential.kind === 'secret' && !isLoopbackHost(new URL(baseUrl).hostname)
       ? ['A secret has to be kept and renewed: on Azure, --credential managed-identity needs none.']
+      : []),
+  ]
+}
+
+function blueprintNotes({ permissions, cloud, tenantId = '<tenant id>' }: Plan): readonly string[] {
+  const scopes = permissions
+    .map(({ api, scope }) => (api === microsoftGraph ? scope : `${api}/${scope}`))
+    .filter((scope) => !atSignIn.includes(scope))
+  const query = new URLSearchParams({
+    scope: scopes.join(' '),
+    redirect_uri: 'https://entra.microsoft.com/TokenAuthorize',
+  })
+  return [
+    'The blueprint is as Microsoft documents it, and was not tried in a tenant [unverified], above all tokens of version 2 and the MCP URL as an Application ID URI. Send the requests with AgentIdentityBlueprint.Create, .UpdateAuthProperties.All and .AddRemoveCreds.All, AgentIdentityBlueprintPrincipal.Create and AgentIdentity.Create.All, and without Directory.AccessAsUser.All. Right after another, Graph may not know yet what was just made: repeat.',
+    ...(scopes.length > 0
+      ? [
+          `An administrator consents for the agent: ${clouds[cloud].host}/${tenantId}/v2.0/adminconsent?client_id=<agent id>&${query}`,
+        ]
       : []),
   ]
 }

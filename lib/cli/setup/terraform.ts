@@ -1,9 +1,18 @@
 /** The registration in Terraform, with the provider azuread (version 3). */
+import { UsageError } from '../usage-error.js'
 import { byApi, federatedCredential, signInAudience } from './graph-objects.js'
 import type { Exposed, Plan } from './plan.js'
 
-/** @see https://registry.terraform.io/providers/hashicorp/azuread/latest/docs/resources/application */
+/**
+ * @throws UsageError for a blueprint
+ * @see https://registry.terraform.io/providers/hashicorp/azuread/latest/docs/resources/application
+ */
 export function terraform(plan: Plan): string {
+  if (plan.blueprint) {
+    throw new UsageError(
+      '--agent-blueprint: --format graph. The provider azuread was not seen to have blueprints',
+    )
+  }
   return `${[
     `terraform {
   required_providers {
@@ -23,6 +32,7 @@ data "azuread_client_config" "current" {}`,
   client_id = azuread_application.mcp.client_id
 }`,
     ...plan.clients.map((id, index) => preAuthorized(plan, id, index)),
+    ...plan.agents.flatMap((id, index) => assignments(plan, id, index)),
     ...credential(plan),
     `output "client_id" {
   value = azuread_application.mcp.client_id
@@ -116,6 +126,25 @@ function preAuthorized({ scopes }: Plan, clientId: string, index: number): strin
   authorized_client_id = ${string(clientId)}
   permission_ids       = ${strings(scopes.map(({ id }) => id))}
 }`
+}
+
+/** @see https://registry.terraform.io/providers/hashicorp/azuread/latest/docs/resources/app_role_assignment */
+function assignments({ roles }: Plan, agent: string, index: number): readonly string[] {
+  const name = `agent${index}`
+  return [
+    `data "azuread_service_principal" "${name}" {
+  client_id = ${string(agent)}
+}`,
+    ...roles.map(
+      ({ id }, role) => `resource "azuread_app_role_assignment" "${name}_role${role}" {
+  app_role_id         = ${string(id)}
+  principal_object_id = data.azuread_service_principal.${name}.object_id
+  resource_object_id  = azuread_service_principal.mcp.object_id
+
+  depends_on = [azuread_application.mcp]
+}`,
+    ),
+  ]
 }
 
 function credential(plan: Plan): readonly string[] {
