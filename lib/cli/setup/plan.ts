@@ -148,6 +148,7 @@ function readMcpUrl(baseUrl: string, path: string): string {
       .replace('resources adds', '--resource adds')
       .replace("write baseUrl: '", "write --base-url '")
       .replace("resources: ['/']", '--resource /')
+      .replace('at baseUrl', 'at the base URL')
     throw new UsageError(says)
   }
 }
