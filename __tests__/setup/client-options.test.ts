@@ -115,6 +115,34 @@ describe('a client the operator set up', () => {
     expect(answer.status).toBe(status)
   })
 
+  it.each([
+    ['with a secret', 'portal', secret],
+    ['without one', 'desktop', ''],
+  ])(
+    'logs in %s by the first method of the metadata, which some clients take',
+    async (_how, id, itsSecret) => {
+      const document = await fetch(`${proxy.url}/.well-known/oauth-authorization-server`)
+      const { token_endpoint_auth_methods_supported: methods } = await document.json()
+      const { code, verifier } = await getCode(proxy.url, { clientId: id })
+      // As the C# SDK of MCP does for a client that was given its id.
+      const credentials = {
+        none: { client_id: id },
+        client_secret_post: { client_id: id, client_secret: itsSecret },
+      }[String(methods[0])]
+      const answer = await fetch(`${proxy.url}/token`, {
+        method: 'POST',
+        body: new URLSearchParams({
+          grant_type: 'authorization_code',
+          code,
+          code_verifier: verifier,
+          redirect_uri: redirectUri,
+          ...credentials,
+        }),
+      })
+      expect([credentials, answer.status]).toEqual([expect.any(Object), 200])
+    },
+  )
+
   it('returns nowhere but where the operator said: nobody else can use its id', async () => {
     const params = { redirect_uri: 'http://127.0.0.1:33418/other' }
     const { page } = await openConsent(proxy.url, { clientId: 'desktop', params })
