@@ -63,7 +63,7 @@ app.use(resourceMetadata(auth))
 app.all(
   '/mcp',
   requireBearer(auth),
-  scopeGuard({
+  scopeGuard(auth, {
     tools: {
       whoami: 'access_as_user',
       // Foundry's agents and projects come as apps: their role is assigned by an administrator.

@@ -69,6 +69,15 @@ describe('explain, of tokens of Entra', () => {
     expectHidden(token, JSON.stringify(said))
   })
 
+  it('says so when a token names no user', async () => {
+    const claims = { iss: 'https://sts.example/', tid: world.entra.tenant.id }
+    const parts = [{ alg: 'RS256' }, claims].map((part) =>
+      Buffer.from(JSON.stringify(part)).toString('base64url'),
+    )
+    const { said } = await explain(`${parts.join('.')}.AA`)
+    expect(said.summary).toMatch(/for a user without a name, without an expiry/)
+  })
+
   it.each([
     ['ab3be6b7-f5df-413d-ac2d-abf1e3fd9c0b', 'm365-copilot'],
     ['aebc6443-996d-45c2-90f0-388ff96faa56', 'vscode'],

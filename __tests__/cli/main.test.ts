@@ -66,6 +66,17 @@ describe('the program mcp-entra', () => {
     expect(run.output()).toContain('Secret ID')
   })
 
+  it.each([['--help'], ['explain', '65001'], ['doctor']])(
+    'says nothing about a reader that has gone (| head -1): %s',
+    async (...args) => {
+      const run = start(args)
+      const code = args[0] === 'doctor' ? 2 : 0
+      run.child.stdout?.destroy()
+      expect((await run.ended)[0]).toBe(code)
+      expect(run.errors()).not.toMatch(/EPIPE|node:/)
+    },
+  )
+
   it('asks, with --ask, and ends when it has its answers', async () => {
     const run = start(['setup', '--ask', '--format', 'env'], 'Notes\nhttps://mcp.contoso.com\n')
     expect((await run.ended)[0]).toBe(0)

@@ -505,9 +505,9 @@ describe('the operator', () => {
     expect(metadata).not.toHaveProperty('client_id_metadata_document_supported')
     expect(metadata).not.toHaveProperty('token_endpoint_auth_signing_alg_values_supported')
     expect(metadata.token_endpoint_auth_methods_supported).toEqual([
-      'none',
       'client_secret_post',
       'client_secret_basic',
+      'none',
     ])
   })
 

@@ -97,11 +97,11 @@ describe('a registration', () => {
   it.each([
     [
       { token_endpoint_auth_method: 'private_key_jwt' },
-      'token_endpoint_auth_method must be one of: none, client_secret_post, client_secret_basic.',
+      'token_endpoint_auth_method must be one of: client_secret_post, client_secret_basic, none.',
     ],
     [
       { token_endpoint_auth_method: ['none'] },
-      'token_endpoint_auth_method must be one of: none, client_secret_post, client_secret_basic.',
+      'token_endpoint_auth_method must be one of: client_secret_post, client_secret_basic, none.',
     ],
     [{ application_type: 'desktop' }, 'application_type must be one of: native, web.'],
     [{ grant_types: ['refresh_token'] }, "grant_types must include 'authorization_code'."],

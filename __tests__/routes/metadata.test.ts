@@ -12,7 +12,7 @@ beforeAll(async () => {
   proxy = await startProxy(entra, { resourceName: 'Notes', resources: ['/mcp', '/second/mcp'] })
   based = await startProxy(entra, { basePath: '/base/path' })
 })
-const methods = ['none', 'client_secret_post', 'client_secret_basic', 'private_key_jwt']
+const methods = ['client_secret_post', 'client_secret_basic', 'none', 'private_key_jwt']
 
 function serverDocument(issuer: string) {
   return {

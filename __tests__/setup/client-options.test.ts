@@ -25,6 +25,8 @@ import {
 } from '../support/proxy.js'
 
 const secret = 'a secret of sixteen or more'
+/** As `openssl rand -base64` makes them, and with what looks encoded. */
+const awkwardSecret = 'q+9/Zk+rT1%2Bw0=='
 const plain: PreRegisteredClient = {
   client_id: 'desktop',
   client_name: 'Contoso Desktop',
@@ -36,12 +38,17 @@ const confidential: PreRegisteredClient = {
   token_endpoint_auth_method: 'client_secret_basic',
   client_secret: secret,
 }
+const awkward: PreRegisteredClient = {
+  ...confidential,
+  client_id: 'gate+way',
+  client_secret: awkwardSecret,
+}
 
 let entra: Entra
 let proxy: TestProxy
 beforeAll(async () => {
   entra = await startTestEntra()
-  proxy = await startProxy(entra, { clients: [plain, confidential] })
+  proxy = await startProxy(entra, { clients: [plain, confidential, awkward] })
 })
 
 describe('a client the operator set up', () => {
@@ -82,6 +89,59 @@ describe('a client the operator set up', () => {
       expect([more, answer.status]).toEqual([more, status])
     }
   })
+
+  it.each([
+    ['as they are, like the MCP SDKs', String, String, 200],
+    ['form-encoded (RFC 6749 section 2.3.1)', encodeURIComponent, encodeURIComponent, 200],
+    [
+      'form-encoded twice',
+      String,
+      (text: string) => encodeURIComponent(encodeURIComponent(text)),
+      401,
+    ],
+  ])('may have any characters in id and secret, sent %s', async (_how, ofId, ofSecret, status) => {
+    const { code, verifier } = await getCode(proxy.url, { clientId: 'gate+way' })
+    const credentials = btoa(`${ofId('gate+way')}:${ofSecret(awkwardSecret)}`)
+    const answer = await fetch(`${proxy.url}/token`, {
+      method: 'POST',
+      headers: { authorization: `Basic ${credentials}` },
+      body: new URLSearchParams({
+        grant_type: 'authorization_code',
+        code,
+        code_verifier: verifier,
+        redirect_uri: redirectUri,
+      }),
+    })
+    expect(answer.status).toBe(status)
+  })
+
+  it.each([
+    ['with a secret', 'portal', secret],
+    ['without one', 'desktop', ''],
+  ])(
+    'logs in %s by the first method of the metadata, which some clients take',
+    async (_how, id, itsSecret) => {
+      const document = await fetch(`${proxy.url}/.well-known/oauth-authorization-server`)
+      const { token_endpoint_auth_methods_supported: methods } = await document.json()
+      const { code, verifier } = await getCode(proxy.url, { clientId: id })
+      // As the C# SDK of MCP does for a client that was given its id.
+      const credentials = {
+        none: { client_id: id },
+        client_secret_post: { client_id: id, client_secret: itsSecret },
+      }[String(methods[0])]
+      const answer = await fetch(`${proxy.url}/token`, {
+        method: 'POST',
+        body: new URLSearchParams({
+          grant_type: 'authorization_code',
+          code,
+          code_verifier: verifier,
+          redirect_uri: redirectUri,
+          ...credentials,
+        }),
+      })
+      expect([credentials, answer.status]).toEqual([expect.any(Object), 200])
+    },
+  )
 
   it('returns nowhere but where the operator said: nobody else can use its id', async () => {
     const params = { redirect_uri: 'http://127.0.0.1:33418/other' }

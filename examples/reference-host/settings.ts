@@ -8,6 +8,7 @@ import {
   entraScopes,
   type IdentityIssuer,
   type MapUser,
+  clientSecret as secretCredential,
 } from 'mcp-entra'
 import { redisStorage } from 'mcp-entra/redis'
 
@@ -160,6 +161,7 @@ function clientId(value: string): string {
 
 function clientSecret(value: string): string {
   if (/\s/.test(value)) throw new Unusable('must not contain white space')
+  ask(() => secretCredential(value))
   return value
 }
 

@@ -19,6 +19,13 @@ const io: Io = {
   },
 }
 
+// A reader that has seen enough (`| head -1`) closes the pipe: what is left is for nobody, and no failure.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+  })
+}
+
 process.exitCode = await run(process.argv.slice(2), io)
 // A terminal that was read from would keep the process alive.
 process.stdin.unref?.()

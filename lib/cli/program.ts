@@ -136,8 +136,9 @@ function doctorCommand(io: Io, done: Done): Command {
       'after',
       '\nWithout a URL it reads BASE_URL, AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET,\n' +
         'AZURE_CLIENT_CERTIFICATE_PATH, AZURE_FEDERATED_TOKEN_FILE, AZURE_AUTHORITY_HOST, MCP_ENTRA_KEYS,\n' +
-        'MCP_ENTRA_IDENTITY_ASSERTIONS, REDIS_URL, and AGENT_ID with --mode direct. node --env-file=.env node_modules/.bin/mcp-entra doctor\n' +
-        'reads them from a file. It talks to nothing but the URL, the authority, the identity providers and\n' +
+        'MCP_ENTRA_IDENTITY_ASSERTIONS, REDIS_URL, and AGENT_ID with --mode direct. From a file, with node --env-file=.env\n' +
+        'in front: node --env-file=.env node_modules/mcp-entra/dist/cli/main.js doctor\n' +
+        'It talks to nothing but the URL, the authority, the identity providers and\n' +
         'the store. Exit code 1 when a check failed.\n',
     )
     .action(async (url, options) => {

@@ -10,11 +10,15 @@ export type TokenEndpointAuthMethod =
   | 'client_secret_basic'
   | 'private_key_jwt'
 
-/** The methods with which a client may register itself, as the metadata document lists them. */
+/**
+ * The methods with which a client may register itself, as the metadata document lists them. A client that was given its
+ * id, and perhaps a secret, may take the first one without a look at the rest (the C# SDK of MCP does): with this one it
+ * sends its secret, if it has one.
+ */
 export const authMethods: readonly TokenEndpointAuthMethod[] = [
-  'none',
   'client_secret_post',
   'client_secret_basic',
+  'none',
 ]
 
 /** The grant types we serve in any case. */

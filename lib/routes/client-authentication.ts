@@ -10,7 +10,8 @@ import type { ProxyContext } from './context.js'
 
 interface Credentials {
   readonly id: string
-  readonly secret?: string
+  /** Each way in which it may be meant. */
+  readonly secrets?: readonly string[]
   readonly assertion?: string
 }
 
@@ -39,7 +40,7 @@ export async function authenticateClient(
 async function checkCredentials(
   { clients, clientAssertions }: Pick<ProxyContext, 'clients' | 'clientAssertions'>,
   client: Client,
-  { secret, assertion }: Credentials,
+  { secrets = [], assertion }: Credentials,
   sender: string,
 ): Promise<void> {
   const { token_endpoint_auth_method: method } = client.metadata
@@ -48,7 +49,7 @@ async function checkCredentials(
   }
   if (assertion !== undefined) return clientAssertions.check(client, assertion, sender)
   if (method === 'none') return
-  if (secret === undefined || !clients.isSecretOf(client, secret)) throw unknownClient()
+  if (!secrets.some((secret) => clients.isSecretOf(client, secret))) throw unknownClient()
 }
 
 function readCredentials(req: IncomingMessage, params: Params): Credentials | undefined {
@@ -68,7 +69,7 @@ function readCredentials(req: IncomingMessage, params: Params): Credentials | un
   if (basic) return basic
   if (assertion !== undefined) return assertionCredentials(assertion, client_id)
   if (client_id === undefined) return undefined
-  return { id: client_id, ...(client_secret !== undefined && { secret: client_secret }) }
+  return { id: client_id, ...(client_secret !== undefined && { secrets: [client_secret] }) }
 }
 
 /** @see RFC 7521 section 4.2 */
@@ -94,20 +95,26 @@ function assertionCredentials(
   return typeof subject === 'string' ? { id: subject, assertion } : undefined
 }
 
-/** The RFC wants both parts form-encoded, the MCP SDKs send them as they are. For our ids and secrets that is the same. */
+/**
+ * The RFC wants both parts form-encoded, and the MCP SDKs send them as they are. For our own ids and secrets that is the
+ * same. A secret of the operator's (base64, say) may have a `+`, so it may be meant in either way; an id has no blanks.
+ */
 function readBasicCredentials(header: string | undefined): Credentials | undefined {
   const encoded = /^basic +([A-Za-z0-9+/=_-]+) *$/i.exec(header ?? '')?.[1]
   if (encoded === undefined) return undefined
   const text = Buffer.from(encoded, 'base64').toString('utf8')
   const colon = text.indexOf(':')
   if (colon < 0) return undefined
-  const secret = decodeForm(text.slice(colon + 1))
-  return { id: decodeForm(text.slice(0, colon)), ...(secret !== '' && { secret }) }
+  const secret = text.slice(colon + 1)
+  return {
+    id: decodePercent(text.slice(0, colon)),
+    secrets: [decodePercent(secret.replaceAll('+', ' ')), secret],
+  }
 }
 
-function decodeForm(text: string): string {
+function decodePercent(text: string): string {
   try {
-    return decodeURIComponent(text.replaceAll('+', ' '))
+    return decodeURIComponent(text)
   } catch {
     return text
   }

@@ -455,6 +455,21 @@ describe('doctor finds', () => {
     expect((await doctor(`${elsewhere}/mcp`)).failures).toEqual(['endpoints', 'pkce', 'jwks'])
   })
 
+  it.each([[], [7], ['here'], ['mailto:admin@contoso.com'], ['https://']])(
+    'metadata whose authorization server is no web address: %j',
+    async (...servers) => {
+      const url = await start((at) =>
+        replacing(app(at), {
+          [pathMetadata]: { resource: `${at}/mcp`, authorization_servers: servers },
+        }),
+      )
+      const { troubles } = await doctor(`${url}/mcp`)
+      expect(troubles).toMatchObject([
+        { check: 'issuer', says: expect.stringMatching(/names no authorization server/) },
+      ])
+    },
+  )
+
   it('a web application firewall that answers for the token endpoint', async () => {
     const url = await start((url) =>
       replacing(app(url), { '/token': '<html>Are you human?</html>' }),

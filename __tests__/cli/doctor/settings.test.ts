@@ -574,12 +574,18 @@ describe('doctor, of identity providers', () => {
     ])
   })
 
-  it.each(['https://idp.contoso.com', '{}', '[{}]', '[{"issuer":"http://idp.contoso.com"}]'])(
-    'says that %s is no list of them',
+  it.each(['https://idp.contoso.com', '{', '{}', '[{}]', '[{"issuer":"http://idp.contoso.com"}]'])(
+    'says that %s is no list of them, and which variable it stands in',
     async (list) => {
       const { code, troubles } = await asked(list)
       expect(code).toBe(1)
-      expect(troubles).toMatchObject([{ check: 'identity providers', status: 'failure' }])
+      expect(troubles).toMatchObject([
+        {
+          check: 'identity providers',
+          status: 'failure',
+          says: expect.stringContaining('MCP_ENTRA_IDENTITY_ASSERTIONS'),
+        },
+      ])
     },
   )
 })

@@ -631,6 +631,10 @@ describe('setup', () => {
       ['--base-url', 'https://mcp.contoso.com', '--name', 'a\nb', '--scope', 'a'],
       /--name must be one line/,
     ],
+    [
+      ['--base-url', 'https://mcp.contoso.com/mcp', '--name', 'x', '--scope', 'a'],
+      /--base-url ends with "\/mcp", which --resource adds to it: write --base-url 'https:\/\/mcp\.contoso\.com', or --resource \/ if/,
+    ],
     [['--base-url', 'https://mcp.contoso.com', '--name', 'x'], /--scope is missing/],
     [[...base, '--scope', "it's"], /--scope must begin with a name/],
     [[...base, '--scope', 'notes.read'], /names something twice/],
@@ -686,6 +690,16 @@ describe('setup', () => {
       'direct',
     ])
     expect(err).toMatch(/localhost:3000\/mcp cannot be an Application ID URI/)
+  })
+
+  it.each([
+    ['/', 'https://mcp.contoso.com'],
+    ['/notes', 'https://mcp.contoso.com/notes'],
+  ])('with --resource %s registers the URL that clients send: %s', async (path, url) => {
+    const args = ['--mode', 'direct', '--resource', path, '--format', 'graph']
+    const { out } = await cli(['setup', ...base, ...args])
+    expect(out).toContain(JSON.stringify(url))
+    expect(out).not.toContain(JSON.stringify(`${url}/`))
   })
 
   it('does not wait for answers where nobody can give them', async () => {

@@ -270,6 +270,12 @@ describe('npm run example with something wrong', () => {
     ],
     ['AZURE_CLIENT_SECRET', undefined, 'is missing', `${portal} > Certificates & secrets`],
     ['AZURE_CLIENT_SECRET', 'two words', 'white space', `${portal} > Certificates & secrets`],
+    [
+      'AZURE_CLIENT_SECRET',
+      '11111111-1111-4111-8111-111111111111',
+      'is wrong: clientSecret: this is a GUID, as the "Secret ID"',
+      `${portal} > Certificates & secrets`,
+    ],
     ['AZURE_AUTHORITY_HOST', 'login.microsoftonline.com', 'authorityHost', 'Endpoints'],
     ['AZURE_AUTHORITY_HOST', 'http://login.example', 'authorityHost must be https', 'Endpoints'],
     ['AZURE_AUTHORITY_HOST', 'https://login.example/tenant', 'an origin', 'Endpoints'],

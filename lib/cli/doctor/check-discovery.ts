@@ -108,7 +108,7 @@ function checkResource(
     )
   }
   const [issuer] = Array.isArray(servers) ? servers : []
-  if (typeof issuer !== 'string' || !URL.canParse(issuer)) {
+  if (typeof issuer !== 'string' || !/^https?:\/\//i.test(issuer) || !URL.canParse(issuer)) {
     findings.push(
       failure(
         'issuer',

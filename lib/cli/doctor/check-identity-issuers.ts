@@ -33,9 +33,17 @@ export async function checkIdentityIssuers(given: string | undefined): Promise<r
 const variable = 'MCP_ENTRA_IDENTITY_ASSERTIONS'
 
 function parse(given: string): readonly IdentityIssuer[] {
-  const list: unknown = JSON.parse(given)
+  const list: unknown = parseJson(given)
   if (!Array.isArray(list)) throw new TypeError(`${variable} must be a JSON array`)
   return list.map((each) => ({ ...Object(each), mapUser: () => undefined }))
+}
+
+function parseJson(given: string): unknown {
+  try {
+    return JSON.parse(given)
+  } catch (error) {
+    throw new TypeError(`${variable} is not JSON: ${(error as Error).message}`)
+  }
 }
 
 function unreachable(issuer: string, error: unknown): Finding {

@@ -11,11 +11,11 @@ export const kinds: Readonly<Record<EntraFailureKind, readonly [means: string, a
   ],
   interaction_required: [
     'Entra wants more of the user: MFA, a compliant device, or a new sign-in.',
-    'On-behalf-of is answered with 401 insufficient_claims; the next login carries the challenge to Entra.',
+    'On-behalf-of is answered with 401 insufficient_claims, or with a URL in the session: the next login, or the URL, carries the challenge to Entra.',
   ],
   consent_required: [
     'Nobody has consented to this access.',
-    'On-behalf-of is answered with 403 and a link for the administrator.',
+    'On-behalf-of is answered with 401, or with a URL in the session: the next login, or the URL, asks the user for consent. If that did not help, with 403 and a link for the administrator.',
   ],
   access_denied: ['This user is not allowed.', 'The login ends in access_denied.'],
   invalid_assertion: [

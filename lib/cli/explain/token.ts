@@ -62,7 +62,9 @@ const callerWords: Readonly<Record<CallerKind, string>> = {
 async function explainEntras(jwt: DecodedJwt, context: TokenContext): Promise<Explanation> {
   const { claims } = jwt
   const gate = await judgeEntras(jwt, context)
-  const user = text(claims.preferred_username ?? claims.name ?? claims.oid)
+  const user = text(
+    claims.preferred_username ?? claims.name ?? claims.oid ?? 'a user without a name',
+  )
   const who = callerWords[callerFromClaims(claims as EntraClaims).kind].replace('{user}', user)
   return {
     kind: 'entra-access-token',

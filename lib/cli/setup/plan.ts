@@ -3,7 +3,7 @@ import { createHash, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { isGuid } from '../../entra/authority.js'
 import { type Cloud, clouds } from '../../entra/clouds.js'
-import { readBaseUrl, readPath } from '../../setup/options.js'
+import { readBaseUrl, readPath, readResources } from '../../setup/options.js'
 import { UsageError } from '../usage-error.js'
 import { knownClients, knownPermissions, microsoftGraph } from './known-ids.js'
 
@@ -81,7 +81,7 @@ export interface Plan {
 /** @throws UsageError that names the option and the remedy */
 export function readPlan(answers: Answers): Plan {
   const baseUrl = readUrl(answers.baseUrl)
-  const mcpUrl = baseUrl + readResource(answers.resource)
+  const mcpUrl = readMcpUrl(baseUrl, answers.resource ?? '/mcp')
   const callbackUrl =
     baseUrl + readPathOption('--callback-path', answers.callbackPath ?? '/auth/callback')
   const name = readName(answers.name)
@@ -178,9 +178,21 @@ function readServerUrl(given: string | undefined): string {
   }
 }
 
-/** The endpoint may be at the base URL itself, which has no slash at its end. */
-function readResource(path = '/mcp'): string {
-  return readPathOption('--resource', path) === '/' ? '' : path
+/** As the server makes it: without a slash at the end, and without the path twice. */
+function readMcpUrl(baseUrl: string, path: string): string {
+  readPathOption('--resource', path)
+  const { pathname } = new URL(baseUrl)
+  try {
+    return readResources([path], baseUrl, pathname === '/' ? '' : pathname)[0].url
+  } catch (error) {
+    const says = (error as Error).message
+      .replace('entraAuth: baseUrl', '--base-url')
+      .replace('resources adds', '--resource adds')
+      .replace("write baseUrl: '", "write --base-url '")
+      .replace("resources: ['/']", '--resource /')
+      .replace('at baseUrl', 'at the base URL')
+    throw new UsageError(says)
+  }
 }
 
 function readPathOption(option: string, path: string): string {
