@@ -5,6 +5,7 @@ import { startEntra } from 'mcp-entra/testing'
 import { ada, ask, bob, challenge, decode, startGate, type TestGate } from '../support/gate.js'
 import type { Entra } from '../support/host.js'
 import { login, postForm, refresh, type Tokens } from '../support/oauth-client.js'
+import { until } from '../support/redis-server.js'
 
 let entra: Entra
 let gate: TestGate
@@ -48,7 +49,7 @@ async function expectOutage(response: Response): Promise<void> {
   })
 }
 
-/** A token that is new here: its grant, and whether that or the token itself was revoked. Read at once. */
+/** A token that is new here: its grant, and whether that or the token itself was revoked. */
 const firstReads = ['get grant', 'get revoked', 'get revoked-token']
 /** What the gate asked the store about this token, whatever the news. */
 const askedOfToken = () =>
@@ -155,6 +156,30 @@ describe('a token of ours', () => {
     expect((await call(own.access_token, replica.url)).status).toBe(200)
     expect((await revoke(own.refresh_token)).status).toBe(200)
     replica.clock.advance(1)
+    await expectRevoked(await call(own.access_token, replica.url))
+    await replica.close()
+  })
+
+  it('stops even when it is revoked while a replica that has never seen it is looking it up', async () => {
+    let goOn = () => {}
+    const held = new Promise<void>((resolve) => {
+      goOn = resolve
+    })
+    const asked: string[] = []
+    const get = async (key: string) => {
+      asked.push(key)
+      if (key.startsWith('news:')) await held
+      return gate.store.get(key)
+    }
+    const replica = await startGate(entra, {
+      options: { baseUrl: gate.url, storage: { ...gate.store, get } },
+    })
+    const looking = call(own.access_token, replica.url)
+    await until('it looks for news', async () => asked.some((key) => key.startsWith('news:')))
+    expect((await revoke(own.access_token)).status).toBe(200)
+    goOn()
+    await looking
+    replica.clock.advance(2)
     await expectRevoked(await call(own.access_token, replica.url))
     await replica.close()
   })
