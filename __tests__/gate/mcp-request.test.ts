@@ -1,8 +1,12 @@
 /** Messages that one parser reads as a call and another does not: the guard of a tool refuses them. */
+import { once } from 'node:events'
+import { connect, createServer } from 'node:http2'
+import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import express from 'express'
 import { oboToken, requireBearer, scopeGuard } from 'mcp-entra'
 import { startEntra } from 'mcp-entra/testing'
+import { calledTools } from '../../lib/gate/mcp-request.js'
 import { ask, bob, post, startGate, type TestGate, toolCall, userRead } from '../support/gate.js'
 import type { Entra } from '../support/host.js'
 
@@ -393,4 +397,25 @@ describe('a body of another method than POST', () => {
       }
     }
   })
+})
+
+it('is judged over HTTP/2 as well, where no header says that there is a body', async () => {
+  const called: unknown[] = []
+  const server = createServer(async (req, res) => {
+    called.push(await calledTools(req as never))
+    res.end()
+  })
+  await once(server.listen(0), 'listening')
+  const client = connect(`http://localhost:${(server.address() as AddressInfo).port}`)
+  const send = async (method: string, body?: string) => {
+    const headers = { ':method': method, ':path': '/', 'content-type': 'application/json' }
+    const stream = client.request(headers, { endStream: body === undefined })
+    if (body !== undefined) stream.end(body)
+    await once(stream.resume(), 'end')
+  }
+  await send('PUT', JSON.stringify(toolCall('add_note')))
+  await send('GET')
+  expect(called).toEqual([['add_note'], []])
+  client.close()
+  server.close()
 })

@@ -236,9 +236,9 @@ export async function badNetwork(targetPort: number): Promise<BadNetwork> {
   })
 }
 
-/** Asks again and again, for ten seconds. */
+/** Asks again and again, for twenty seconds. */
 export async function until(what: string, isTrue: () => Promise<boolean>): Promise<void> {
-  const end = Date.now() + 10_000
+  const end = Date.now() + 20_000
   while (!(await isTrue().catch(() => false))) {
     if (Date.now() > end) throw new Error(`still waiting until ${what}`)
     await wait(20)

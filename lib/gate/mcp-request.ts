@@ -50,8 +50,11 @@ export async function calledTools(req: MiddlewareRequest): Promise<readonly stri
 }
 
 /** The method does not matter: a parser in front also reads the body of a GET, and a handler may use it. */
-function hasBody({ headers }: MiddlewareRequest): boolean {
-  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
+function hasBody({ headers, stream }: MiddlewareRequest & { readonly stream?: unknown }): boolean {
+  if (headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0)
+    return true
+  // HTTP/2 frames a body without either header.
+  return (stream as { endAfterHeaders?: unknown } | undefined)?.endAfterHeaders === false
 }
 
 /** Answers in JSON-RPC's own terms, and tells the operator. */

@@ -11,8 +11,16 @@ type RoutedRequest = MiddlewareRequest & {
 const longestPart = 32
 
 /** The whole path, whatever the middleware is mounted under. */
-export function pathOf({ originalUrl, url = '/' }: MiddlewareRequest): string {
-  return (originalUrl ?? url).split('?', 1)[0] ?? '/'
+export function pathOf(req: MiddlewareRequest): string {
+  return targetOf(req).split('?', 1)[0] ?? '/'
+}
+
+/** Path and query. A request may name a whole URL, and its path is what counts then, as it is to routers. @see RFC 9112 section 3.2.2 */
+export function targetOf({ originalUrl, url = '/' }: MiddlewareRequest): string {
+  const target = originalUrl ?? url
+  const [origin] = /^https?:\/\/[^/?#]*/i.exec(target) ?? ['']
+  const rest = target.slice(origin.length)
+  return origin === '' || rest.startsWith('/') ? rest : `/${rest}`
 }
 
 /** The path under which an application has mounted the middleware: empty at its root. */

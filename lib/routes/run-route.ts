@@ -4,6 +4,7 @@ import { randomReference } from '../crypto/reference.js'
 import { allowAnyOrigin, answerPreflight } from '../http/cors.js'
 import { factsOf } from '../http/event-facts.js'
 import type { MiddlewareRequest, Next } from '../http/middleware.js'
+import { targetOf } from '../http/request-path.js'
 import { closeIfUnread, sendOAuthError, sendPage, setRetryAfter } from '../http/respond.js'
 import { asError, isAbandoned, isAnswered, runAsync } from '../http/run-async.js'
 import { FetchFailure } from '../http/safe-fetch.js'
@@ -50,7 +51,7 @@ export function runRoute(
   next: Next,
   onMiss?: (path: string, res: ServerResponse) => void,
 ): void {
-  const url = req.originalUrl ?? req.url ?? '/'
+  const url = targetOf(req)
   const question = url.indexOf('?')
   const path = question < 0 ? url : url.slice(0, question)
   const route = routes.get(path)
