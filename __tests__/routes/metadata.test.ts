@@ -176,7 +176,7 @@ describe('the endpoints that scripts call', () => {
         headers: wanted === undefined ? {} : { 'access-control-request-headers': wanted },
       })
       expect(answer.headers['access-control-allow-headers']).toBe(
-        'Authorization, Content-Type, MCP-Protocol-Version',
+        'Authorization, Content-Type, DPoP, MCP-Protocol-Version',
       )
     }
   })
