@@ -4,7 +4,7 @@
  * success is not raised again: that would be a loop.
  */
 import type { Clock } from '../async/clock.js'
-import { sha256 } from '../crypto/hashing.js'
+import { constantTimeEqual, sha256 } from '../crypto/hashing.js'
 import type { EntraAuthority } from '../entra/authority.js'
 import { EntraError } from '../entra/errors.js'
 import type { ExchangeResult, OnBehalfOf } from '../entra/on-behalf-of.js'
@@ -166,7 +166,8 @@ async function readAgain(
   const { sid, assertion } = verified
   if (!tokens || sid === undefined) return undefined
   const grant = (await tokens.grants.read(sid))?.value
-  if (!grant || grant.upstream?.accessToken === assertion?.token) return undefined
+  if (!grant?.upstream) return undefined
+  if (assertion && constantTimeEqual(grant.upstream.accessToken, assertion.token)) return undefined
   return { ...verified, ...fromGrant(grant) }
 }
 

@@ -108,7 +108,10 @@ export function interactions(vault: Vault, now: Clock): Interactions {
       const kept = await find(id)
       return kept && !(await claims.has(id)) ? kept.interaction : undefined
     },
-    isOf: async (id: string, sid: string) => (await find(id))?.interaction.sid === sid,
+    async isOf(id: string, sid: string) {
+      const kept = await find(id)
+      return kept !== undefined && constantTimeEqual(kept.interaction.sid, sid)
+    },
     // The marks outlive the record, which was there before them.
     claim: (id: string) => claims.add(id, true, interactionSeconds),
     end: (id: string) => ends.set(id, true, interactionSeconds),
