@@ -67,6 +67,14 @@ describe('a cut-off', () => {
     expect(await replica().isOver(given(seconds + 399))).toBe(true)
   })
 
+  it('is not set back when a replica whose clock is behind records it again', async () => {
+    const { replica, clock } = replicas()
+    await replica(100_000).record(user)
+    await replica().record(user)
+    clock.now += 1000
+    expect(await replica().isOver(given(seconds + 99))).toBe(true)
+  })
+
   it('counts when it cannot be read', async () => {
     const { replica, store, clock } = replicas()
     await replica().record(user)

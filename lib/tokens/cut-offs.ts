@@ -54,20 +54,24 @@ export function cutOffs({ vault, lifetime, news, now }: CutOffsOptions): CutOffs
   let known: { readonly news: string; readonly latest: number } | undefined
 
   /** Seconds since the epoch; 0 when there was none. */
-  const readLatest = async () => Number((await times.get(latestOfAll)) ?? 0)
+  const readTime = async (name: string) => Number((await times.get(name)) ?? 0)
+
+  /** Not earlier than the time that is there, for the clock of whoever recorded that may be ahead. */
+  const later = async (name: string, time: number) => Math.max(time, await readTime(name))
 
   const latest = async () => {
     const text = news.recall() ?? (await news.read())
-    if (known?.news !== text) known = { news: text, latest: await readLatest() }
+    if (known?.news !== text) known = { news: text, latest: await readTime(latestOfAll) }
     return known.latest
   }
 
   return Object.freeze({
     async record(cutOff: CutOff) {
       const time = now() / 1000
-      await times.set(nameOf(cutOff), String(time), lifetime)
-      // Not earlier than the last one, though the clock of whoever recorded that may be ahead.
-      await times.set(latestOfAll, String(Math.max(time, await readLatest())), lifetime)
+      // A note that is no number ends what is given later, too: a new cut-off takes its place.
+      const own = (await later(nameOf(cutOff), time)) || time
+      await times.set(nameOf(cutOff), String(own), lifetime)
+      await times.set(latestOfAll, String(await later(latestOfAll, time)), lifetime)
       await news.publish()
     },
     async isOver({ tid, oid, client, at }: GivenAccess) {
