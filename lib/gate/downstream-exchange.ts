@@ -87,13 +87,11 @@ export function downstreamExchange(options: DownstreamExchangeOptions): Exchange
     if (!exchanges) throw new TypeError('downstream tokens need a `credential` in entraAuth')
     const { account: user } = verified
     if (!user) throw appOnly()
-    const signedIn = verified.assertion ? verified : await readAgain(options, verified)
-    const assertion = signedIn?.assertion
-    if (!assertion) throw vouchedForElsewhere(request)
+    const signedIn = isSignedIn(verified) ? verified : await readAgain(options, verified)
+    if (!signedIn) throw vouchedForElsewhere(request)
     const startedAt = now()
     const begun = prompts?.begin() ?? 0
-    const call = { options, exchanges, user, request, facts, begun }
-    const attempt = { ...call, verified: signedIn, assertion }
+    const attempt = { options, exchanges, user, verified: signedIn, request, facts, begun }
     try {
       return await exchangeAgainIfRenewed(attempt)
     } catch (error) {
@@ -120,7 +118,7 @@ export function exchangeReporter(report: Report) {
 /** One wish of one caller. */
 interface ExchangeCall {
   readonly options: DownstreamExchangeOptions
-  verified: VerifiedToken
+  verified: SignedInToken
   readonly request: ExchangeRequest
   readonly facts: EventFacts
   /** Its place among all calls, in direct mode. */
@@ -130,7 +128,13 @@ interface ExchangeCall {
 interface ExchangeAttempt extends ExchangeCall {
   readonly exchanges: OnBehalfOf
   readonly user: User
-  assertion: EntraAssertion
+}
+
+/** A token with an assertion, which is exchanged. */
+type SignedInToken = VerifiedToken & { readonly assertion: EntraAssertion }
+
+function isSignedIn(verified: VerifiedToken): verified is SignedInToken {
+  return verified.assertion !== undefined
 }
 
 /**
@@ -144,9 +148,8 @@ async function exchangeAgainIfRenewed(attempt: ExchangeAttempt): Promise<Downstr
     // A store that is away changes nothing about what Entra has answered.
     const again = () => readAgain(attempt.options, attempt.verified).catch(() => undefined)
     const renewed = isChallenge(error) ? await again() : undefined
-    if (!renewed?.assertion) throw error
+    if (!renewed) throw error
     attempt.verified = renewed
-    attempt.assertion = renewed.assertion
     return exchange(attempt)
   }
 }
@@ -162,23 +165,24 @@ function isChallenge(error: unknown): boolean {
 async function readAgain(
   { tokens }: DownstreamExchangeOptions,
   verified: VerifiedToken,
-): Promise<VerifiedToken | undefined> {
+): Promise<SignedInToken | undefined> {
   const { sid, assertion } = verified
   if (!tokens || sid === undefined) return undefined
   const grant = (await tokens.grants.read(sid))?.value
-  if (!grant?.upstream) return undefined
-  if (assertion && constantTimeEqual(grant.upstream.accessToken, assertion.token)) return undefined
-  return { ...verified, ...fromGrant(grant) }
+  const again = grant && { ...verified, ...fromGrant(grant) }
+  if (!again || !isSignedIn(again)) return undefined
+  const isSame = assertion && constantTimeEqual(again.assertion.token, assertion.token)
+  return isSame ? undefined : again
 }
 
 /** Tries the assertion at hand, and once more with a new one when that has expired. @throws EntraError */
 async function exchange(attempt: ExchangeAttempt): Promise<DownstreamAccessToken> {
-  const { options, exchanges, user, assertion, verified, request, facts: about } = attempt
+  const { options, exchanges, user, verified, request, facts: about } = attempt
   const { renewAssertion, report, now } = options
   const { oid, tid } = user
   const { scopes, claims, tenantId = tid } = request
   const wanted = { oid, tid: tenantId, scopes, claims, facts: about }
-  const { sid: login } = verified
+  const { sid: login, assertion } = verified
   const facts = assertion.facts()
   const assertionExpiresAt = facts.expiresAt
   try {

@@ -2,7 +2,7 @@
  * Asking the user of an MCP client in the middle of a tool call: what a request says of its client, and how the question
  * is put. The wire has two forms: 2026-07-28 returns a result that wants input, 2025-11-25 an error of its own.
  */
-import type { Challenge } from '../tokens/challenges.js'
+import { type Challenge, kindOf } from '../tokens/challenges.js'
 import { interactionId } from '../tokens/interactions.js'
 import type { CallerSession } from './caller-session.js'
 
@@ -198,15 +198,14 @@ function isToolCall(message: object): boolean {
 /** The domain stands in the text, because it is what the user has to look at. It names nobody. */
 function messageFor(challenge: Challenge, url: string): string {
   const { host } = new URL(url)
-  return `${reasonFor(challenge)} Open this page of ${host}, which leads to Microsoft, and sign in with the same account.`
+  return `${reasons[kindOf(challenge)]} Open this page of ${host}, which leads to Microsoft, and sign in with the same account.`
 }
 
-function reasonFor({ scopes, signIn }: Challenge): string {
-  if (signIn) return 'This needs your own sign-in at Microsoft.'
-  return scopes === undefined
-    ? 'Microsoft wants more proof that it is you, such as MFA.'
-    : 'A permission is needed that you have not given yet.'
-}
+const reasons = {
+  claims: 'Microsoft wants more proof that it is you, such as MFA.',
+  consent: 'A permission is needed that you have not given yet.',
+  'sign-in': 'This needs your own sign-in at Microsoft.',
+} as const
 
 function canShowUrl(capabilities: unknown): boolean {
   const url = member(member(capabilities, 'elicitation'), 'url')

@@ -172,27 +172,19 @@ function putTokens(
   claims: EntraClaims,
 ): Grant {
   const refreshToken = grant.upstream?.refreshToken
+  const upstream = {
+    ...(refreshToken !== undefined && { refreshToken }),
+    ...upstreamGrant(tokens, nowSeconds(context)),
+  }
+  // What another identity provider has allowed stays as it is: Entra may allow more.
+  if (grant.assertedBy !== undefined) return { ...grant, upstream }
+  const granted = context.scopes.fromUpstream(tokens.scope ?? String(claims.scp ?? ''))
   return {
     ...grant,
     user: userNow(grant, claims),
-    scopes: scopesNow(context, grant, tokens, claims),
-    upstream: {
-      ...(refreshToken !== undefined && { refreshToken }),
-      ...upstreamGrant(tokens, nowSeconds(context)),
-    },
+    scopes: context.scopes.grant(grant.requested, granted),
+    upstream,
   }
-}
-
-/** What another identity provider has allowed stays as it is: Entra may allow more. */
-function scopesNow(
-  { scopes }: UpstreamContext,
-  grant: Grant,
-  tokens: UpstreamTokens,
-  claims: EntraClaims,
-): Grant['scopes'] {
-  if (grant.assertedBy !== undefined) return grant.scopes
-  const granted = scopes.fromUpstream(tokens.scope ?? String(claims.scp ?? ''))
-  return scopes.grant(grant.requested, granted)
 }
 
 /** Revokes the grant of a user whom the login policy no longer lets in. */

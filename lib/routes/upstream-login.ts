@@ -11,6 +11,7 @@ import {
   answersAtMost,
   type Challenge,
   challengeId,
+  kindOf,
   type PendingChallenge,
 } from '../tokens/challenges.js'
 import type { UserId } from '../tokens/connected-apps.js'
@@ -296,12 +297,10 @@ function upstreamUrl(
 }
 
 /** Entra shows its consent page only when asked to with `prompt=consent`. */
-export function challengeParams({
-  claims,
-  scopes,
-  signIn,
-}: Challenge): Readonly<Record<string, string>> {
+export function challengeParams(challenge: Challenge): Readonly<Record<string, string>> {
+  const { claims } = challenge
   if (claims !== undefined) return { claims }
-  if (signIn) return {}
-  return { prompt: scopes === undefined ? 'login' : 'consent' }
+  const kind = kindOf(challenge)
+  if (kind === 'sign-in') return {}
+  return { prompt: kind === 'claims' ? 'login' : 'consent' }
 }

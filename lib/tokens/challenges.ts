@@ -89,7 +89,7 @@ export function answeredOf(grant: Grant, now: number): readonly string[] {
 /** Whether the user may still be asked for this, after what they have answered of late. */
 export function mayBeRaised(challenge: Challenge, answered: readonly string[]): boolean {
   if (answered.includes(challengeId(challenge))) return false
-  return challenge.scopes !== undefined || answered.filter(isOfClaims).length < answersAtMost
+  return kindOf(challenge) !== 'claims' || answered.filter(isOfClaims).length < answersAtMost
 }
 
 /** Whether a grant gets no new tokens until its user has logged in again, with the challenge. */
@@ -97,15 +97,20 @@ export function blocks(challenge: PendingChallenge | undefined, sid: string): bo
   return challenge !== undefined && !challenge.refused && challenge.raisedBy === sha256(sid)
 }
 
-const consentPrefix = 'consent.'
-const signInId = 'sign-in'
-
-/** An id by which challenges are told apart. That of a consent is the longest. */
-export function challengeId({ claims = '', scopes, signIn }: Challenge): string {
-  if (signIn) return signInId
-  return scopes ? consentPrefix + sha256(scopes.join(' ')) : sha256(claims)
+/** What a challenge is: more proof that it is the user, a consent, or a sign-in at all. */
+export function kindOf({ scopes, signIn }: Challenge): 'claims' | 'consent' | 'sign-in' {
+  if (signIn) return 'sign-in'
+  return scopes === undefined ? 'claims' : 'consent'
 }
 
+/** An id by which challenges are told apart. Those of claims are the shortest. */
+export function challengeId(challenge: Challenge): string {
+  const { claims = '', scopes = [] } = challenge
+  const kind = kindOf(challenge)
+  return kind === 'claims' ? sha256(claims) : `${kind}.${sha256(scopes.join(' '))}`
+}
+
+/** A hash has no dot. */
 function isOfClaims(id: string): boolean {
-  return id !== signInId && !id.startsWith(consentPrefix)
+  return !id.includes('.')
 }

@@ -7,7 +7,7 @@ import type { Clock } from '../async/clock.js'
 import { constantTimeEqual, randomId, sha256 } from '../crypto/hashing.js'
 import { unavailable } from '../oauth/errors.js'
 import type { Vault } from '../storage/vault.js'
-import type { Challenge } from './challenges.js'
+import { type Challenge, kindOf } from './challenges.js'
 
 /** Whose login an interaction is for, and what Entra wants. */
 export interface Interaction extends Challenge {
@@ -123,8 +123,9 @@ export function interactions(vault: Vault, now: Clock): Interactions {
 const placeLength = 21
 
 /** Where the store has it: the same for all calls of a login that want this, on every replica. */
-function placeOf({ sid, wanted, scopes, signIn }: Interaction, number: number): string {
-  const kind = signIn ? 'sign-in' : scopes ? 'consent' : 'claims'
+function placeOf(interaction: Interaction, number: number): string {
+  const { sid, wanted } = interaction
+  const kind = kindOf(interaction)
   return sha256(`interaction\0${sid}\0${kind}\0${wanted}\0${number}`).slice(0, placeLength)
 }
 
