@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { request } from 'node:http'
 import { expect, it } from '@jest/globals'
 import { targetOf } from '../../lib/http/request-path.js'
-import { startProxy, startTestEntra } from '../support/proxy.js'
+import { hear, startProxy, startTestEntra } from '../support/proxy.js'
 
 it.each([
   ['/token?a=b', '/token?a=b'],
@@ -28,4 +28,15 @@ it('is found in a whole URL, as RFC 9112 section 3.2.2 demands', async () => {
     200,
     expect.stringContaining('json'),
   ])
+})
+
+it('is what an event names, and not the URL', async () => {
+  const { url } = await startProxy(await startTestEntra())
+  const { port } = new URL(url)
+  const refusals = hear('mcp-entra:refusal')
+  const path = 'http://mcp.contoso.com/token'
+  const asked = request({ port, host: 'localhost', method: 'POST', path }).end()
+  const [answer] = await once(asked, 'response')
+  answer.resume()
+  expect(refusals).toMatchObject([{ endpoint: '/token' }])
 })

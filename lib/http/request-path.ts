@@ -1,4 +1,5 @@
 /** Where a request goes: paths as the client sees them, and as the operator wrote them. */
+import { originForm } from '../oauth/request-target.js'
 import type { MiddlewareRequest } from './middleware.js'
 
 /** What Express adds to a request. */
@@ -15,12 +16,9 @@ export function pathOf(req: MiddlewareRequest): string {
   return targetOf(req).split('?', 1)[0] ?? '/'
 }
 
-/** Path and query. A request may name a whole URL, and its path is what counts then, as it is to routers. @see RFC 9112 section 3.2.2 */
+/** The whole path with its query. */
 export function targetOf({ originalUrl, url = '/' }: MiddlewareRequest): string {
-  const target = originalUrl ?? url
-  const [origin] = /^https?:\/\/[^/?#]*/i.exec(target) ?? ['']
-  const rest = target.slice(origin.length)
-  return origin === '' || rest.startsWith('/') ? rest : `/${rest}`
+  return originForm(originalUrl ?? url)
 }
 
 /** The path under which an application has mounted the middleware: empty at its root. */

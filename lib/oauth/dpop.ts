@@ -12,6 +12,7 @@ import {
   readKeyMaterial,
 } from './client-keys.js'
 import { OAuthError } from './errors.js'
+import { originForm } from './request-target.js'
 
 /** Algorithms with which a proof may be signed, best first. @see RFC 9449 section 5.1 */
 export const proofAlgorithms: readonly AssertionAlgorithm[] = ['ES256', 'EdDSA', 'RS256']
@@ -147,12 +148,9 @@ export function isThumbprint(text: unknown): text is string {
  */
 export function targetUri(baseUrl: string, requestUrl: string): string {
   const { origin, pathname } = new URL(baseUrl)
-  // A request that names a whole URL is for a proxy, and routers look at its path alone.
-  const path = requestUrl.startsWith('/')
-    ? (requestUrl.split(/[?#]/, 1)[0] ?? '')
-    : /^https?:/i.test(requestUrl) && URL.canParse(requestUrl)
-      ? new URL(requestUrl).pathname
-      : '/'
+  const [asked = ''] = originForm(requestUrl).split(/[?#]/, 1)
+  // Anything else could change the host.
+  const path = asked.startsWith('/') ? asked : '/'
   const isWhole = pathname === '/' || path === pathname || path.startsWith(`${pathname}/`)
   return (isWhole ? origin : baseUrl) + path
 }

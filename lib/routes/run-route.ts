@@ -9,6 +9,7 @@ import { closeIfUnread, sendOAuthError, sendPage, setRetryAfter } from '../http/
 import { asError, isAbandoned, isAnswered, runAsync } from '../http/run-async.js'
 import { FetchFailure } from '../http/safe-fetch.js'
 import { OAuthError } from '../oauth/errors.js'
+import { originForm } from '../oauth/request-target.js'
 import { problemPage } from '../pages/problem-page.js'
 import type { EndpointRequest, ProxyContext } from './context.js'
 
@@ -93,7 +94,7 @@ function fail(
 ): void {
   const { req } = request
   if (isAbandoned(req)) return
-  const endpoint = req.url?.split('?', 1)[0] ?? ''
+  const endpoint = originForm(req.url ?? '').split('?', 1)[0] ?? ''
   if (!(error instanceof OAuthError)) {
     // When the request has been answered, `next` does not hear of the error. Having been answered is not an error itself.
     if (isAnswered(res) && !isHeadersSent(error))
