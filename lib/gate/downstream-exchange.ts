@@ -5,6 +5,7 @@
  */
 import type { Clock } from '../async/clock.js'
 import { constantTimeEqual, sha256 } from '../crypto/hashing.js'
+import { agentConsentUrl } from '../entra/agent-consent.js'
 import type { EntraAuthority } from '../entra/authority.js'
 import { EntraError } from '../entra/errors.js'
 import type { ExchangeResult, OnBehalfOf } from '../entra/on-behalf-of.js'
@@ -349,18 +350,5 @@ function consentHint({ options, verified, request }: ExchangeCall): string {
   const tenant = `${authority.host}/${verified.account?.tid}`
   return agent === undefined
     ? `Nobody has consented to this server using the downstream API. An administrator can: ${tenant}/adminconsent?client_id=${clientId}`
-    : `Nobody has consented to this agent using the downstream API. An administrator can: ${tenant}/v2.0/adminconsent?${agentConsent(agent, request.scopes)}`
-}
-
-/**
- * An agent has no registration that lists its permissions, so the link names them.
- *
- * @see https://learn.microsoft.com/entra/agent-id/interactive-agent-request-admin-authorization
- */
-function agentConsent(agent: string, scopes: readonly string[]): URLSearchParams {
-  return new URLSearchParams({
-    client_id: agent,
-    scope: scopes.join(' '),
-    redirect_uri: 'https://entra.microsoft.com/TokenAuthorize',
-  })
+    : `Nobody has consented to this agent using the downstream API. An administrator can: ${agentConsentUrl(tenant, agent, request.scopes)}`
 }

@@ -1,4 +1,5 @@
 /** `mcp-entra setup`: prints what registers the app. It executes nothing and sends nothing. */
+import { agentConsentUrl } from '../../entra/agent-consent.js'
 import { clouds } from '../../entra/clouds.js'
 import { isLoopbackHost } from '../../oauth/loopback.js'
 import { exitCodes } from '../exit-codes.js'
@@ -113,15 +114,12 @@ function blueprintNotes({ permissions, cloud, tenantId = '<tenant id>' }: Plan):
   const scopes = permissions
     .map(({ api, scope }) => (api === microsoftGraph ? scope : `${api}/${scope}`))
     .filter((scope) => !atSignIn.includes(scope))
-  const query = new URLSearchParams({
-    scope: scopes.join(' '),
-    redirect_uri: 'https://entra.microsoft.com/TokenAuthorize',
-  })
+  const tenant = `${clouds[cloud].host}/${tenantId}`
   return [
     'The blueprint is as Microsoft documents it, and was not tried in a tenant [unverified], above all tokens of version 2 and the MCP URL as an Application ID URI. Send the requests with AgentIdentityBlueprint.Create, .UpdateAuthProperties.All and .AddRemoveCreds.All, AgentIdentityBlueprintPrincipal.Create and AgentIdentity.Create.All, and without Directory.AccessAsUser.All. Right after another, Graph may not know yet what was just made: repeat.',
     ...(scopes.length > 0
       ? [
-          `An administrator consents for the agent: ${clouds[cloud].host}/${tenantId}/v2.0/adminconsent?client_id=<agent id>&${query}`,
+          `An administrator consents for the agent: ${agentConsentUrl(tenant, '<agent id>', scopes)}`,
         ]
       : []),
   ]
