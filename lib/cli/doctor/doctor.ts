@@ -1,8 +1,8 @@
 /** `mcp-entra doctor`: says what is wrong, what it means, and how to mend it. */
 
-import { readPath } from '../../setup/options.js'
 import { exitCodes } from '../exit-codes.js'
 import type { Io } from '../io.js'
+import { readPathOption } from '../path-option.js'
 import { UsageError } from '../usage-error.js'
 import { checkServer } from './check-server.js'
 import { type CheckedServer, checkSettings } from './check-settings.js'
@@ -43,15 +43,12 @@ function diagnose(
       'doctor: give the URL of a server, or set BASE_URL, AZURE_TENANT_ID, AZURE_CLIENT_ID … (node --env-file=.env)',
     )
   }
-  return checkSettings(io.env, { mode, resource: readResource(resource) }, scope, io.now)
-}
-
-function readResource(given: string): string {
-  try {
-    return readPath('--resource', given)
-  } catch (error) {
-    throw new UsageError((error as Error).message.replace('entraAuth: ', ''))
-  }
+  return checkSettings(
+    io.env,
+    { mode, resource: readPathOption('--resource', resource) },
+    scope,
+    io.now,
+  )
 }
 
 function readUrl(given: string): URL {

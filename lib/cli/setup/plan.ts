@@ -3,7 +3,8 @@ import { createHash, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { isGuid } from '../../entra/authority.js'
 import { type Cloud, clouds } from '../../entra/clouds.js'
-import { readBaseUrl, readPath, readResources } from '../../setup/options.js'
+import { readBaseUrl, readResources } from '../../setup/options.js'
+import { readPathOption } from '../path-option.js'
 import { UsageError } from '../usage-error.js'
 import { knownClients, knownPermissions, microsoftGraph } from './known-ids.js'
 
@@ -192,14 +193,6 @@ function readMcpUrl(baseUrl: string, path: string): string {
       .replace("resources: ['/']", '--resource /')
       .replace('at baseUrl', 'at the base URL')
     throw new UsageError(says)
-  }
-}
-
-function readPathOption(option: string, path: string): string {
-  try {
-    return readPath(option, path)
-  } catch (error) {
-    throw new UsageError((error as Error).message.replace('entraAuth: ', ''))
   }
 }
 
