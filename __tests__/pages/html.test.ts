@@ -28,6 +28,10 @@ describe('html', () => {
 describe('visibleText', () => {
   it.each([
     ['a\u202eb', 'a□b'],
+    ['\u3164\u115f\u1160\uffa0', '□□□□'],
+    ['\u034f\u2800\ufe0f', '□□□'],
+    ['Notes \u2764\ufe0f', 'Notes \u2764\ufe0f'],
+    ['\u2764\ufe0f\ufe0f', '\u2764\ufe0f□'],
     ['a\u200b\u2066\u061cb', 'a□□□b'],
     ['a\n\u2028\u0085b', 'a□□□b'],
     ['a\ue000b', 'a□b'],
