@@ -144,6 +144,16 @@ describe('accessToken', () => {
     expect(claims).toEqual(goodClaims({ roles: ['Admin'] }))
   })
 
+  it('writes the ids of tenant and user as Entra does, in lower case', async () => {
+    const upper = 'AAAAAAAA-BBBB-4CCC-8DDD-EEEEEEEEEEEE'
+    const tid = tenantId.toUpperCase()
+    const spelt = goodClaims({ tid, iss: `${entra.url}/${tid}/v2.0`, oid: upper })
+    expect(await check(await templated.sign(spelt))).toMatchObject({
+      tid: tenantId.toLowerCase(),
+      oid: upper.toLowerCase(),
+    })
+  })
+
   it('goes by the real clock when nothing is said', async () => {
     const real = entraVerifier({
       authority,

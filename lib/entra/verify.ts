@@ -266,7 +266,12 @@ function checkIssuer(claims: Claims, template: string, authority: EntraAuthority
     throw refusal('The token names no user and no application.')
   }
   if (!isEntraClaims(own)) throw refusal(strangeClaim)
-  return own
+  // As Entra writes them: cut-offs and the index of apps go by these two, whoever spells them.
+  return {
+    ...own,
+    tid: own.tid.toLowerCase(),
+    oid: isGuid(own.oid) ? own.oid.toLowerCase() : own.oid,
+  }
 }
 
 /** In B2C the issuer names the tenant, and `sub` holds the object id unless the policy says otherwise. */
