@@ -51,6 +51,20 @@ describe('a report', () => {
     expect(quiet.lines).toHaveLength(1)
   })
 
+  it('costs nobody a request when the logger throws, and the process hears of it once', () => {
+    const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    const fail = () => {
+      throw new Error('disk full')
+    }
+    const { report } = scene({ info: fail, warn: fail, error: fail, isLevelEnabled: fail })
+    report('login', login, facts)
+    report('failure', { endpoint: 'gate', reason: 'server_error' }, facts)
+    expect(warn.mock.calls.map(([text]) => text)).toEqual([
+      'the logger of entraAuth has thrown: Error: disk full',
+    ])
+    warn.mockRestore()
+  })
+
   it('reaches a subscriber when the log does not want it, and nobody after he has gone', () => {
     const { report, described } = scene()
     const events: unknown[] = []

@@ -33,6 +33,8 @@ export interface Logger {
   isLevelEnabled?(level: 'info' | 'warn' | 'error'): boolean
 }
 
+type Level = 'info' | 'warn' | 'error'
+
 /** Used when the application has no logger: writes only what somebody has to act on. */
 const consoleLogger: Logger = {
   info: () => undefined,
@@ -41,7 +43,7 @@ const consoleLogger: Logger = {
   isLevelEnabled: (level) => level !== 'info',
 }
 
-const levels: Readonly<Record<EventName, 'info' | 'warn' | 'error'>> = {
+const levels: Readonly<Record<EventName, Level>> = {
   login: 'info',
   token: 'info',
   refusal: 'info',
@@ -69,8 +71,13 @@ export interface ReporterOptions {
  * each reason, and then how many were left out. The operator's own failures are all logged, however similar: each has
  * ids and a time that somebody may have to follow up.
  */
-export function reporter({ logger = consoleLogger, now, describe }: ReporterOptions): Report {
-  const isWanted = (level: 'info' | 'warn' | 'error') => logger.isLevelEnabled?.(level) ?? true
+export function reporter({
+  logger: given = consoleLogger,
+  now,
+  describe,
+}: ReporterOptions): Report {
+  const logger = harmless(given)
+  const isWanted = (level: Level) => logger.isLevelEnabled(level)
   const isWithinLimit = logLimit({
     now,
     onLeftOut: (reason, count) =>
@@ -88,6 +95,29 @@ export function reporter({ logger = consoleLogger, now, describe }: ReporterOpti
     const fields = { ...(facts && readable(describe(facts))), ...readable(event) }
     if (isHeard) channels[name].publish(fields)
     if (isWritten) logger[level](fields, `mcp-entra: ${name}`)
+  }
+}
+
+/** A logger that fails costs nobody a request. The process hears of the first failure, as of a deprecation. */
+function harmless(logger: Logger): Required<Logger> {
+  let isTold = false
+  const attempt = <T>(otherwise: T, work: () => T): T => {
+    try {
+      return work()
+    } catch (error) {
+      if (!isTold)
+        process.emitWarning(`the logger of entraAuth has thrown: ${error}`, 'McpEntraWarning')
+      isTold = true
+      return otherwise
+    }
+  }
+  const write = (level: Level) => (fields: object, message: string) =>
+    attempt(undefined, () => logger[level](fields, message))
+  return {
+    info: write('info'),
+    warn: write('warn'),
+    error: write('error'),
+    isLevelEnabled: (level) => attempt(true, () => logger.isLevelEnabled?.(level) ?? true),
   }
 }
 
