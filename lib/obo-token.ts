@@ -122,9 +122,10 @@ async function exchangeNow(
   isGone: () => boolean,
 ): Promise<Outcome> {
   const caller = internalsOf(req.auth, 'oboToken')
+  let tools: readonly string[] = []
   try {
-    const tools = await namedTools(apis, req)
-    const request = sessionRequest(caller, apis, req)
+    tools = await namedTools(apis, req)
+    const request = sessionRequest(caller, apis, req, tools)
     if (!request) return await exchangeOrAsk(caller, apis, tools, undefined)
     await noteDeclaration(request)
     if (await hearAnswer(request, isGone)) return answerWith(declinedMessage(request))
@@ -132,6 +133,8 @@ async function exchangeNow(
   } catch (error) {
     if (error instanceof McpRequestError) return { refusal: refuseMcpRequest(caller, error) }
     if (!(error instanceof OAuthError)) throw error
+    // What Entra has answered is an event already.
+    if (!(error.cause instanceof EntraError)) caller.report(error, tools)
     const auth = req.auth as AuthInfo
     const header = error.status === 401 ? challenge(context, caller, auth, error) : undefined
     return { refusal: refusalFor(error, header) }
@@ -164,10 +167,11 @@ function sessionRequest(
   caller: AuthInternals,
   apis: Apis,
   { body }: AuthenticatedRequest,
+  tools: readonly string[],
 ): SessionRequest | undefined {
   if (!readsTools(apis)) return undefined
   if (typeof body !== 'object' || body === null || Array.isArray(body)) return undefined
-  const session = caller.session()
+  const session = caller.session(tools)
   return session && { session, message: body }
 }
 

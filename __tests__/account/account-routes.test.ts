@@ -348,7 +348,7 @@ describe('ending access', () => {
     }
     const user = { tid: entra.tenant.id, oid: ada }
     expect(revocations).toEqual([
-      { reason: 'user', user, client: { id: 'app-two' } },
+      { reason: 'user', user, client: { id: 'app-two', onDevice: true } },
       { reason: 'user', user },
     ])
   })

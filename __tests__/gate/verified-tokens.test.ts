@@ -283,6 +283,10 @@ describe('a token of ours while the store is down', () => {
     expect(gate.logs).toEqual([
       {
         message: 'mcp-entra: failure',
+        client: { id: expect.any(String), onDevice: true },
+        grant: expect.any(String),
+        scopes: expect.any(Array),
+        resource: expect.any(String),
         endpoint: 'gate',
         reason: 'temporarily_unavailable',
         detail: 'The session store cannot be reached. Try again shortly.',

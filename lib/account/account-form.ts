@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import { constantTimeEqual } from '../crypto/hashing.js'
 import { oauthBodyLimit, readForm } from '../http/body.js'
 import type { Browser } from '../http/browser.js'
+import { attribute } from '../http/event-facts.js'
 import { checkSameOrigin } from '../http/same-origin.js'
 import { OAuthError } from '../oauth/errors.js'
 import { type Params, required } from '../oauth/params.js'
@@ -30,9 +31,10 @@ export async function readAccountForm(
   if (session && constantTimeEqual(required(params, 'csrf'), session.csrf)) {
     return { session, params }
   }
-  throw new OAuthError(
+  const expired = new OAuthError(
     'access_denied',
     'This page has expired, or it was opened in another browser. Open your connected apps again.',
     { situation: 'appsPageExpired' },
   )
+  throw session ? attribute(expired, { user: session.user }) : expired
 }

@@ -1,5 +1,6 @@
 /** `GET /auth/apps`: the apps that hold the user's access. Who is not signed in goes through Entra first. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { attribute } from '../http/event-facts.js'
 import { redirect, sendPage } from '../http/respond.js'
 import { type AppsPage, appsPage } from '../pages/apps-page.js'
 import type { EndpointRequest } from '../routes/context.js'
@@ -14,7 +15,10 @@ export function showApps(context: AccountContext) {
     const browser = { req, res }
     const session = await context.sessions.read(browser)
     if (!session) return redirect(res, 302, beginSignIn(context, browser, hints(context, req)))
-    const apps = await context.connectedApps.list(session.user)
+    const { user } = session
+    const apps = await context.connectedApps.list(user).catch((error: unknown) => {
+      throw attribute(error, { user })
+    })
     sendPage(res, 200, appsPage(context.looks.forReader(req), shown(context, session, apps)))
   }
 }

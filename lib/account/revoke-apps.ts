@@ -1,5 +1,6 @@
 /** `POST /auth/apps/revoke`: ends the access of one app, or of all. */
 import type { ServerResponse } from 'node:http'
+import { attribute } from '../http/event-facts.js'
 import { redirect } from '../http/respond.js'
 import { required } from '../oauth/params.js'
 import type { EndpointRequest } from '../routes/context.js'
@@ -14,7 +15,12 @@ export function revokeApps(context: AccountContext) {
     res: ServerResponse,
   ): Promise<void> {
     const { session, params } = await readAccountForm(context, { req, res })
-    await endAccess(context, session.user, required(params, 'app'))
+    const { user } = session
+    try {
+      await endAccess(context, user, required(params, 'app'))
+    } catch (error) {
+      throw attribute(error, { user })
+    }
     redirect(res, 303, context.basePath + accountPaths.apps)
   }
 }
@@ -28,6 +34,8 @@ async function endAccess(
     await connectedApps.revokeAll(user)
     return report('revocation', { reason: 'user' }, { user })
   }
-  const client = await connectedApps.revoke(user, app)
-  if (client) report('revocation', { reason: 'user' }, { user, client })
+  const ended = await connectedApps.revoke(user, app)
+  if (!ended) return
+  const client = { ...ended, onDevice: ended.host === undefined }
+  report('revocation', { reason: 'user' }, { user, client })
 }

@@ -44,7 +44,11 @@ export async function requestTokens(request: TokenRequest): Promise<UpstreamToke
   const correlationId = randomUUID()
   const { url, headers, body } = await write(grant, readProof(request.proof), tenant, correlationId)
   const timeout = deadline.secondsLeft()
-  const answer = await fetchUpstream(url, { method: 'POST', headers, body, timeout })
+  const answer = await fetchUpstream(url, { method: 'POST', headers, body, timeout }).catch(
+    (error: unknown) => {
+      throw outageWithId(error, correlationId)
+    },
+  )
   return readTokens(answer, correlationId)
 }
 
@@ -72,6 +76,12 @@ export function readTokens(answer: UpstreamResponse, correlationId: string): Ups
     ...(typeof scope === 'string' && { scope }),
     trace: { correlationId, traceId: word(answer.headers['x-ms-request-id']) },
   }
+}
+
+/** Without an answer, the request may have reached Entra's log all the same. */
+function outageWithId(error: unknown, correlationId: string): unknown {
+  if (!(error instanceof UpstreamOutage)) return error
+  return new UpstreamOutage(error.message, { cause: error.cause, correlationId })
 }
 
 /** Entra echoes our correlation id, but a gateway in front of it does not. */

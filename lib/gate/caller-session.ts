@@ -6,6 +6,7 @@ import { type Interactions, interactionPath } from '../tokens/interactions.js'
 import type { UrlElicitation } from '../tokens/url-elicitation.js'
 import { interactionWaits } from './interaction-waits.js'
 import type { VerifiedToken } from './verified-token.js'
+import { wantedScopes } from './wanted.js'
 
 /** See the file's own comment. */
 export interface CallerSession {
@@ -16,7 +17,7 @@ export interface CallerSession {
   /**
    * Begins an interaction, or joins the one that waits already.
    *
-   * @param wanted what the call wants downstream
+   * @param wanted what the call wants downstream: see {@link wantedBy}
    * @throws OAuthError 503
    */
   begin(challenge: Challenge, wanted: string): Promise<BegunInteraction>
@@ -74,7 +75,8 @@ export function callerSessions({ baseUrl, tokens, report }: CallerSessionsOption
         const id = await interactions.begin({ ...challenge, sid, clientId, tid, oid, wanted })
         // The login goes on, so its refreshes must not be refused for the sake of another login.
         await challenges.withdraw(grant, sid)
-        report('exchange', { endpoint, reason: 'interaction_begun' }, facts)
+        const about = { ...facts, scopes: wantedScopes(wanted) }
+        report('exchange', { endpoint, reason: 'interaction_begun' }, about)
         return { id, url: urlOf(id) }
       },
       waitFor: (id: string, isGone: () => boolean) => waits.wait(id, sid, isGone),

@@ -67,8 +67,12 @@ export interface AuthInternals {
     /** Whether the user will be asked in the session, when Entra wants more of them. */
     asksInSession?: () => Promise<boolean>
   }): Promise<DownstreamAccessToken>
-  /** The login of the proxy behind the token, where its user can be asked. Tokens of Entra's have none. */
-  session(): CallerSession | undefined
+  /**
+   * The login of the proxy behind the token, where its user can be asked. Tokens of Entra's have none.
+   *
+   * @param tools for the operator: those that the request calls, as far as an API names them
+   */
+  session(tools?: readonly string[]): CallerSession | undefined
   /** Asks the user in the session, if the client of this request can show them a URL: what {@link oboToken} adds. */
   ask?(met: MetChallenge): Promise<Question | undefined>
   /**

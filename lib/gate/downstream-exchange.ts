@@ -27,6 +27,7 @@ import type { RenewAssertion } from './assertion-renewal.js'
 import type { DownstreamAccessToken } from './caller.js'
 import type { PromptLimit } from './prompt-limit.js'
 import { type EntraAssertion, fromGrant, type VerifiedToken } from './verified-token.js'
+import { wantedBy } from './wanted.js'
 
 /** What is wanted downstream. */
 export interface ExchangeRequest {
@@ -277,10 +278,6 @@ async function clientError(call: ExchangeCall, error: EntraError): Promise<OAuth
         { ...cause, retryAfter: error.retryAfter ?? 5 },
       )
   }
-}
-
-function wantedBy({ scopes, tenantId = '' }: ExchangeRequest): string {
-  return [tenantId, ...scopes].join(' ')
 }
 
 /** A 401 makes clients ask their users, a 403 does not. No sign-in of a user brings an agent a consent. */

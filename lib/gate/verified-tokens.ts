@@ -127,6 +127,14 @@ export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
 
   /** A token of ours is as good as its grant. */
   const admitOwn = async (from: ProxyTokens, token: string, claims: AccessTokenClaims) => {
+    try {
+      return await admitVerified(from, token, claims)
+    } catch (error) {
+      throw attribute(error, accessTokenFacts(claims))
+    }
+  }
+
+  const admitVerified = async (from: ProxyTokens, token: string, claims: AccessTokenClaims) => {
     const { sid, jti } = claims
     const record = from.live.recall(sid) ?? (await from.live.read(sid))
     // Only then the token's mark: who revokes it writes the mark before the grant, so one of the two is seen here, or later.
@@ -195,7 +203,9 @@ export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
       throw attribute(expired, verifiedFacts(verified))
     }
     if (!own || !proxy || proxy.live.recall(own.sid) === own.record) return verified
-    return recheck(proxy, entry, own)
+    return recheck(proxy, entry, own).catch((error: unknown) => {
+      throw attribute(error, verifiedFacts(verified))
+    })
   }
 }
 

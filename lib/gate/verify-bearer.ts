@@ -246,7 +246,7 @@ function internals(gate: Gate, verified: VerifiedToken): AuthInternals {
     missingScopes: (needed) => scopes.missing(verified.scopes, needed),
     exchange: ({ tools, ...request }) =>
       exchange(verified, request, { ...callFacts(gate, verified, tools), scopes: request.scopes }),
-    session: () => sessionOf(verified, callFacts(gate, verified)),
+    session: (tools) => sessionOf(verified, callFacts(gate, verified, tools)),
     refuseScopes: (needed, description, tools) =>
       refuseScopes(gate, verified, needed, description, tools),
     challenge: (params) => challengeIn(schemeOf(verified), params),

@@ -31,6 +31,8 @@ export interface ClientFacts {
   readonly host?: string | undefined
   /** The redirect URI in use. */
   readonly redirectUri?: string | undefined
+  /** Whether its sign-ins stay on a device, where the redirect URI is not at hand. */
+  readonly onDevice?: boolean | undefined
 }
 
 /** The ids under which Entra logs a request to its token endpoint. */

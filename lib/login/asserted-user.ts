@@ -151,7 +151,7 @@ async function askForUser(claims: IdentityAssertionClaims, mapUser: MapUser) {
 
 /** The tenant and the login policy are asked as at every other login. */
 async function checkUser({ verifier, policy }: AssertedContext, grant: Grant): Promise<void> {
-  const { user, scopes } = grant
+  const { user, scopes, resource } = grant
   try {
     if (!(await verifier.isTenantAllowed(user.tid))) {
       throw unknownUser('the tenant is not one whose users may come in')
@@ -159,7 +159,7 @@ async function checkUser({ verifier, policy }: AssertedContext, grant: Grant): P
     await recheckPolicy(policy, user, assertedClaims(grant))
   } catch (error) {
     const refusal = isPolicyRefusal(error) ? assertionRefusal(policyWords, error) : error
-    throw attribute(refusal, { user, scopes })
+    throw attribute(refusal, { user, scopes, resource })
   }
 }
 

@@ -8,7 +8,7 @@ import { callerFromClaims } from '../entra/caller-claims.js'
 import type { ScopeStrategy } from '../entra/scopes.js'
 import type { TokenEndpoint, UpstreamTokens } from '../entra/token-endpoint.js'
 import type { EntraClaims, EntraVerifier } from '../entra/verify.js'
-import { attribute, type EntraTrace } from '../http/event-facts.js'
+import { attribute, type EntraTrace, type EventFacts, factsOf } from '../http/event-facts.js'
 import type { Report } from '../http/report.js'
 import { OAuthError, unavailable } from '../oauth/errors.js'
 import { grantFacts } from '../tokens/event-subject.js'
@@ -41,6 +41,7 @@ export interface SignIn {
  * Checks who signed in, and creates their grant. A user who may not use this server hears it now, and not in a loop
  * of 401s later.
  *
+ * @param onIdentified hears who has signed in before they are refused, so that the operator hears it too
  * @throws OAuthError `access_denied` for such a user, `server_error` for tokens that cannot be used, 503 when
  *   Entra's keys are out of reach
  */
@@ -48,18 +49,16 @@ export async function admitUser(
   context: UpstreamContext,
   tokens: UpstreamTokens,
   { nonce, client, scopes: requested, resource }: SignIn,
+  onIdentified: (facts: Pick<EventFacts, 'user' | 'scopes'>) => void = () => {},
 ): Promise<Grant> {
   const now = nowSeconds(context)
   const claims = await verifyTokens(context, tokens, nonce)
   const user = userFromClaims(claims)
   const granted = context.scopes.fromUpstream(tokens.scope ?? String(claims.scp ?? ''))
   const scopes = context.scopes.grant(requested, granted)
-  try {
-    checkGranted(context, scopes)
-    await checkPolicy(context.policy, user, claims)
-  } catch (error) {
-    throw attribute(error, { user, scopes, trace: tokens.trace })
-  }
+  onIdentified({ user, scopes })
+  checkGranted(context, scopes)
+  await checkPolicy(context.policy, user, claims)
   return {
     user,
     client,
@@ -117,12 +116,17 @@ export async function renewGrant(
     scopes: context.scopes.toUpstreamRefresh(grant.requested),
     tenant: grant.user.tid,
   })
-  const claims = await verifyAccessToken(context, tokens.accessToken).catch(throwOutage)
-  if (claims.oid !== grant.user.oid || claims.tid !== grant.user.tid) {
-    throw refreshTokenRefusal()
+  const { trace } = tokens
+  try {
+    const claims = await verifyAccessToken(context, tokens.accessToken).catch(throwOutage)
+    if (claims.oid !== grant.user.oid || claims.tid !== grant.user.tid) {
+      throw refreshTokenRefusal()
+    }
+    await recheckPolicy(context.policy, userNow(grant, claims), claims)
+    return { grant: putTokens(context, grant, tokens, claims), trace }
+  } catch (error) {
+    throw attribute(error, { trace })
   }
-  await recheckPolicy(context.policy, userNow(grant, claims), claims)
-  return { grant: putTokens(context, grant, tokens, claims), trace: tokens.trace }
 }
 
 /** Entra's tokens of a sign-in that renews a grant. */
@@ -191,11 +195,11 @@ function putTokens(
 export async function endRefusedGrant(
   { grants, report }: { readonly grants: Grants; readonly report: Report },
   { sid, grant, clientId }: LoginAtHand,
-  { description }: OAuthError,
+  refusal: OAuthError,
 ): Promise<void> {
   await grants.revoke(sid)
-  const facts = grantFacts(sid, grant, clientId)
-  report('revocation', { reason: 'login_policy', detail: description }, facts)
+  const facts = { ...grantFacts(sid, grant, clientId), ...factsOf(refusal) }
+  report('revocation', { reason: 'login_policy', detail: refusal.description }, facts)
 }
 
 /** The error for a refresh token that cannot be used any more. */

@@ -1,6 +1,7 @@
 /** The end of a sign-in to the pages of the account: Entra's answer becomes a session of the browser. */
 import { randomReference } from '../crypto/reference.js'
 import type { Browser } from '../http/browser.js'
+import type { EventFacts } from '../http/event-facts.js'
 import { redirect } from '../http/respond.js'
 import { concludeFailedLogin } from '../login/failed-login.js'
 import { identifyUser } from '../login/identify-user.js'
@@ -26,12 +27,15 @@ export async function finishSignIn(
   login: PendingSignIn,
 ): Promise<void> {
   const browser = { req: request.req, res }
+  let known: EventFacts = {}
   try {
-    await signIn(context, browser, params, login)
+    await signIn(context, browser, params, login, (facts) => {
+      known = facts
+    })
   } catch (error) {
     const reference = randomReference()
     const isReported = params.error !== undefined
-    const refusal = concludeFailedLogin(context.report, error, { reference }, isReported)
+    const refusal = concludeFailedLogin(context.report, error, { ...known, reference }, isReported)
     return sendProblem(context, request, res, refusal, reference)
   }
   redirect(res, 303, context.basePath + appsPath)
@@ -42,11 +46,14 @@ async function signIn(
   browser: Browser,
   params: Params,
   login: PendingSignIn,
+  onIdentified: (facts: EventFacts) => void,
 ): Promise<void> {
   const { account, verifier, report } = context
   const tokens = await redeemAnswer(context, params, login, { scopes: signInScopes, facts: {} })
   const user = await identifyUser(verifier, tokens, login.nonce)
+  const facts = { user, trace: tokens.trace }
+  onIdentified(facts)
   if (!account.sessions) throw new OAuthError('access_denied', 'This server has no account pages.')
   await account.sessions.begin(browser, user)
-  report('login', { outcome: 'signed_in' }, { user, trace: tokens.trace })
+  report('login', { outcome: 'signed_in' }, facts)
 }

@@ -2,6 +2,7 @@
 import type { ServerResponse } from 'node:http'
 import { randomSecret } from '../crypto/hashing.js'
 import type { Browser } from '../http/browser.js'
+import type { EventFacts } from '../http/event-facts.js'
 import { redirect } from '../http/respond.js'
 import {
   findUnansweredChallenge,
@@ -74,38 +75,42 @@ async function finishLogin(
   arrivedAt: number,
 ): Promise<Outcome> {
   const facts = loginFacts(login)
+  let known: EventFacts = facts
   try {
     const asked = context.scopes.toUpstreamTokenExchange(login.scopes)
     const tokens = await redeemAnswer(context, params, login, { scopes: asked, facts })
-    const grant = recordAnswers(login.carries, await admitUser(context, tokens, login))
-    const { user, scopes } = grant
-    const known = { ...facts, user, scopes, trace: tokens.trace }
+    known = { ...facts, trace: tokens.trace }
+    const admitted = await admitUser(context, tokens, login, (identified) => {
+      known = { ...known, ...identified }
+    })
+    const grant = recordAnswers(login.carries, admitted)
+    const { user } = grant
     const { unasked, challenge, begun } = await concludeLogin(context, login, grant)
     if (unasked) return { unasked }
     if (challenge) {
       context.report('login', { outcome: 'challenged' }, known)
       return { onward: beginChallengedLogin(context, browser, login, user, challenge) }
     }
-    await rememberConsent(context, login, user)
-    await beginSession(context, browser, user)
+    await rememberConsent(context, login, user, known)
+    await beginSession(context, browser, user, known)
     const consent = login.remembered ? 'remembered' : 'given'
     const event = { outcome: 'success', consent, milliseconds: context.now() - arrivedAt } as const
     context.report('login', event, { ...known, sid: begun.sid })
     return { onward: codeAnswer(login, begun.code, context.baseUrl) }
   } catch (error) {
-    return concludeRefusal(context, params, login, error)
+    return concludeRefusal(context, params, { login, facts: known }, error)
   }
 }
 
 async function concludeRefusal(
   context: Pick<ProxyContext, 'report' | 'challenges' | 'baseUrl'>,
   params: Params,
-  login: PendingLogin,
+  { login, facts }: { readonly login: PendingLogin; readonly facts: EventFacts },
   error: unknown,
 ): Promise<Outcome> {
   const isReported = params.error !== undefined
   try {
-    const refusal = concludeFailedLogin(context.report, error, loginFacts(login), isReported)
+    const refusal = concludeFailedLogin(context.report, error, facts, isReported)
     if (isLoginRefusal(refusal)) await refuseChallenge(context, login.client, login.carries)
     return { onward: errorAnswer(login, refusal, context.baseUrl) }
   } catch (shown) {
@@ -119,11 +124,12 @@ async function beginSession(
   { account, report }: Pick<ProxyContext, 'account' | 'report'>,
   browser: Browser,
   user: User,
+  facts: EventFacts,
 ): Promise<void> {
   try {
     await account.sessions?.begin(browser, user)
   } catch (error) {
-    report('failure', { endpoint: 'callback', reason: 'session_not_begun', error }, { user })
+    report('failure', { endpoint: 'callback', reason: 'session_not_begun', error }, facts)
   }
 }
 

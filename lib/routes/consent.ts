@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http'
 import { sha256 } from '../crypto/hashing.js'
 import { oauthBodyLimit, readForm } from '../http/body.js'
 import type { Browser } from '../http/browser.js'
+import { attribute, type EventFacts } from '../http/event-facts.js'
 import { redirect } from '../http/respond.js'
 import { checkSameOrigin } from '../http/same-origin.js'
 import { senderOf } from '../http/sender.js'
@@ -11,7 +12,7 @@ import { OAuthError } from '../oauth/errors.js'
 import { required } from '../oauth/params.js'
 import type { AuthorizationRequest } from './authorization-request.js'
 import { errorAnswer } from './client-answer.js'
-import { readConsentForm } from './consent-form.js'
+import { type ConsentForm, readConsentForm } from './consent-form.js'
 import type { EndpointRequest, ProxyContext } from './context.js'
 import { forgetConsent, keepsConsent } from './remembered-consent.js'
 import { identifyClient, type RequestingClient } from './requesting-client.js'
@@ -25,17 +26,37 @@ export function consent(context: ProxyContext) {
   ): Promise<void> {
     const params = await readForm(req, oauthBodyLimit)
     checkSameOrigin(req, new URL(context.baseUrl).origin)
-    const { request, askedUser } = readConsentForm(context, req, params)
-    const named = { client_id: request.clientId, redirect_uri: request.redirectUri }
-    const requesting = await identifyClient(context, named, senderOf(req))
-    const action = required(params, 'action')
-    if (action === 'approve') return approve(context, { req, res }, requesting, request)
-    if (action === 'deny') {
-      if (askedUser) await forgetConsent(context, askedUser, requesting.client)
-      return deny(context, res, request)
+    const form = readConsentForm(context, req, params)
+    try {
+      await answerForm(context, { req, res }, form, required(params, 'action'))
+    } catch (error) {
+      throw attribute(error, formFacts(form))
     }
-    throw new OAuthError('invalid_request', "'action' must be 'approve' or 'deny'.")
   }
+}
+
+async function answerForm(
+  context: ProxyContext,
+  browser: Browser,
+  form: ConsentForm,
+  action: string,
+): Promise<void> {
+  const { request, askedUser } = form
+  const named = { client_id: request.clientId, redirect_uri: request.redirectUri }
+  const requesting = await identifyClient(context, named, senderOf(browser.req))
+  if (action === 'approve') return approve(context, browser, requesting, request)
+  if (action === 'deny') {
+    const facts = formFacts(form)
+    if (askedUser) await forgetConsent(context, askedUser, requesting.client, facts)
+    return deny(context, browser.res, request, facts)
+  }
+  throw new OAuthError('invalid_request', "'action' must be 'approve' or 'deny'.")
+}
+
+/** What a form says for the operator: it was sealed by this server. */
+function formFacts({ request, askedUser }: ConsentForm): EventFacts {
+  const { clientId, redirectUri, scopes, resource } = request
+  return { user: askedUser, client: { id: clientId, redirectUri }, scopes, resource }
 }
 
 function approve(
@@ -57,9 +78,8 @@ function deny(
   { report, baseUrl }: Pick<ProxyContext, 'report' | 'baseUrl'>,
   res: ServerResponse,
   request: AuthorizationRequest,
+  facts: EventFacts,
 ): void {
-  const { clientId, redirectUri, scopes, resource } = request
-  const facts = { client: { id: clientId, redirectUri }, scopes, resource }
   report('refusal', { endpoint: 'consent', reason: 'denied' }, facts)
   const denied = new OAuthError('access_denied', 'The user did not allow access.')
   redirect(res, 303, errorAnswer(request, denied, baseUrl))

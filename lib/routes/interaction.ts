@@ -7,7 +7,7 @@ import type { ServerResponse } from 'node:http'
 import { randomReference } from '../crypto/reference.js'
 import { combineScopes } from '../entra/scopes.js'
 import type { Browser } from '../http/browser.js'
-import { attribute } from '../http/event-facts.js'
+import { attribute, type EventFacts } from '../http/event-facts.js'
 import { redirect, sendPage } from '../http/respond.js'
 import type { SignedInUser } from '../login/browser-sessions.js'
 import { concludeFailedLogin } from '../login/failed-login.js'
@@ -91,18 +91,29 @@ export async function finishInteraction(
   trip: PendingInteraction,
 ): Promise<void> {
   const browser = { req: request.req, res }
+  let known: EventFacts = {}
   try {
     const open = await readOpen(context, trip.interaction)
+    known = tripFacts(trip, open)
     if (!trip.asked)
       return redirect(res, 302, await recognise(context, browser, params, trip, open))
     await renewGrant(context, params, trip, open)
   } catch (error) {
     const reference = randomReference()
     const isReported = params.error !== undefined
-    const refusal = concludeFailedLogin(context.report, error, { reference }, isReported)
+    const refusal = concludeFailedLogin(context.report, error, { ...known, reference }, isReported)
     return sendProblem(context, request, res, refusal, reference)
   }
   sendPage(res, 200, interactionPage(context.looks.forReader(request.req, undefined)))
+}
+
+/** The login that the URL is for. Whether it is its user who has opened it shows only after the first trip. */
+function tripFacts(
+  { asked }: PendingInteraction,
+  { interaction: { sid, clientId }, grant }: OpenInteraction,
+): EventFacts {
+  const { user, ...facts } = grantFacts(sid, grant, clientId)
+  return asked ? { user, ...facts } : facts
 }
 
 /** @returns where Entra is asked for what is wanted @throws OAuthError when somebody else has signed in */
@@ -113,7 +124,8 @@ async function recognise(
   trip: PendingInteraction,
   open: OpenInteraction,
 ): Promise<string> {
-  const tokens = await redeemAnswer(context, params, trip, { scopes: signInScopes, facts: {} })
+  const facts = tripFacts(trip, open)
+  const tokens = await redeemAnswer(context, params, trip, { scopes: signInScopes, facts })
   const user = await identifyUser(context.verifier, tokens, trip.nonce)
   if (!isFor(open, user)) throw attribute(notOpen(), { user, trace: tokens.trace })
   return askEntra(context, browser, open, user)
@@ -131,9 +143,10 @@ async function renewGrant(
   const scopes = context.scopes.toUpstreamTokenExchange(grant.requested)
   const tokens = await redeemAnswer(context, params, trip, { scopes, facts })
   const renewal = await verifyRenewal(context, tokens, trip.nonce, grant)
-  await renewal.checkPolicy().catch(async (error: unknown) => {
+  await renewal.checkPolicy().catch(async (thrown: unknown) => {
+    const error = attribute(thrown, { ...facts, trace: tokens.trace })
     if (isPolicyRefusal(error)) await endRefusedGrant(context, { sid, grant, clientId }, error)
-    throw attribute(error, facts)
+    throw error
   })
   if (!(await context.interactions.claim(id))) throw notOpen()
   await keepTrying(() => storeAnswer(context, id, interaction, renewal), context)

@@ -1,6 +1,7 @@
 /** Remembered consent: what a user has allowed a client before, and what becomes of it at each login. */
 import { sha256 } from '../crypto/hashing.js'
 import type { Browser } from '../http/browser.js'
+import type { EventFacts } from '../http/event-facts.js'
 import { isUserNavigation } from '../http/fetch-metadata.js'
 import type { SignedInUser } from '../login/browser-sessions.js'
 import { documentHostOf } from '../oauth/client-id-url.js'
@@ -20,6 +21,7 @@ import type { RequestingClient } from './requesting-client.js'
 import {
   type CarriedRequest,
   type ClientRequest,
+  loginFacts,
   loginFits,
   type RememberedConsent,
 } from './upstream-login.js'
@@ -59,9 +61,12 @@ export async function recallConsent(
 ): Promise<Recalled | undefined> {
   const { sessions } = context.account
   if (!sessions || !keepsConsent(context, requesting)) return undefined
-  const session = await orReport(context, 'session_not_read', () => sessions.read(browser))
-  if (!session) return undefined
-  return recallFor(context, session.user, { ...request, client: sha256(request.clientId) })
+  const { clientId } = request
+  const asked = { ...request, client: sha256(clientId), host: documentHostOf(clientId) }
+  const session = await orReport(context, 'session_not_read', loginFacts(asked), () =>
+    sessions.read(browser),
+  )
+  return session && recallFor(context, session.user, asked)
 }
 
 /** Finds what a user has allowed the client: nothing, when the store does not answer. */
@@ -70,7 +75,8 @@ export async function recallFor(
   user: SignedInUser,
   request: ClientRequest,
 ): Promise<Recalled> {
-  const newAccess = await orReport(context, 'consent_not_read', () =>
+  const facts = { ...loginFacts(request), user }
+  const newAccess = await orReport(context, 'consent_not_read', facts, () =>
     readNewAccess(context, user, request),
   )
   return { user, newAccess }
@@ -118,11 +124,12 @@ export async function rememberConsent(
   context: Pick<ProxyContext, 'consents' | 'scopes' | 'report'>,
   login: CarriedRequest,
   { tid, oid }: User,
+  facts: EventFacts,
 ): Promise<void> {
   const { client, approvedAt } = login
   if (approvedAt === undefined) return
   const approval = { ...askedAccess(context, login), approvedAt }
-  await orReport(context, 'consent_not_recorded', () =>
+  await orReport(context, 'consent_not_recorded', facts, () =>
     context.consents.record({ client, tid, oid }, approval),
   )
 }
@@ -132,8 +139,9 @@ export async function forgetConsent(
   context: Pick<ProxyContext, 'consents' | 'report'>,
   { tid, oid }: UserId,
   { id }: Client,
+  facts: EventFacts,
 ): Promise<void> {
-  await orReport(context, 'consent_not_forgotten', () =>
+  await orReport(context, 'consent_not_forgotten', facts, () =>
     context.consents.forget({ client: sha256(id), tid, oid }),
   )
 }
@@ -162,12 +170,13 @@ function askedAccess(
 async function orReport<T>(
   { report }: Pick<ProxyContext, 'report'>,
   reason: string,
+  facts: EventFacts,
   work: () => Promise<T>,
 ): Promise<T | undefined> {
   try {
     return await work()
   } catch (error) {
-    report('failure', { endpoint: 'remembered consent', reason, error })
+    report('failure', { endpoint: 'remembered consent', reason, error }, facts)
     return undefined
   }
 }

@@ -1,5 +1,6 @@
 /** `grant_type=authorization_code`: redeems one of our codes for tokens, once. */
 import { sha256 } from '../crypto/hashing.js'
+import { attribute, type EventFacts } from '../http/event-facts.js'
 import { OAuthError } from '../oauth/errors.js'
 import { required } from '../oauth/params.js'
 import { verifierMatches } from '../oauth/pkce.js'
@@ -22,22 +23,51 @@ export async function authorizationCodeGrant(
   context: ProxyContext,
   request: TokenRequest,
 ): Promise<IssuedTokens> {
-  const { params, client, proof } = request
+  const { params } = request
   const code = required(params, 'code')
   const verifier = required(params, 'code_verifier')
   const record = await context.codes.read(code)
   if (!record) throw await refuseUnknownCode(context, request, code, verifier)
+  try {
+    return await redeemCode(context, request, { code, verifier, record })
+  } catch (error) {
+    throw attribute(error, codeFacts(request, record))
+  }
+}
+
+/** The client is the one that asks: it need not be the one that the code was issued to. */
+function codeFacts({ client }: TokenRequest, { sid, redirectUri, grant }: CodeRecord): EventFacts {
+  const isItsOwn = grant.client === sha256(client.id)
+  return {
+    ...grantFacts(sid, grant),
+    client: { id: client.id, ...(isItsOwn && { redirectUri }) },
+  }
+}
+
+/** A code that is good, as its client presents it. */
+interface PresentedCode {
+  readonly code: string
+  readonly verifier: string
+  readonly record: CodeRecord
+}
+
+async function redeemCode(
+  context: ProxyContext,
+  request: TokenRequest,
+  { code, verifier, record }: PresentedCode,
+): Promise<IssuedTokens> {
+  const { client, proof } = request
   checkBinding(context, request, record, verifier)
   if (await context.grants.isCutOff(record.grant)) throw invalidGrant('The access has been ended.')
   await useProof(context, proof)
   if (!(await context.codes.redeem(code))) {
     throw await refuseUnknownCode(context, request, code, verifier)
   }
-  const { sid, redirectUri } = record
+  const { sid } = record
   const grant = bindGrant(record.grant, client, proof)
   await beginGrant(context, { code, record: { ...record, grant }, client })
-  const facts = { ...grantFacts(sid, grant), client: { id: client.id, redirectUri } }
-  return { answer: await issueTokens(context, request, sid, grant), facts }
+  const answer = await issueTokens(context, request, sid, grant)
+  return { answer, facts: codeFacts(request, record) }
 }
 
 interface RedeemedCode {

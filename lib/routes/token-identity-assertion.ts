@@ -55,11 +55,11 @@ export async function identityAssertionGrant(
     }
     await useProof(context, proof)
     await assertions.spend(claims)
+    // The assertion is spent now, and a store that is away for a moment must not cost the client its login.
+    await keepTrying(() => context.grants.begin(sid, grant), context)
   } catch (error) {
     throw attribute(error, facts)
   }
-  // The assertion is spent now, and a store that is away for a moment must not cost the client its login.
-  await keepTrying(() => context.grants.begin(sid, grant), context)
   if (context.account.keepsApps) await context.connectedApps.record(sid, grant, client)
   const tokens = { sid, grant, clientId: client.id, jkt: proof?.jkt }
   const answer = await tokenAnswer(context, tokens, undefined)

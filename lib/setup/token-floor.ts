@@ -41,8 +41,8 @@ export function makeTokenFloor(settings: Settings, { ring, registered }: KeyedSe
     lifetimes,
     downstream: settings.options.scopes.additional,
     now,
-    onFailure: (error) =>
-      report('failure', { endpoint: 'token', reason: 'connected_app_not_recorded', error }),
+    onFailure: (error, facts) =>
+      report('failure', { endpoint: 'token', reason: 'connected_app_not_recorded', error }, facts),
   })
   return {
     ring,

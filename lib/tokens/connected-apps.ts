@@ -5,10 +5,12 @@
  */
 import { boundedMap } from '../async/bounded-map.js'
 import type { Clock } from '../async/clock.js'
+import type { EventFacts } from '../http/event-facts.js'
 import { staysOnDevice } from '../oauth/redirect-uri.js'
 import type { Vault } from '../storage/vault.js'
 import type { Client } from './clients.js'
 import type { CutOffs } from './cut-offs.js'
+import { grantFacts } from './event-subject.js'
 import { grantLocks } from './grant-locks.js'
 import type { Grants } from './grants.js'
 import type { Lifetimes } from './lifetimes.js'
@@ -48,6 +50,7 @@ export interface ConnectedApp {
 export interface EndedApp {
   /** SHA-256 of the client id. */
   readonly hash: string
+  /** Absent for an app on the user's device. */
   readonly host?: string
 }
 
@@ -77,7 +80,7 @@ export interface ConnectedAppsOptions {
   readonly downstream: readonly string[]
   readonly now: Clock
   /** Hears of a login that could not be noted. */
-  readonly onFailure: (error: unknown) => void
+  readonly onFailure: (error: unknown, facts: EventFacts) => void
 }
 
 /** One login in the index. Its grant is named as in the store: that opens nothing. */
@@ -179,10 +182,10 @@ export function connectedApps(options: ConnectedAppsOptions): ConnectedApps {
         const seen = { ...describe(client), client: grant.client, downstream, notedAt: seconds() }
         await edit(grant.user, (apps) => withLogin(apps, seen, login))
       } catch (error) {
-        onFailure(error)
+        onFailure(error, grantFacts(sid, grant, client.id))
       }
     },
-    async noteSignIn(sid: string, { user }: Grant) {
+    async noteSignIn(sid: string, grant: Grant) {
       const name = grants.nameOf(sid)
       const noteIn = (app: KnownApp): KnownApp => ({
         ...app,
@@ -190,14 +193,18 @@ export function connectedApps(options: ConnectedAppsOptions): ConnectedApps {
           login.grant === name ? { ...login, signedIn: true } : login,
         ),
       })
-      await edit(user, (apps) => apps.map(noteIn)).catch(onFailure)
+      await edit(grant.user, (apps) => apps.map(noteIn)).catch((error: unknown) =>
+        onFailure(error, grantFacts(sid, grant)),
+      )
     },
     noteUse(sid: string, grant: Grant) {
       const thisHour = startOfHour(seconds())
       const name = grants.nameOf(sid)
       if (startOfHour(grant.createdAt) === thisHour || noted.get(name) === thisHour) return
       noted.set(name, thisHour)
-      uses.set(name, String(thisHour), grants.remaining(grant)).catch(onFailure)
+      uses
+        .set(name, String(thisHour), grants.remaining(grant))
+        .catch((error: unknown) => onFailure(error, grantFacts(sid, grant)))
     },
     async list(user: UserId) {
       const apps = await Promise.all((await read(user)).map((app) => look(user, app)))

@@ -52,13 +52,14 @@ function pseudonymOf(key: RingKey, user: string): string {
 }
 
 function describeClient(
-  { id = '', hash, host, redirectUri }: ClientFacts,
+  { id = '', hash, host, redirectUri, onDevice }: ClientFacts,
   findClient: EventSubjectsOptions['findClient'],
 ): EventClient | undefined {
   const shown = hash ?? (id === '' ? undefined : sha256(id))
   if (shown === undefined) return undefined
   const publisher = host ?? documentHostOf(id)
   if (publisher !== undefined) return { id: shown, host: publisher }
+  if (onDevice) return { id: shown, onDevice }
   const address = redirectUri ?? (id === '' ? undefined : registeredAddress(findClient(id)))
   return { id: shown, ...(address !== undefined && placeOf(address)) }
 }
