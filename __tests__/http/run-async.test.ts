@@ -1,8 +1,11 @@
-import type { RequestListener } from 'node:http'
+import { EventEmitter, once } from 'node:events'
+import { type RequestListener, request } from 'node:http'
 import { describe, expect, it } from '@jest/globals'
+import { readBody } from '../../lib/http/body.js'
 import type { Next } from '../../lib/http/middleware.js'
 import { isAnswered, runAsync } from '../../lib/http/run-async.js'
 import { send, serve } from '../support/http-server.js'
+import { until } from '../support/redis-server.js'
 
 /** How often `next` was called, and with what, when `work` was the work of a middleware. */
 async function nextsOf(
@@ -34,6 +37,31 @@ describe('the asynchronous part of a middleware', () => {
   it('hands its error on', async () => {
     const error = new Error('of the work')
     expect(await nextsOf(() => Promise.reject(error))).toEqual([error])
+  })
+
+  it('does not go on when the client went away before its body was read: nothing is wrong', async () => {
+    const calls: unknown[] = []
+    const arrived = new EventEmitter()
+    const listener: RequestListener = (req, res) => {
+      const next: Next = (error) => void calls.push(error)
+      runAsync({ req, res, next }, async () => {
+        await until('all of it has arrived', async () => req.complete)
+        arrived.emit('whole')
+        await once(res, 'close')
+        await readBody(req, 100).finally(() => arrived.emit('end'))
+      })
+    }
+    await serve(listener, async (url) => {
+      const [whole, end] = [once(arrived, 'whole'), once(arrived, 'end')]
+      const req = request(url, { method: 'POST' })
+      req.on('error', () => undefined)
+      req.end('a body')
+      await whole
+      req.destroy()
+      await end
+      await new Promise(setImmediate)
+    })
+    expect(calls).toEqual([])
   })
 
   it.each([undefined, null, false, 0, '', 'route', 'router'])(

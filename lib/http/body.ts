@@ -4,6 +4,7 @@ import type { IncomingMessage } from 'node:http'
 import { OAuthError } from '../oauth/errors.js'
 import { type Params, repeatedParam, singleParams } from '../oauth/params.js'
 import { JsonError, parseJson } from './json-text.js'
+import { ClientGone } from './run-async.js'
 
 /** A request that may have been through a body parser. */
 export type ParsedRequest = IncomingMessage & { body?: unknown }
@@ -115,10 +116,13 @@ async function readText(req: ParsedRequest, limit: number): Promise<string> {
  *
  * @param limit bytes
  * @throws OAuthError `invalid_request` with status 413 when there is more
+ * @throws ClientGone
+ * @throws TypeError when something has read it and kept it for itself
  */
 export async function readBody(req: IncomingMessage, limit: number): Promise<Buffer> {
   if (Number(req.headers['content-length'] ?? 0) > limit) throw tooLarge(limit)
-  if (req.readableEnded || req.destroyed) {
+  if (req.destroyed && !req.readableEnded) throw new ClientGone()
+  if (req.readableEnded) {
     throw new TypeError('mcp-entra: the request body was consumed before, and req.body is not set')
   }
   return Buffer.concat(await readChunks(req, limit))

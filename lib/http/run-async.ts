@@ -41,15 +41,22 @@ export function runAsync(
     }
   }
   work(goOn).catch((cause: unknown) => {
-    if (isAbandoned(req)) return
+    if (isAbandoned(req, cause)) return
     if (isAnswered(res)) report?.('failure', { endpoint: 'gate', reason: 'server_error', cause })
     goOn(asError(cause))
   })
 }
 
-/** Whether the client went away in the middle of its request. There is nobody to answer, and nothing is wrong. */
-export function isAbandoned(req: IncomingMessage): boolean {
-  return req.destroyed && !req.complete
+/** The body cannot be read any more, because the client went away while something else was being waited for. */
+export class ClientGone extends Error {
+  constructor() {
+    super('mcp-entra: the client closed the connection before its request was read')
+  }
+}
+
+/** Whether an error only means that the client went away. There is nobody to answer, and nothing is wrong. */
+export function isAbandoned(req: IncomingMessage, error: unknown): boolean {
+  return error instanceof ClientGone || (req.destroyed && !req.complete)
 }
 
 /** Makes an error for `next` of anything thrown: `next(undefined)` would go on, and `next('route')` would skip. */

@@ -93,7 +93,7 @@ function fail(
   next: Next,
 ): void {
   const { req } = request
-  if (isAbandoned(req)) return
+  if (isAbandoned(req, error)) return
   const endpoint = originForm(req.url ?? '').split('?', 1)[0] ?? ''
   if (!(error instanceof OAuthError)) {
     // When the request has been answered, `next` does not hear of the error. Having been answered is not an error itself.
