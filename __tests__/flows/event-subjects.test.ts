@@ -2,7 +2,7 @@
 import { beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import { memoryStorage, type Storage } from 'mcp-entra'
 import { accountRoutes } from 'mcp-entra/account'
-import { Browser, formRequest } from '../../examples/demo/browser.js'
+import { Browser, formRequest, type Page } from '../../examples/demo/browser.js'
 import { sha256 } from '../../lib/crypto/hashing.js'
 import { formWith, openApps, signInAtAccount } from '../support/account.js'
 import {
@@ -258,11 +258,41 @@ describe('a tool call', () => {
   })
 })
 
+describe("the reference on a page about Entra's error", () => {
+  const readReference = ({ html }: Page) => /<code>([\w-]{9})<\/code>/.exec(html)?.[1] ?? 'none'
+
+  it.each(['server_error', 'access_denied'])('is in every event about %s', async (error) => {
+    const { browser, upstream } = await signInAtAccount(url, ada)
+    const state = upstream.searchParams.get('state') ?? ''
+    const answer = new URLSearchParams({ state, error })
+    const page = await browser.fetchOnce(`${url}/auth/callback?${answer}`)
+    const events = told()
+    expect(events.length).toBeGreaterThan(0)
+    for (const event of events) expect(event).toMatchObject({ reference: readReference(page) })
+  })
+
+  it.each(['server_error', 'access_denied'])(
+    'is there in an interaction, too: %s',
+    async (error) => {
+      entra.requireMfa(bob, true)
+      const tokens = await login(url, { clientId, user: bob })
+      await initialize(url, tokens.access_token)
+      const link = await askedUrl({ url }, tokens.access_token)
+      for (const { events } of heard) events.length = 0
+      const page = await (await openTrip(link)).end({ error })
+      const events = told()
+      expect(events.length).toBeGreaterThan(0)
+      for (const event of events) expect(event).toMatchObject({ reference: readReference(page) })
+      entra.requireMfa(bob, false)
+    },
+  )
+})
+
 interface Trip {
   /** Signs a user in at Entra, who sends the browser on to the next trip. */
   signIn(user: string): Promise<Trip>
   /** Comes back with this instead of Entra's answer. */
-  end(answer: Record<string, string>): Promise<unknown>
+  end(answer: Record<string, string>): Promise<Page>
 }
 
 /** A browser on its way to Entra. */

@@ -27,18 +27,28 @@ export async function finishSignIn(
   login: PendingSignIn,
 ): Promise<void> {
   const browser = { req: request.req, res }
-  let known: EventFacts = {}
+  const reference = randomReference()
+  let known: EventFacts = { reference }
   try {
-    await signIn(context, browser, params, login, (facts) => {
-      known = facts
+    await signIn(context, browser, params, login, {
+      reference,
+      onIdentified(facts) {
+        known = { ...facts, reference }
+      },
     })
   } catch (error) {
-    const reference = randomReference()
     const isReported = params.error !== undefined
-    const refusal = concludeFailedLogin(context.report, error, { ...known, reference }, isReported)
+    const refusal = concludeFailedLogin(context.report, error, known, isReported)
     return sendProblem(context, request, res, refusal, reference)
   }
   redirect(res, 303, context.basePath + appsPath)
+}
+
+/** For the operator. */
+interface SignInReport {
+  /** Of the page that the user sees when it fails. */
+  readonly reference: string
+  readonly onIdentified: (facts: EventFacts) => void
 }
 
 async function signIn(
@@ -46,10 +56,13 @@ async function signIn(
   browser: Browser,
   params: Params,
   login: PendingSignIn,
-  onIdentified: (facts: EventFacts) => void,
+  { reference, onIdentified }: SignInReport,
 ): Promise<void> {
   const { account, verifier, report } = context
-  const tokens = await redeemAnswer(context, params, login, { scopes: signInScopes, facts: {} })
+  const tokens = await redeemAnswer(context, params, login, {
+    scopes: signInScopes,
+    facts: { reference },
+  })
   const user = await identifyUser(verifier, tokens, login.nonce)
   const facts = { user, trace: tokens.trace }
   onIdentified(facts)

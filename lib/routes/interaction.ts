@@ -91,20 +91,28 @@ export async function finishInteraction(
   trip: PendingInteraction,
 ): Promise<void> {
   const browser = { req: request.req, res }
-  let known: EventFacts = {}
+  const reference = randomReference()
+  let known: EventFacts = { reference }
   try {
     const open = await readOpen(context, trip.interaction)
-    known = tripFacts(trip, open)
-    if (!trip.asked)
-      return redirect(res, 302, await recognise(context, browser, params, trip, open))
-    await renewGrant(context, params, trip, open)
+    known = { ...tripFacts(trip, open), reference }
+    const answer = { params, trip, known }
+    if (!trip.asked) return redirect(res, 302, await recognise(context, browser, answer, open))
+    await renewGrant(context, answer, open)
   } catch (error) {
-    const reference = randomReference()
     const isReported = params.error !== undefined
-    const refusal = concludeFailedLogin(context.report, error, { ...known, reference }, isReported)
+    const refusal = concludeFailedLogin(context.report, error, known, isReported)
     return sendProblem(context, request, res, refusal, reference)
   }
   sendPage(res, 200, interactionPage(context.looks.forReader(request.req, undefined)))
+}
+
+/** What Entra has answered to a trip. */
+interface TripAnswer {
+  readonly params: Params
+  readonly trip: PendingInteraction
+  /** For the operator: of a failure. */
+  readonly known: EventFacts
 }
 
 /** The login that the URL is for. Whether it is its user who has opened it shows only after the first trip. */
@@ -120,11 +128,9 @@ function tripFacts(
 async function recognise(
   context: ProxyContext,
   browser: Browser,
-  params: Params,
-  trip: PendingInteraction,
+  { params, trip, known: facts }: TripAnswer,
   open: OpenInteraction,
 ): Promise<string> {
-  const facts = tripFacts(trip, open)
   const tokens = await redeemAnswer(context, params, trip, { scopes: signInScopes, facts })
   const user = await identifyUser(context.verifier, tokens, trip.nonce)
   if (!isFor(open, user)) throw attribute(notOpen(), { user, trace: tokens.trace })
@@ -134,14 +140,13 @@ async function recognise(
 /** The grant gets the tokens of the sign-in, if it is still there: ended in the meantime, it stays ended. */
 async function renewGrant(
   context: ProxyContext,
-  params: Params,
-  trip: PendingInteraction,
+  { params, trip, known }: TripAnswer,
   { id, interaction, grant }: OpenInteraction,
 ): Promise<void> {
   const { sid, clientId } = interaction
   const facts = grantFacts(sid, grant, clientId)
   const scopes = context.scopes.toUpstreamTokenExchange(grant.requested)
-  const tokens = await redeemAnswer(context, params, trip, { scopes, facts })
+  const tokens = await redeemAnswer(context, params, trip, { scopes, facts: known })
   const renewal = await verifyRenewal(context, tokens, trip.nonce, grant)
   await renewal.checkPolicy().catch(async (thrown: unknown) => {
     const error = attribute(thrown, { ...facts, trace: tokens.trace })
