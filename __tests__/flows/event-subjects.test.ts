@@ -167,6 +167,22 @@ describe('a sign-in that comes back from Entra', () => {
   })
 })
 
+describe('a login without the page, with which another user comes back', () => {
+  it('names that user, the client and the request at Entra', async () => {
+    const document = documents.publish({ redirect_uris: [appUri] })
+    const browser = new Browser({ stopAt: (at) => at.startsWith(appUri) })
+    const params = { redirect_uri: appUri, login_hint: ada }
+    const ask = () => navigate(browser, authorizeUrl(url, document, pkce().challenge, params))
+    await browser.press(await ask(), 'approve')
+    const away = new URL((await ask()).headers.get('location') ?? '')
+    away.searchParams.set('login_hint', bob)
+    for (const { events } of heard) events.length = 0
+    await browser.open(away.href)
+    const all = { ...subject(bob), client: { id: sha256(document), host: new URL(document).host } }
+    expect(told()).toMatchObject([{ ...all, outcome: 'consent_required', correlationId }])
+  })
+})
+
 describe('an answer to the consent page', () => {
   it('names the login that it is about', async () => {
     const { browser, page } = await openConsent(url, { clientId })

@@ -86,7 +86,8 @@ interface EntraAnswer {
 export interface LoginEvent extends EventSubject {
   /**
    * `signed_in`: to the pages of the account, for no client. `interaction`: a user has given Entra what a tool needs,
-   * and the login goes on. An error is that of the client's answer.
+   * and the login goes on. `consent_required`: who came back from Entra has not allowed what a login without the page
+   * would give, and is asked. Another error is that of the client's answer.
    */
   readonly outcome: 'success' | 'challenged' | 'signed_in' | 'interaction' | OAuthErrorCode
   /** Whether the user was asked in this login, or what they had allowed before was enough. */

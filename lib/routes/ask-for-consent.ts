@@ -1,5 +1,6 @@
 /** Asks the user: the consent page with its form, at `/authorize` and for somebody else who came back from Entra. */
 import type { Browser } from '../http/browser.js'
+import { attribute, type EventFacts } from '../http/event-facts.js'
 import { sendPage } from '../http/respond.js'
 import { senderOf } from '../http/sender.js'
 import { consentPage } from '../pages/consent-page.js'
@@ -40,6 +41,8 @@ export function askForConsent(
 export interface UnaskedUser {
   readonly user: User
   readonly clientId: string
+  /** Of the sign-in, for the operator. */
+  readonly facts: EventFacts
 }
 
 /**
@@ -51,14 +54,17 @@ export async function askUnaskedUser(
   context: ProxyContext,
   browser: Browser,
   login: ClientRequest,
-  { user, clientId }: UnaskedUser,
+  { user, clientId, facts }: UnaskedUser,
 ): Promise<void> {
   const { redirectUri, state, codeChallenge, dpopJkt, scopes, resource, language } = login
   const named = { client_id: clientId, redirect_uri: redirectUri }
-  const requesting = await identifyClient(context, named, senderOf(browser.req))
+  const known = { ...facts, client: { id: clientId, redirectUri }, scopes }
+  const identifying = identifyClient(context, named, senderOf(browser.req))
+  const requesting = await identifying.catch((error: unknown) => {
+    throw attribute(error, known)
+  })
   const recalled = await recallFor(context, user, login)
-  const client = { id: clientId, redirectUri }
-  context.report('login', { outcome: 'consent_required' }, { user, client, scopes, resource })
+  context.report('login', { outcome: 'consent_required' }, known)
   const request = {
     clientId,
     redirectUri,

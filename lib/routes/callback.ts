@@ -86,7 +86,7 @@ async function finishLogin(
     const grant = recordAnswers(login.carries, admitted)
     const { user } = grant
     const { unasked, challenge, begun } = await concludeLogin(context, login, grant)
-    if (unasked) return { unasked }
+    if (unasked) return { unasked: { ...unasked, facts: known } }
     if (challenge) {
       context.report('login', { outcome: 'challenged' }, known)
       return { onward: beginChallengedLogin(context, browser, login, user, challenge) }
@@ -135,9 +135,11 @@ async function beginSession(
 
 /** Where a sign-in goes next: to the page, to Entra once more with a challenge, or to the client with a code. */
 type Conclusion =
-  | { readonly unasked: UnaskedUser; readonly challenge?: never; readonly begun?: never }
+  | { readonly unasked: Unasked; readonly challenge?: never; readonly begun?: never }
   | { readonly unasked?: never; readonly challenge: PendingChallenge; readonly begun?: never }
   | { readonly unasked?: never; readonly challenge?: never; readonly begun: BegunGrant }
+
+type Unasked = Pick<UnaskedUser, 'user' | 'clientId'>
 
 /** A code, and the secret of the grant that it begins. */
 interface BegunGrant {
