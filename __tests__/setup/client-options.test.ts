@@ -215,6 +215,25 @@ describe('a client the operator set up', () => {
   })
 })
 
+describe('clients that are no list of objects', () => {
+  it.each([{ desktop: plain }, 'desktop', null, [null], ['desktop']])(
+    'are refused: %j',
+    (given) => {
+      const clients = given as unknown as readonly PreRegisteredClient[]
+      const options = authOptions(entra, 'https://mcp.contoso.com', [], { clients })
+      expect(() => entraAuth(options)).toThrow(/^entraAuth: clients must be a list: /)
+    },
+  )
+})
+
+describe('a proxy for client documents', () => {
+  it('must be a URL', () => {
+    const clientMetadata = { proxy: 'http://proxy.contoso.com:99999' }
+    const options = authOptions(entra, 'https://mcp.contoso.com', [], { clientMetadata })
+    expect(() => entraAuth(options)).toThrow(/^entraAuth: clientMetadata.proxy must be a URL/)
+  })
+})
+
 describe('a server at which nobody registers', () => {
   it('has no registration endpoint, and says so', async () => {
     const closed = await startProxy(entra, { registration: false, clients: [plain] })

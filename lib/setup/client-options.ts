@@ -147,7 +147,7 @@ function readDocumentOptions(
       throw new TypeError(`entraAuth: clientMetadata.ports: not a port: ${JSON.stringify(port)}`)
     }
   }
-  if (proxy !== undefined && !/^https?:\/\/[^/]/.test(proxy)) {
+  if (proxy !== undefined && !(/^https?:\/\/[^/]/.test(proxy) && URL.canParse(proxy))) {
     throw new TypeError(
       "entraAuth: clientMetadata.proxy must be a URL: 'http://proxy.contoso.com:8080'",
     )
@@ -169,8 +169,13 @@ function readOperatorClients(
   given: readonly PreRegisteredClient[] = [],
   customSchemes: readonly string[],
 ): ReadonlyMap<string, OperatorClient> {
+  if (!Array.isArray(given) || !given.every((each) => typeof each === 'object' && each !== null)) {
+    throw new TypeError(
+      "entraAuth: clients must be a list: [{ client_id: 'notes-app', client_name: 'Notes app', redirect_uris: ['https://app.contoso.com/callback'] }]",
+    )
+  }
   const clients = new Map<string, OperatorClient>()
-  for (const each of given) {
+  for (const each of given as readonly PreRegisteredClient[]) {
     const read = readOperatorClient(each, customSchemes)
     if (clients.has(read.client.id)) throw wrongClient(each, 'is there twice')
     clients.set(read.client.id, read)
