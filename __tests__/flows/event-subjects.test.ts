@@ -1,4 +1,5 @@
 /** Whom an event is about is told wherever it is known: in failures and refusals, too, and in the middle of a flow. */
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import { memoryStorage, type Storage } from 'mcp-entra'
 import { accountRoutes } from 'mcp-entra/account'
@@ -17,6 +18,7 @@ import { askedUrl, callProfile, initialize, mountProfileTool } from '../support/
 import { navigate } from '../support/navigation.js'
 import {
   ada,
+  addNote,
   authorizeUrl,
   bob,
   getCode,
@@ -302,6 +304,21 @@ describe("the reference on a page about Entra's error", () => {
       entra.requireMfa(bob, false)
     },
   )
+})
+
+describe('a listener', () => {
+  it('that changes its event changes nothing for the caller', async () => {
+    const tokens = await login(url, { clientId })
+    const widen = (event: unknown) =>
+      void (event as { scopes: string[] }).scopes.push('notes.write')
+    subscribe('mcp-entra:refusal', widen)
+    const statuses = []
+    for (const text of ['one', 'two']) {
+      statuses.push((await addNote(url, tokens.access_token, text)).status)
+    }
+    unsubscribe('mcp-entra:refusal', widen)
+    expect(statuses).toEqual([403, 403])
+  })
 })
 
 interface Trip {

@@ -121,13 +121,17 @@ function harmless(logger: Logger): Required<Logger> {
   }
 }
 
-/** Replaces errors by their name and message: their other properties may hold secrets. */
+/** What a listener may see, and do with it as it likes. */
 function readable(event: object): Record<string, unknown> {
   const entries = Object.entries(event).filter(([, value]) => value !== undefined)
-  return Object.fromEntries(
-    entries.map(([name, value]) => [
-      name,
-      value instanceof Error ? `${value.name}: ${value.message}` : value,
-    ]),
-  )
+  return Object.fromEntries(entries.map(([name, value]) => [name, shown(value)]))
+}
+
+/**
+ * Of an error its name and message: its other properties may hold secrets. Of a list a copy: it may be one by which
+ * callers are judged.
+ */
+function shown(value: unknown): unknown {
+  if (value instanceof Error) return `${value.name}: ${value.message}`
+  return Array.isArray(value) ? [...value] : value
 }
