@@ -133,7 +133,8 @@ describe('a sign-in that comes back from Entra', () => {
     const { browser, callback } = await signInAtEntra(url, { clientId })
     fails = (operation) => operation === 'set'
     await browser.fetchOnce(callback)
-    expect(told()).toMatchObject([{ name: 'failure', ...subject(), correlationId }])
+    const cause = 'Error: connect ECONNREFUSED'
+    expect(told()).toMatchObject([{ name: 'failure', ...subject(), correlationId, cause }])
   })
 
   it('names its user at the account pages, when the store fails', async () => {

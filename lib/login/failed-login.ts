@@ -114,16 +114,11 @@ function reportMisconfiguration(report: Report, cause: EntraError, facts: EventF
 }
 
 function reportRefusal(report: Report, error: OAuthError, facts: EventFacts): void {
-  const { code, description } = error
-  report('login', { outcome: code, detail: description, cause: readCause(error) }, facts)
+  const { code: outcome, description: detail, cause } = error
+  report('login', { outcome, detail, cause }, facts)
 }
 
 function reportFailure(report: Report, error: OAuthError, facts: EventFacts): void {
-  const { code, description } = error
-  const event = { endpoint: 'callback', reason: code, detail: description, cause: readCause(error) }
-  report('failure', event, facts)
-}
-
-function readCause({ cause }: OAuthError): unknown {
-  return cause instanceof Error ? cause.message : cause
+  const { code: reason, description: detail, cause } = error
+  report('failure', { endpoint: 'callback', reason, detail, cause }, facts)
 }
