@@ -53,6 +53,19 @@ describe('entraAuth', () => {
     ["'abc'", { credential: 'abc' }, /credential is not a ClientCredential.*clientSecret\('…'\)/],
     ['weak keys', { keys: ['a'.repeat(32)] }, /keys\[0\] is not random.*openssl rand/],
     ['an empty variable for keys', { keys: '' }, /keys must hold at least one secret/],
+    [
+      'a logger without methods',
+      { logger: {} },
+      /logger must have the functions info, warn and error/,
+    ],
+    ['null for a logger', { logger: null }, /logger must have the functions info, warn and error/],
+    [
+      'a level of a logger',
+      { logger: 'info' },
+      /logger must have the functions info, warn and error/,
+    ],
+    ['one role', { requiredRoles: 'Notes.User' }, /requiredRoles must be a list/],
+    ['an answer for allow', { allow: true }, /allow must be a function/],
   ])('refuses %s', (_what, more, message) => {
     expect(make(more)).toThrow(TypeError)
     expect(make(more)).toThrow(message)

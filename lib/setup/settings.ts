@@ -5,7 +5,7 @@ import { type KeyRing, keyRing, type RingKey } from '../crypto/key-ring.js'
 import { type EntraAuthority, entraAuthority } from '../entra/authority.js'
 import { agentOf } from '../entra/credential-agent.js'
 import { type Mounts, noMounts } from '../http/mounts.js'
-import { type Report, reporter } from '../http/report.js'
+import { type Logger, type Report, reporter } from '../http/report.js'
 import { type AccountSlot, accountSlot } from '../login/browser-sessions.js'
 import type { LoginPolicy } from '../login/policy.js'
 import { knownCustomSchemes } from '../oauth/redirect-uri.js'
@@ -107,7 +107,7 @@ export function readSettings(options: EntraAuthOptions): Settings {
     identities: readIdentityOptions(options.identityAssertions),
     looks: readPageOptions(options, base.baseUrl),
     mounts: noMounts(),
-    report: reporter({ logger: options.logger, now, describe }),
+    report: reporter({ logger: readLogger(options), now, describe }),
     now,
     // A clock of a test's only goes forward, so it serves as both.
     monotonic: options.now ?? monotonicNow,
@@ -150,5 +150,23 @@ function readAuthority({ tenantId, authorityHost, cloud, policy }: EntraAuthOpti
 }
 
 function readPolicy({ requiredRoles = [], allow = () => true }: EntraAuthOptions): LoginPolicy {
+  if (!Array.isArray(requiredRoles) || !requiredRoles.every((role) => typeof role === 'string')) {
+    throw new TypeError(
+      "entraAuth: requiredRoles must be a list of app roles, such as ['Notes.User']",
+    )
+  }
+  if (typeof allow !== 'function') {
+    throw new TypeError('entraAuth: allow must be a function: (user, claims) => true or false')
+  }
   return { requiredRoles, allow }
+}
+
+/** A logger that is none would only be found out by the first line for it. */
+function readLogger({ logger }: EntraAuthOptions): Logger | undefined {
+  if (logger === undefined) return undefined
+  const { info, warn, error, isLevelEnabled = warn } = Object(logger) as Logger
+  if ([info, warn, error, isLevelEnabled].every((each) => typeof each === 'function')) return logger
+  throw new TypeError(
+    "entraAuth: logger must have the functions info, warn and error, each of (fields, message), as pino's loggers have",
+  )
 }
