@@ -66,6 +66,14 @@ describe('entraAuth', () => {
     ],
     ['one role', { requiredRoles: 'Notes.User' }, /requiredRoles must be a list/],
     ['an answer for allow', { allow: true }, /allow must be a function/],
+    ['an address for allowRedirect', { allowRedirect: 'x' }, /allowRedirect must be a function/],
+    ['a number for a name', { resourceName: 5 }, /resourceName must be a text/],
+    ['no name', { resourceName: '' }, /resourceName must be a text/],
+    ['a name that turns the page around', { resourceName: '\u202eNotes' }, /resourceName must be/],
+    ["'no'", { stepUpByLogin: 'no' }, /stepUpByLogin must be true or false/],
+    ["'false'", { connectedApps: 'false' }, /connectedApps must be true or false/],
+    ["'0'", { shareDownstreamTokens: '0' }, /shareDownstreamTokens must be true or false/],
+    ['null for lifetimes', { lifetimes: null }, /lifetimes must be an object/],
   ])('refuses %s', (_what, more, message) => {
     expect(make(more)).toThrow(TypeError)
     expect(make(more)).toThrow(message)

@@ -9,6 +9,7 @@ import type { LoginPolicy } from '../login/policy.js'
 import { isLoopbackHost } from '../oauth/loopback.js'
 import type { Resource } from '../oauth/resource.js'
 import { wellKnownPath } from '../oauth/resource.js'
+import { visibleText } from '../pages/visible-text.js'
 import type { ConsentPolicy } from '../routes/context.js'
 import type { Storage } from '../storage/storage.js'
 import type { Lifetimes } from '../tokens/lifetimes.js'
@@ -219,6 +220,31 @@ const optionNames = Object.keys({
 /** @throws TypeError for an option that does not exist, such as `tenantID` */
 export function checkNames(options: unknown): void {
   checkOptionNames('entraAuth', options, optionNames)
+}
+
+/** @throws TypeError for what would otherwise come out at a request, or never: `'no'` would count as yes */
+export function checkTypes(options: EntraAuthOptions): void {
+  for (const name of ['stepUpByLogin', 'connectedApps', 'shareDownstreamTokens'] as const) {
+    if (options[name] !== undefined && typeof options[name] !== 'boolean') {
+      throw new TypeError(`entraAuth: ${name} must be true or false`)
+    }
+  }
+  const { allowRedirect, resourceName } = options
+  if (allowRedirect !== undefined && typeof allowRedirect !== 'function') {
+    throw new TypeError(
+      'entraAuth: allowRedirect must be a function: (redirectUri) => true or false',
+    )
+  }
+  if (resourceName === undefined) return
+  if (
+    typeof resourceName !== 'string' ||
+    resourceName === '' ||
+    visibleText(resourceName) !== resourceName
+  ) {
+    throw new TypeError(
+      "entraAuth: resourceName must be a text of visible characters, such as 'Notes'",
+    )
+  }
 }
 
 export function readResources(

@@ -25,6 +25,7 @@ import {
   checkStorage,
   checkStrategy,
   checkText,
+  checkTypes,
   type EntraAuthOptions,
   type Mode,
   readBaseUrl,
@@ -71,6 +72,7 @@ export interface Settings {
 /** @throws TypeError that names the option and the remedy */
 export function readSettings(options: EntraAuthOptions): Settings {
   checkNames(options)
+  checkTypes(options)
   const { storage = memoryStorage(), now = Date.now } = options
   const base = readBaseUrl(options.baseUrl)
   checkText('clientId', options.clientId, 'Application (client) ID of the app registration')

@@ -30,6 +30,9 @@ const defaults: Lifetimes = {
 
 /** @throws TypeError for a lifetime that is not a positive number of seconds */
 export function lifetimes(given: Partial<Lifetimes> = {}): Lifetimes {
+  if (typeof given !== 'object' || given === null) {
+    throw new TypeError('entraAuth: lifetimes must be an object of seconds: { accessToken: 3600 }')
+  }
   const set = Object.entries(given).filter(([, seconds]) => seconds !== undefined)
   const all: Lifetimes = { ...defaults, ...Object.fromEntries(set) }
   for (const [name, seconds] of Object.entries(all)) {
