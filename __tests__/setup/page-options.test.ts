@@ -101,6 +101,8 @@ describe('branding', () => {
     ['name', 'x'.repeat(101), 'branding.name must be a text'],
     ['accentColor', 'red', `branding.accentColor "red" must be a colour such as '#0b5cad'`],
     ['accentColor', 7, "branding.accentColor 7 must be a colour such as '#0b5cad'"],
+    ['accentColor', ['#0b5cad'], 'branding.accentColor ["#0b5cad"] must be a colour'],
+    ['supportUrl', 'https://:secret@help.contoso.com', 'branding.supportUrl must be'],
     ['supportUrl', 'http://help.contoso.com', 'branding.supportUrl must be'],
     ['supportUrl', 'javascript:alert(1)', 'branding.supportUrl must be'],
     ['supportUrl', 'https://user@help.contoso.com', 'branding.supportUrl must be'],

@@ -92,7 +92,7 @@ function readLogo(logo: unknown, baseUrl: string): Logo {
 
 function readAccent(color: unknown) {
   try {
-    return accentOf(String(color))
+    return accentOf(typeof color === 'string' ? color : '')
   } catch (error) {
     if (!(error instanceof RangeError)) throw error
     throw new TypeError(`entraAuth: branding.accentColor ${JSON.stringify(color)} ${error.message}`)
@@ -101,8 +101,8 @@ function readAccent(color: unknown) {
 
 function readSupportUrl(given: unknown): string {
   if (typeof given === 'string' && URL.canParse(given)) {
-    const { protocol, username, pathname, href } = new URL(given)
-    if (protocol === 'https:' && username === '') return href
+    const { protocol, username, password, pathname, href } = new URL(given)
+    if (protocol === 'https:' && username + password === '') return href
     if (protocol === 'mailto:' && pathname.includes('@')) return href
   }
   throw new TypeError(
