@@ -33,7 +33,11 @@ describe('identityAssertions', () => {
     ['no object', ['https://contoso.okta.com'], url],
     ['no issuer', [{ ...good, issuer: undefined }], url],
     ['http', [{ ...good, issuer: 'http://idp.contoso.com' }], url],
-    ['a password', [{ ...good, issuer: 'https://a:b@idp.contoso.com' }], url],
+    [
+      'a password, which is not repeated',
+      [{ ...good, issuer: 'https://a:b@idp.contoso.com' }],
+      /^entraAuth: identityAssertions: issuer must have no userinfo$/,
+    ],
     ['a query', [{ ...good, issuer: 'https://idp.contoso.com/?a' }], /has a query or a fragment/],
     [
       'http for the keys',

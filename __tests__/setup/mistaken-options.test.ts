@@ -79,6 +79,11 @@ describe('entraAuth', () => {
     expect(make(more)).toThrow(message)
   })
 
+  it('does not repeat the password of a baseUrl', () => {
+    const given = { baseUrl: 'https://ada:secret@mcp.contoso.com' }
+    expect(make(given)).toThrow(/^entraAuth: baseUrl must have no userinfo$/)
+  })
+
   it('refuses a baseUrl that already ends in the path of a resource, where clients would look for /mcp/mcp', () => {
     expect(make({ baseUrl: 'https://mcp.contoso.com/mcp' })).toThrow(
       new TypeError(

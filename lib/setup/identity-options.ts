@@ -130,7 +130,10 @@ function checkAddress(name: string, given: unknown): void {
   const url = typeof given === 'string' && URL.canParse(given) ? new URL(given) : undefined
   const secure =
     url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopbackHost(url.hostname))
-  if (url && secure && url.username === '' && url.password === '') return
+  // Not shown: it may hold a password.
+  if (url && (url.username !== '' || url.password !== ''))
+    throw new TypeError(`entraAuth: identityAssertions: ${name} must have no userinfo`)
+  if (secure) return
   throw new TypeError(
     `entraAuth: identityAssertions: ${name} must be an https URL (http only on loopback): ${JSON.stringify(given)}`,
   )

@@ -161,6 +161,9 @@ export function readBaseUrl(given: unknown): { baseUrl: string; basePath: string
     throw new TypeError(`entraAuth: baseUrl must be the URL this server is reached at, ${remedy}`)
   }
   const url = new URL(given)
+  // Not shown: it may hold a password.
+  if (url.username !== '' || url.password !== '')
+    throw new TypeError('entraAuth: baseUrl must have no userinfo')
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopbackHost(url.hostname))) {
     throw new TypeError(`entraAuth: baseUrl must be https (http only on loopback): ${given}`)
   }
