@@ -48,6 +48,23 @@ describe('a cut-off', () => {
     expect(await there.isOver(given(seconds))).toBe(true)
   })
 
+  it('is known there even when the store fails for a moment once it is written', async () => {
+    const { store, clock } = replicas()
+    const there = cutOffsOver(store, () => clock.now)
+    expect(await there.isOver(given(seconds))).toBe(false)
+    let failures = 2
+    const here = cutOffsOver({
+      ...store,
+      async set(key, ...rest) {
+        if (key.startsWith('news:') && failures-- > 0) throw new Error('ECONNRESET')
+        return store.set(key, ...rest)
+      },
+    })
+    await here.record(user)
+    clock.now += 1000
+    expect(await there.isOver(given(seconds))).toBe(true)
+  })
+
   it('may be repeated, and then ends what was given in between', async () => {
     const { replica, clock } = replicas()
     const one = replica()

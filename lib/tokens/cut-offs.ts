@@ -3,6 +3,7 @@
  * They also end what no index knows of. Access given later is not touched.
  */
 import type { Clock } from '../async/clock.js'
+import { keepTrying } from '../storage/keep-trying.js'
 import type { Vault } from '../storage/vault.js'
 import type { News } from './news.js'
 import type { Grant } from './records.js'
@@ -72,7 +73,8 @@ export function cutOffs({ vault, lifetime, news, now }: CutOffsOptions): CutOffs
       const own = (await later(nameOf(cutOff), time)) || time
       await times.set(nameOf(cutOff), String(own), lifetime)
       await times.set(latestOfAll, String(await later(latestOfAll, time)), lifetime)
-      await news.publish()
+      // The cut-off is written by then: the list may no longer offer to end what a gate without news still lets in.
+      await keepTrying(news.publish, { now })
     },
     async isOver({ tid, oid, client, at }: GivenAccess) {
       if (at > (await latest()) + clockSkew) return false
