@@ -275,6 +275,24 @@ describe('when the store of sessions is away', () => {
     expect(isSignedIn(await browser.fetchOnce(`${proxy.url}/auth/apps`))).toBe(true)
   })
 
+  it('only when the record is to be removed, the user is signed out all the same', async () => {
+    const memory = memoryStorage()
+    const storage: Storage = {
+      ...memory,
+      async take(key) {
+        if (key.startsWith('session:')) throw new Error('ECONNRESET')
+        return memory.take(key)
+      },
+    }
+    const proxy = await startAccountProxy(entra, { storage })
+    const { browser, page } = await openApps(proxy.url, ada)
+    const before = await browser.jar.getCookieString(proxy.url)
+    const out = await browser.fetchOnce(...signOutForm(page))
+    expect([out.status, out.headers.get('location')]).toEqual([303, '/auth/signed-out'])
+    expect(await sessionCookie(browser, proxy.url)).toBe('signed-out')
+    expect((await opened(proxy.url, before)).status).toBe(302)
+  })
+
   it('a sign-in is a 503 on a page, not a way round in a circle', async () => {
     const { storage, state } = fragile()
     const proxy = await startAccountProxy(entra, { storage })

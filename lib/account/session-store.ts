@@ -47,9 +47,13 @@ export function sessionStore(options: SessionStoreOptions): (bare: Store) => Sto
     written.set(session, text)
   }
 
+  /**
+   * The mark ends it, and lasts as long as the record could count. So a record that cannot be removed is no failure:
+   * otherwise who signs out would hear of one, and could not try again without a session.
+   */
   async function end(id: string): Promise<void> {
     await ended.set(id, true, absolute)
-    await records.remove(id)
+    await records.remove(id).catch(() => undefined)
   }
 
   const set = (id: string, session: Kept, done: Done = () => undefined): void =>
