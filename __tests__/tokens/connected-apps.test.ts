@@ -2,7 +2,7 @@
 import { describe, expect, it } from '@jest/globals'
 import { vault } from '../../lib/storage/vault.js'
 import type { Client } from '../../lib/tokens/clients.js'
-import { connectedApps } from '../../lib/tokens/connected-apps.js'
+import { type ConnectedApps, connectedApps } from '../../lib/tokens/connected-apps.js'
 import { lifetimes } from '../../lib/tokens/lifetimes.js'
 import type { Grant } from '../../lib/tokens/records.js'
 import { login, loginGrant, ring, start, world } from '../support/replica.js'
@@ -31,11 +31,11 @@ function office() {
   const { clock, storage, replica } = world()
   const failures: unknown[] = []
   const one = replica()
-  const apps = (store = storage as Parameters<typeof vault>[0]) =>
+  const apps = (store = storage as Parameters<typeof vault>[0], cutOffs = one.cutOffs) =>
     connectedApps({
       vault: vault(store, ring),
       grants: one.grants,
-      cutOffs: one.cutOffs,
+      cutOffs,
       lifetimes: lifetimes(),
       downstream: ['https://graph.microsoft.com/User.Read'],
       now: () => clock.now,
@@ -193,6 +193,28 @@ describe('ending an app', () => {
     await apps().revokeAll(user)
     await apps().revokeAll(user)
     expect(await apps().list(user)).toEqual([])
+  })
+
+  it.each([
+    ['one app', (apps: ConnectedApps) => apps.revoke(user, 'hash of notes')],
+    ['all apps', (apps: ConnectedApps) => apps.revokeAll(user)],
+  ])('leaves a login that begins meanwhile, and lists it (%s)', async (_what, end) => {
+    const { apps, connect, one, grants, clock } = office()
+    const before = await connect('notes')
+    let meanwhile: Awaited<ReturnType<typeof connect>> | undefined
+    await end(
+      apps(undefined, {
+        ...one.cutOffs,
+        async record(cutOff) {
+          await one.cutOffs.record(cutOff)
+          clock.now += 1000
+          meanwhile = await connect('notes')
+        },
+      }),
+    )
+    expect(await grants.read(before.sid)).toBeUndefined()
+    expect(await grants.read(meanwhile?.sid ?? '')).toBeDefined()
+    expect(await apps().list(user)).toMatchObject([{ id: 'hash of notes', logins: 1 }])
   })
 
   it('deletes the grants that the index knows: nobody needs the tokens in them any more', async () => {

@@ -164,10 +164,14 @@ export function connectedApps(options: ConnectedAppsOptions): ConnectedApps {
     }
   }
 
-  /** Entra's tokens in grants that have been cut off are of no use to anybody. */
-  const removeGrants = async (apps: readonly KnownApp[]) => {
-    const names = apps.flatMap(({ logins }) => logins.map(({ grant }) => grant))
-    await Promise.all(names.map((name) => grants.removeNamed(name)))
+  /**
+   * Forgets logins that have been cut off, and Entra's tokens in their grants, which are of no use to anybody. A login
+   * that has begun since then goes on, so it stays in the list.
+   */
+  const forget = async (user: UserId, ended: readonly KnownApp[]) => {
+    const names = new Set(ended.flatMap(({ logins }) => logins.map(({ grant }) => grant)))
+    await Promise.all([...names].map((name) => grants.removeNamed(name)))
+    await edit(user, (apps) => withoutLogins(apps, names))
   }
 
   return Object.freeze({
@@ -216,14 +220,13 @@ export function connectedApps(options: ConnectedAppsOptions): ConnectedApps {
       const app = (await read(user)).find(({ client }) => client === appId)
       if (!app) return undefined
       await cutOffs.record({ tid: user.tid, oid: user.oid, client: app.client })
-      await removeGrants([app])
-      await edit(user, (apps) => apps.filter(({ client }) => client !== appId))
+      await forget(user, [app])
       return { hash: app.client, ...(app.host !== undefined && { host: app.host }) }
     },
     async revokeAll(user: UserId) {
+      const before = await read(user)
       await cutOffs.record({ tid: user.tid, oid: user.oid })
-      await removeGrants(await read(user))
-      await edit(user, () => [])
+      await forget(user, before)
     },
   })
 }
@@ -254,6 +257,13 @@ function withLogin(
   }
   const byAge = [...others].sort((a, b) => a.notedAt - b.notedAt)
   return [...byAge, app].slice(-mostApps)
+}
+
+/** Drops logins, by the names of their grants, and the apps that have none left. */
+function withoutLogins(apps: readonly KnownApp[], names: ReadonlySet<string>): readonly KnownApp[] {
+  return apps
+    .map((app) => ({ ...app, logins: app.logins.filter(({ grant }) => !names.has(grant)) }))
+    .filter(({ logins }) => logins.length > 0)
 }
 
 /** What a client is to a person: its name, and the host behind it. */
