@@ -176,6 +176,27 @@ describe('the admin routes', () => {
     expect((await end('tenants/common')).status).toBe(400)
   })
 
+  it('answer 503 while the store is away: nothing is certain to have ended', async () => {
+    const away = async () => {
+      throw new Error('ECONNREFUSED')
+    }
+    const storage = { get: away, set: away, add: away, take: away }
+    const host = await startHost(entra, { storage })
+    const headers = { authorization: `Bearer ${await administrator()}` }
+    const requests = [
+      ['DELETE', `users/${tid()}/${bob}`],
+      ['DELETE', 'clients/x'],
+      ['DELETE', `tenants/${tid()}`],
+      ['GET', `users/${tid()}/${bob}/apps`],
+    ]
+    for (const [method = '', path] of requests) {
+      const answer = await fetch(`${host.url}/admin/${path}`, { method, headers })
+      expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '5'])
+      expect(await answer.json()).toMatchObject({ error: 'temporarily_unavailable' })
+    }
+    await host.close()
+  })
+
   it('list the apps of a user: name, host, scopes, uses, logins', async () => {
     const clientId = await register(url, { client_name: 'Two logins' })
     await login(url, { clientId, user: bob })

@@ -3,6 +3,7 @@ import express, { type RequestHandler, type Router } from 'express'
 import {
   type EntraAuth,
   listGrants,
+  OAuthError,
   requireBearer,
   revokeClient,
   revokeTenant,
@@ -52,7 +53,10 @@ function end(access: (ids: Ids) => Promise<void>): RequestHandler {
   })
 }
 
-/** The library says with a `TypeError` which id is none: that is the caller's mistake. */
+/**
+ * The library says with a `TypeError` which id is none: that is the caller's mistake. While the store is out of reach it
+ * says so with an `OAuthError`: nothing is certain to have ended, and the caller tries again.
+ */
 function answer(
   handle: (ids: Ids, res: Parameters<RequestHandler>[1]) => Promise<void>,
 ): RequestHandler {
@@ -60,6 +64,11 @@ function answer(
     try {
       await handle(req.params as unknown as Ids, res)
     } catch (error) {
+      if (error instanceof OAuthError) {
+        if (error.retryAfter !== undefined) res.set('Retry-After', String(error.retryAfter))
+        res.status(error.status).json(error.toBody())
+        return
+      }
       if (!(error instanceof TypeError)) return next(error)
       res.status(400).json({ error: 'invalid_request', error_description: error.message })
     }
