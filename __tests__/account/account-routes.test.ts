@@ -1,4 +1,13 @@
 /** The account pages over HTTP: signing in, seeing the apps, ending them, signing out, and everybody who may not. */
+import { once } from 'node:events'
+import {
+  connect as connectHttp2,
+  createServer,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+  type IncomingHttpHeaders,
+} from 'node:http2'
+import type { AddressInfo } from 'node:net'
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import connect from 'connect'
 import express from 'express'
@@ -539,4 +548,62 @@ describe('mounting', () => {
     expect([out.status, out.url]).toEqual([200, `${server.url}/auth/signed-out`])
     await server.close()
   })
+
+  it('works over HTTP/2', async () => {
+    const baseUrl = 'https://mcp.contoso.example'
+    entra.addRedirectUri(`${baseUrl}/auth/callback`)
+    const auth = entraAuth(authOptions(entra, baseUrl, []))
+    const application = connect()
+    const errors: unknown[] = []
+    application.use(oauthRoutes(auth)).use(accountRoutes(auth))
+    const noteError: connect.ErrorHandleFunction = (error, _req, res, _next) => {
+      errors.push(error)
+      res.statusCode = 500
+      res.end()
+    }
+    application.use(noteError)
+    const server = await listenHttp2(application as unknown as Http2Listener)
+    const away = await server.get('/auth/apps')
+    const upstream = new URL(String(away.headers.location))
+    upstream.searchParams.set('login_hint', ada)
+    const callback = (await newBrowser().fetchOnce(upstream.href)).headers.get('location') ?? ''
+    const back = await server.get(callback.slice(baseUrl.length), cookiesOf(away))
+    expect(back.headers[':status']).toBe(303)
+    // The answer to a request with a session notes that it was used.
+    const page = await server.get('/auth/apps', cookiesOf(back))
+    expect([page.headers[':status'], errors]).toEqual([200, []])
+    expect(page.body).toContain('Ada Lovelace')
+    expect(page.body).toMatch(/<\/html>\s*$/)
+    await server.close()
+  })
 })
+
+type Http2Listener = (req: Http2ServerRequest, res: Http2ServerResponse) => void
+interface Http2Answer {
+  readonly headers: IncomingHttpHeaders
+  readonly body: string
+}
+
+/** A server and one connection to it. */
+async function listenHttp2(listener: Http2Listener) {
+  const server = createServer(listener).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const connection = connectHttp2(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  return {
+    async get(path: string, cookie = ''): Promise<Http2Answer> {
+      const request = connection.request({ ':path': path, cookie }).setEncoding('utf8')
+      const [headers] = (await once(request, 'response')) as [IncomingHttpHeaders]
+      let body = ''
+      for await (const part of request) body += part
+      return { headers, body }
+    },
+    async close() {
+      connection.close()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}
+
+function cookiesOf({ headers }: Http2Answer): string {
+  return (headers['set-cookie'] ?? []).map((line) => line.split(';', 1)[0]).join('; ')
+}

@@ -87,6 +87,7 @@ export function browserSessions(options: BrowserSessionsOptions): AccountSession
 
   async function openOnce({ req, res }: Browser): Promise<SessionRequest> {
     const seen = seenBySession(req, secure)
+    sendHeadersAsInHttp1(res)
     const run = await loading.catch((error: unknown) => {
       throw asOutage(error)
     })
@@ -146,6 +147,13 @@ function seenBySession(req: IncomingMessage, secure: boolean): SessionRequest {
   const blank = { value: undefined, writable: true }
   const bare: object = Object.create(req, Object.fromEntries(hidden.map((name) => [name, blank])))
   return Object.create(bare, { secure: { value: secure } }) as SessionRequest
+}
+
+/** `express-session` calls a method of `node:http` for it that the answers of `node:http2` do not have. */
+function sendHeadersAsInHttp1(res: ServerResponse): void {
+  if ('_implicitHeader' in res) return
+  const value = () => void (res.headersSent || res.writeHead(res.statusCode))
+  Object.defineProperty(res, '_implicitHeader', { value })
 }
 
 /** Those who hand over a user know more of them, such as roles. */
