@@ -7,7 +7,8 @@ import {
   type Http2ServerResponse,
   type IncomingHttpHeaders,
 } from 'node:http2'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect as connectTo } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import connect from 'connect'
 import express from 'express'
@@ -56,6 +57,16 @@ beforeEach(() => {
   proxy.logs.length = 0
 })
 afterEach(() => entra.clearFaults())
+
+/** Sends a request with this target, as no client library would, and reads the whole answer. */
+async function sendLine(url: string, target: string, cookie: string): Promise<string> {
+  const { hostname, port } = new URL(url)
+  const socket = connectTo(Number(port), hostname)
+  socket.write(
+    `GET ${target} HTTP/1.1\r\nHost: ${hostname}\r\nCookie: ${cookie}\r\nConnection: close\r\n\r\n`,
+  )
+  return text(socket)
+}
 
 const texts = ({ html }: Page) => html.replace(/<[^>]*>/g, ' ').replace(/\s+/g, ' ')
 
@@ -309,6 +320,19 @@ describe('the page', () => {
     const again = await openApps(proxy.url, ada)
     expect(csrf(again.page)).not.toBe(csrf(page))
   })
+
+  it.each(['http://%', "http://it's", 'http://host:99999'])(
+    'comes whatever whole URL the request line has (%s)',
+    async (origin) => {
+      const { browser } = await openApps(proxy.url, ada)
+      const cookie = await browser.jar.getCookieString(proxy.url)
+      const page = await sendLine(proxy.url, `${origin}/auth/apps`, cookie)
+      expect(page.split('\r\n', 1)).toEqual(['HTTP/1.1 200 OK'])
+      expect(page).toContain('Ada Lovelace')
+      const stranger = await sendLine(proxy.url, `${origin}/auth/apps`, '')
+      expect(stranger.split('\r\n', 1)).toEqual(['HTTP/1.1 302 Found'])
+    },
+  )
 
   it('is a 503 while the index cannot be read, and nothing is lost', async () => {
     const { browser } = await openApps(proxy.url, ada)

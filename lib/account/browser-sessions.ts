@@ -139,14 +139,16 @@ export function browserSessions(options: BrowserSessionsOptions): AccountSession
 
 /**
  * The request without what the application has added to it: a session of its own, what its cookie parser made of the
- * cookies, and whether the connection counts as secure. What `express-session` adds stays on the outer of the two
- * objects, where it can be deleted without laying the application's own bare.
+ * cookies, and whether the connection counts as secure. The address is hidden as well: our cookie is for every path, and
+ * `express-session` opens no session where it reads a whole URL in the request line otherwise than we do. What it adds
+ * stays on the outer of the two objects, where it can be deleted without laying the application's own bare.
  */
 function seenBySession(req: IncomingMessage, secure: boolean): SessionRequest {
   const hidden = ['session', 'sessionID', 'sessionStore', 'cookies', 'signedCookies', 'secret']
   const blank = { value: undefined, writable: true }
   const bare: object = Object.create(req, Object.fromEntries(hidden.map((name) => [name, blank])))
-  return Object.create(bare, { secure: { value: secure } }) as SessionRequest
+  const ours = { secure: { value: secure }, originalUrl: { value: '/' } }
+  return Object.create(bare, ours) as SessionRequest
 }
 
 /** `express-session` calls a method of `node:http` for it that the answers of `node:http2` do not have. */
