@@ -24,6 +24,7 @@ describe('the option session', () => {
 
   const wrong: [string, unknown, string][] = [
     ['no object', 'redis', 'accountRoutes: session must be an object'],
+    ['a list', [], 'accountRoutes: session must be an object'],
     [
       'a misspelt option',
       { idel: 60 },

@@ -32,7 +32,8 @@ export interface SessionLimits {
 export function readSessionOptions(given: SessionOptions = {}): SessionLimits & {
   readonly store: SessionStore | undefined
 } {
-  if (typeof given !== 'object' || given === null) throw wrong('must be an object')
+  if (typeof given !== 'object' || given === null || Array.isArray(given))
+    throw wrong('must be an object')
   const { store, idle = 900, absolute = 28_800, ...unknown } = given
   const [stray] = Object.keys(unknown)
   if (stray !== undefined) throw wrong(`has no option "${stray}": there are store, idle, absolute`)
