@@ -520,6 +520,7 @@ describe('accessToken', () => {
   it.each([
     ['oid', undefined, /names no user/],
     ['oid', 7, /names no user/],
+    ['oid', '', /names no user/],
     ['sub', undefined, /names no user/],
     ['roles', 'Admin', /of another type/],
     ['roles', [7], /of another type/],

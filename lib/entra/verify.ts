@@ -262,7 +262,7 @@ function checkIssuer(claims: Claims, template: string, authority: EntraAuthority
   if (iss !== expected || tenantOfIssuer(expected) !== tid.toLowerCase()) {
     throw refusal('The issuer is not valid.')
   }
-  if (typeof own.oid !== 'string' || typeof own.sub !== 'string') {
+  if (typeof own.oid !== 'string' || own.oid === '' || typeof own.sub !== 'string') {
     throw refusal('The token names no user and no application.')
   }
   if (!isEntraClaims(own)) throw refusal(strangeClaim)
