@@ -3,6 +3,7 @@ import { describe, expect, it } from '@jest/globals'
 import { vault } from '../../lib/storage/vault.js'
 import type { Client } from '../../lib/tokens/clients.js'
 import { type ConnectedApps, connectedApps } from '../../lib/tokens/connected-apps.js'
+import { grantLocks } from '../../lib/tokens/grant-locks.js'
 import { lifetimes } from '../../lib/tokens/lifetimes.js'
 import type { Grant } from '../../lib/tokens/records.js'
 import { login, loginGrant, ring, start, world } from '../support/replica.js'
@@ -53,7 +54,7 @@ function office() {
     await apps().record(sid, grant, client(name))
     return { sid, grant }
   }
-  return { clock, failures, one, grants: one.grants, apps, connect }
+  return { clock, failures, one, grants: one.grants, apps, connect, storage }
 }
 
 describe('the list of connected apps', () => {
@@ -270,5 +271,22 @@ describe('a store that fails', () => {
     expect(failures).toHaveLength(1)
     await expect(without.list(user)).rejects.toMatchObject({ status: 503 })
     await expect(without.revokeAll(user)).rejects.toMatchObject({ status: 503 })
+  })
+})
+
+describe('a login that is being noted for longer than anybody waits', () => {
+  it.each<['revoke' | 'revokeAll', unknown]>([
+    ['revoke', ended],
+    ['revokeAll', undefined],
+  ])('keeps nobody from ending access: %s', async (operation, answer) => {
+    const { apps, connect, failures, grants, storage } = office()
+    const { sid } = await connect('notes')
+    const locks = grantLocks(vault(storage, ring))
+    await locks(`connected apps of ${user.tid}\n${user.oid}`, async () => {
+      expect(await apps()[operation](user, 'hash of notes')).toEqual(answer)
+    })
+    expect(await grants.read(sid)).toBeUndefined()
+    expect(await apps().list(user)).toEqual([])
+    expect(failures).toHaveLength(1)
   })
 })

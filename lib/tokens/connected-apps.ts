@@ -79,7 +79,7 @@ export interface ConnectedAppsOptions {
   /** The downstream access of every login. */
   readonly downstream: readonly string[]
   readonly now: Clock
-  /** Hears of a login that could not be noted. */
+  /** Hears of a login that could not be noted, or not be taken off. */
   readonly onFailure: (error: unknown, facts: EventFacts) => void
 }
 
@@ -166,12 +166,15 @@ export function connectedApps(options: ConnectedAppsOptions): ConnectedApps {
 
   /**
    * Forgets logins that have been cut off, and Entra's tokens in their grants, which are of no use to anybody. A login
-   * that has begun since then goes on, so it stays in the list.
+   * that has begun since then goes on, so it stays in the list. What has ended is not listed in any case: so a login
+   * that is just being noted need not be awaited.
    */
   const forget = async (user: UserId, ended: readonly KnownApp[]) => {
     const names = new Set(ended.flatMap(({ logins }) => logins.map(({ grant }) => grant)))
     await Promise.all([...names].map((name) => grants.removeNamed(name)))
-    await edit(user, (apps) => withoutLogins(apps, names))
+    await edit(user, (apps) => withoutLogins(apps, names)).catch((error: unknown) =>
+      onFailure(error, { user }),
+    )
   }
 
   return Object.freeze({
