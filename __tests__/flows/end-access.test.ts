@@ -16,10 +16,19 @@ import {
   getNotes,
   type LoginOptions,
   login,
+  redeem,
   refresh,
   register,
+  type Tokens,
 } from '../support/oauth-client.js'
-import { startProxy } from '../support/proxy.js'
+import {
+  clientAnswer,
+  expectRefusal,
+  jsonOf,
+  signInAtEntra,
+  startProxy,
+  testClock,
+} from '../support/proxy.js'
 
 let entra: Entra
 let hosts: TestHost[]
@@ -211,20 +220,68 @@ describe('the admin routes', () => {
   })
 })
 
-describe('the list of apps without account routes', () => {
-  async function startWith(options: Partial<EntraAuthOptions>) {
-    let auth: EntraAuth | undefined
-    const proxy = await startProxy(entra, {
-      ...options,
-      mount(_app, made) {
-        auth = made
+async function startWith(options: Partial<EntraAuthOptions>) {
+  let auth: EntraAuth | undefined
+  const proxy = await startProxy(entra, {
+    ...options,
+    mount(_app, made) {
+      auth = made
+    },
+  })
+  if (!auth) throw new Error('nothing was mounted')
+  return { auth, url: proxy.url }
+}
+const user = () => ({ tid: tid(), oid: bob })
+
+describe('ending access while the login policy is being asked', () => {
+  const clock = testClock()
+  let whileAsked: (() => Promise<void>) | undefined
+  const startSlow = () =>
+    startWith({
+      now: clock.now,
+      storage: memoryStorage({ now: clock.now }),
+      lifetimes: { grant: 7200, consent: 7200 },
+      async allow() {
+        const act = whileAsked
+        whileAsked = undefined
+        await act?.()
+        return true
       },
     })
-    if (!auth) throw new Error('nothing was mounted')
-    return { auth, url: proxy.url }
-  }
-  const user = () => ({ tid: tid(), oid: bob })
 
+  it('ends the login: what was said of its user before no longer counts', async () => {
+    const server = await startSlow()
+    const params = { login_hint: bob }
+    const signIn = await signInAtEntra(server.url, { params })
+    whileAsked = async () => {
+      clock.advance(0.1)
+      await revokeUser(server.auth, user())
+      clock.advance(0.1)
+    }
+    const { code = '' } = clientAnswer(await signIn.browser.fetchOnce(signIn.callback))
+    await expectRefusal(await redeem(server.url, { ...signIn, code }), 'invalid_grant')
+    const again = await login(server.url, { user: bob })
+    expect((await getNotes(server.url, again.access_token)).status).toBe(200)
+  })
+
+  it('ends a login that is being refreshed, for as long as its record is kept', async () => {
+    const server = await startSlow()
+    const before = await login(server.url, { user: bob })
+    whileAsked = async () => {
+      clock.advance(0.1)
+      await revokeUser(server.auth, user())
+      clock.advance(30)
+    }
+    const answer = await jsonOf<Tokens>(await refresh(server.url, before))
+    const after = { ...before, ...answer }
+    expect((await getNotes(server.url, after.access_token)).status).toBe(401)
+    // The record that the refresh has written back ends half a minute later than one from the cut-off would.
+    clock.advance(7200 - 15)
+    await expectRefusal(await refresh(server.url, after), 'invalid_grant')
+  })
+})
+
+describe('the list of apps without account routes', () => {
   it('is kept where the operator wants it', async () => {
     const server = await startWith({ connectedApps: true })
     const clientId = await register(server.url, { client_name: 'Kept' })

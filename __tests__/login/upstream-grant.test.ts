@@ -21,8 +21,8 @@ function signIn(claims: Partial<EntraClaims>) {
     scopes: entraScopes({ clientId: 'app', required: ['notes.read'] }),
     now: () => 0,
   }
-  const signedIn = { nonce: 'n', client: 'c', scopes: ['notes.read'], resource: 'https://r.test' }
-  return admitUser(context, tokens, signedIn)
+  const asked = { nonce: 'n', client: 'c', scopes: ['notes.read'], resource: 'https://r.test' }
+  return admitUser(context, tokens, { ...asked, arrivedAt: 0 })
 }
 
 describe('a sign-in', () => {

@@ -73,8 +73,9 @@ export async function admitAssertedUser(
   { claims, mapUser, client, scope, resource }: AssertedRequest,
 ): Promise<Grant> {
   const { requested, scopes } = grantScopes(context, claims, scope)
-  const user = await findUser(context, claims, mapUser)
+  // Before anybody is asked: what they say of the user before a cut-off does not count after it.
   const seconds = context.now() / 1000
+  const user = await findUser(context, claims, mapUser)
   const endsAt = Math.floor(seconds) + context.lifetimes.accessToken
   const grant: Grant = {
     user,

@@ -35,6 +35,8 @@ export interface SignIn {
   /** What the client asked for: short names. */
   readonly scopes: readonly string[]
   readonly resource: string
+  /** When Entra's answer to it came in: milliseconds since the epoch. */
+  readonly arrivedAt: number
 }
 
 /**
@@ -48,7 +50,7 @@ export interface SignIn {
 export async function admitUser(
   context: UpstreamContext,
   tokens: UpstreamTokens,
-  { nonce, client, scopes: requested, resource }: SignIn,
+  { nonce, client, scopes: requested, resource, arrivedAt }: SignIn,
   onIdentified: (facts: Pick<EventFacts, 'user' | 'scopes'>) => void = () => {},
 ): Promise<Grant> {
   const now = nowSeconds(context)
@@ -65,8 +67,9 @@ export async function admitUser(
     scopes,
     requested,
     resource,
-    // Exact, because access that is given right after a cut-off is good.
-    createdAt: context.now() / 1000,
+    // Exact, because access that is given right after a cut-off is good. And from before Entra and the policy were
+    // asked: what they said of the user before a cut-off does not count after it.
+    createdAt: arrivedAt / 1000,
     renewedAt: now,
     generation: 0,
     upstream: upstreamGrant(tokens, now),

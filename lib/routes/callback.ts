@@ -80,7 +80,7 @@ async function finishLogin(
     const asked = context.scopes.toUpstreamTokenExchange(login.scopes)
     const tokens = await redeemAnswer(context, params, login, { scopes: asked, facts })
     known = { ...facts, trace: tokens.trace }
-    const admitted = await admitUser(context, tokens, login, (identified) => {
+    const admitted = await admitUser(context, tokens, { ...login, arrivedAt }, (identified) => {
       known = { ...known, ...identified }
     })
     const grant = recordAnswers(login.carries, admitted)

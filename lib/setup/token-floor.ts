@@ -23,14 +23,17 @@ interface KeyedSettings {
   readonly registered: RegisteredClients
 }
 
+/** Seconds for which an edit of a grant may be under way: far more than asking Entra and waiting for a lock take. */
+const longestEdit = 3600
+
 /** See the file's own comment. */
 export type TokenFloor = ReturnType<typeof makeTokenFloor>
 
 export function makeTokenFloor(settings: Settings, { ring, registered }: KeyedSettings) {
   const { storage, lifetimes, baseUrl, customSchemes, dpop, report, now, monotonic } = settings
   const records = vault(storage, ring)
-  // A cut-off outlives all that it has ended.
-  const lifetime = Math.max(lifetimes.grant, lifetimes.consent)
+  // A cut-off outlives all that it has ended: also a grant that a refresh under way writes back after it.
+  const lifetime = Math.max(lifetimes.grant, lifetimes.consent) + longestEdit
   const endings = news({ vault: records, lifetime, monotonic })
   const ended = cutOffs({ vault: records, lifetime, news: endings, now })
   const allGrants = grants({ vault: records, cutOffs: ended, news: endings, lifetimes, now })
