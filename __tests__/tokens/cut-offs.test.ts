@@ -92,6 +92,28 @@ describe('a cut-off', () => {
     expect(await replica().isOver(given(seconds + 99))).toBe(true)
   })
 
+  it.each([1, 2])('is not set back by an earlier one whose write %d is late', async (delayed) => {
+    const { replica, store, clock } = replicas()
+    const names: string[] = []
+    const slow: Storage = {
+      ...store,
+      async set(key, value, ttl) {
+        names.push(key)
+        if (names.length === delayed) await recordMeanwhile()
+        await store.set(key, value, ttl)
+      },
+    }
+    const recordMeanwhile = async () => {
+      clock.now += 5000
+      await replica().record(user)
+      clock.now += 5000
+    }
+    await cutOffsOver(slow, () => clock.now).record(user)
+    clock.now += 1000
+    expect(await replica().isOver(given(seconds + 3))).toBe(true)
+    expect(await replica().isOver(given(clock.now / 1000))).toBe(false)
+  })
+
   it('counts when it cannot be read', async () => {
     const { replica, store, clock } = replicas()
     await replica().record(user)

@@ -44,6 +44,8 @@ export interface CutOffsOptions {
 /** Seconds by which the clocks of two replicas may differ. */
 const clockSkew = 300
 const latestOfAll = 'latest'
+/** How often a cut-off is written at most while others are recorded, be they of other users. */
+const mostWrites = 5
 
 /**
  * Only access that is older than the latest cut-off of all is looked up, and when that was is read again when there are
@@ -60,6 +62,22 @@ export function cutOffs({ vault, lifetime, news, now }: CutOffsOptions): CutOffs
   /** Not earlier than the time that is there, for the clock of whoever recorded that may be ahead. */
   const later = async (name: string, time: number) => Math.max(time, await readTime(name))
 
+  /**
+   * Writes a cut-off. An earlier one that is slow on its way must not take the place of a later one: so whoever has
+   * written looks whether another was recorded meanwhile, and if so writes again.
+   *
+   * @returns whether it was the only one
+   */
+  const write = async (name: string) => {
+    const time = now() / 1000
+    const mark = String(await later(latestOfAll, time))
+    await times.set(latestOfAll, mark, lifetime)
+    // A note that is no number ends what is given later, too: a new cut-off takes its place.
+    const own = (await later(name, time)) || time
+    await times.set(name, String(own), lifetime)
+    return (await times.get(latestOfAll)) === mark
+  }
+
   const latest = async () => {
     const text = news.recall() ?? (await news.read())
     if (known?.news !== text) known = { news: text, latest: await readTime(latestOfAll) }
@@ -68,11 +86,7 @@ export function cutOffs({ vault, lifetime, news, now }: CutOffsOptions): CutOffs
 
   return Object.freeze({
     async record(cutOff: CutOff) {
-      const time = now() / 1000
-      // A note that is no number ends what is given later, too: a new cut-off takes its place.
-      const own = (await later(nameOf(cutOff), time)) || time
-      await times.set(nameOf(cutOff), String(own), lifetime)
-      await times.set(latestOfAll, String(await later(latestOfAll, time)), lifetime)
+      for (let left = mostWrites; left > 0 && !(await write(nameOf(cutOff))); left--);
       // The cut-off is written by then: the list may no longer offer to end what a gate without news still lets in.
       await keepTrying(news.publish, { now })
     },
