@@ -1,13 +1,18 @@
 /** Ending access from the application's own code, on two replicas, through the admin routes of the reference host. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import {
+  authOf,
+  downstreamToken,
   type EntraAuth,
   type EntraAuthOptions,
   listGrants,
   memoryStorage,
+  oboToken,
+  requireBearer,
   revokeUser,
 } from 'mcp-entra'
 import { startEntra } from 'mcp-entra/testing'
+import { userRead } from '../support/auth-options.js'
 import { type Entra, startHost, type TestHost } from '../support/host.js'
 import {
   ada,
@@ -278,6 +283,65 @@ describe('ending access while the login policy is being asked', () => {
     // The record that the refresh has written back ends half a minute later than one from the cut-off would.
     clock.advance(7200 - 15)
     await expectRefusal(await refresh(server.url, after), 'invalid_grant')
+  })
+})
+
+describe('ending access while a call is running', () => {
+  it('ends the exchange on behalf of the user, on another replica within a second', async () => {
+    const clock = testClock()
+    const storage = memoryStorage({ now: clock.now })
+    const events = { reached: () => {}, goOn: Promise.resolve() }
+    const first = await startProxy(entra, {
+      now: clock.now,
+      storage,
+      mount(app, auth) {
+        app.get(
+          '/slow',
+          requireBearer(auth),
+          oboToken(auth, { graph: { scopes: [userRead] } }),
+          (req, res) => {
+            const answer = async () => {
+              const had = await downstreamToken(authOf(req), 'graph')
+              events.reached()
+              await events.goOn
+              const has = await downstreamToken(authOf(req), 'graph').catch((error) => error.code)
+              res.json({ had: had !== '', has: has === had ? 'the same' : has })
+            }
+            answer().catch((error) => res.status(500).json({ error: String(error) }))
+          },
+        )
+      },
+    })
+    let other: EntraAuth | undefined
+    await startProxy(entra, {
+      now: clock.now,
+      storage,
+      baseUrl: first.url,
+      mount(_app, made) {
+        other = made
+      },
+    })
+    const tokens = await login(first.url, { user: bob })
+    const callWhile = async (act: () => Promise<void>) => {
+      const reached = new Promise<void>((resolve) => {
+        events.reached = resolve
+      })
+      let goOn = () => {}
+      events.goOn = new Promise((resolve) => {
+        goOn = resolve
+      })
+      const answer = fetch(`${first.url}/slow`, bearer(tokens.access_token))
+      await reached
+      await act()
+      goOn()
+      return jsonOf(await answer)
+    }
+    expect(await callWhile(async () => clock.advance(2))).toEqual({ had: true, has: 'the same' })
+    const ended = await callWhile(async () => {
+      if (other) await revokeUser(other, user())
+      clock.advance(1)
+    })
+    expect(ended).toEqual({ had: true, has: 'invalid_token' })
   })
 })
 

@@ -25,6 +25,7 @@ import type { Grants } from '../tokens/grants.js'
 import type { User } from '../tokens/records.js'
 import type { RenewAssertion } from './assertion-renewal.js'
 import type { DownstreamAccessToken } from './caller.js'
+import type { LiveGrants } from './live-grants.js'
 import type { PromptLimit } from './prompt-limit.js'
 import { type EntraAssertion, fromGrant, type VerifiedToken } from './verified-token.js'
 import { wantedBy } from './wanted.js'
@@ -60,6 +61,8 @@ export interface DownstreamExchangeOptions {
   readonly tokens:
     | { readonly challenges: Challenges; readonly grants: Pick<Grants, 'read'> }
     | undefined
+  /** The logins behind tokens of ours: what has ended is no longer exchanged, however long the call has been running. */
+  readonly live: Pick<LiveGrants, 'recall' | 'read'> | undefined
   /** Without it an assertion that has expired is not renewed. */
   readonly renewAssertion: RenewAssertion | undefined
   /** In direct mode only: there the client asks the user, and a 401 tells it to. */
@@ -95,7 +98,9 @@ export function downstreamExchange(options: DownstreamExchangeOptions): Exchange
     const begun = prompts?.begin() ?? 0
     const attempt = { options, exchanges, user, verified: signedIn, request, facts, begun }
     try {
-      return await exchangeAgainIfRenewed(attempt)
+      const token = await exchangeAgainIfRenewed(attempt)
+      await checkNotEnded(options, verified)
+      return token
     } catch (error) {
       if (!(error instanceof EntraError)) throw error
       const ours = error.kind === 'misconfigured' || error.kind === 'unavailable'
@@ -154,6 +159,15 @@ async function exchangeAgainIfRenewed(attempt: ExchangeAttempt): Promise<Downstr
     attempt.verified = renewed
     return exchange(attempt)
   }
+}
+
+/** After the exchange, so that what ends while Entra is being asked counts, too. @throws OAuthError `invalid_token`, 503 */
+async function checkNotEnded(
+  { live }: DownstreamExchangeOptions,
+  { sid, scopes }: VerifiedToken,
+): Promise<void> {
+  if (!live || sid === undefined || (live.recall(sid) ?? (await live.read(sid)))) return
+  throw new OAuthError('invalid_token', 'The access token has been revoked.', { scopes })
 }
 
 function isChallenge(error: unknown): boolean {

@@ -18,8 +18,8 @@ import {
   scopesOf,
 } from '../tokens/access-token.js'
 import type { Grants } from '../tokens/grants.js'
-import type { Grant, User } from '../tokens/records.js'
-import { type GrantRecord, type LiveGrants, liveGrants } from './live-grants.js'
+import type { User } from '../tokens/records.js'
+import type { GrantRecord, LiveGrants } from './live-grants.js'
 import {
   entraToken,
   fromGrant,
@@ -55,8 +55,7 @@ export type VerifyToken = (token: string) => VerifiedToken | Promise<VerifiedTok
 export interface OwnTokens {
   readonly accessTokens: AccessTokens
   readonly grants: Grants
-  /** Hears now and then that a login is in use. */
-  readonly onUse?: (sid: string, grant: Grant) => void
+  readonly live: LiveGrants
 }
 
 interface Entry {
@@ -74,13 +73,6 @@ interface OwnState {
   readonly record: GrantRecord
 }
 
-/** What verifies tokens of ours. */
-interface ProxyTokens {
-  readonly accessTokens: AccessTokens
-  readonly grants: Grants
-  readonly live: LiveGrants
-}
-
 /** A token of Entra's whose caller may not come in. */
 interface PolicyRefusal {
   readonly token: string
@@ -94,12 +86,10 @@ const mostRefusals = 1000
 /** Longest token worth looking at, in characters. */
 const longestToken = 16_384
 /** Bytes of a token and what is kept with it, on average. Longer tokens leave room for fewer. */
-const bytesPerToken = 4096
+export const bytesPerToken = 4096
 
 export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
-  const { now, monotonic = now, maxEntries } = options
-  const proxy =
-    options.proxy && withLiveGrants(options.proxy, maxEntries * bytesPerToken, monotonic)
+  const { proxy, now, monotonic = now, maxEntries } = options
   const isOver = ({ verified }: Entry) => verified.expiresAt * 1000 <= now()
   const entries = boundedMap<Entry>({
     maxEntries,
@@ -126,7 +116,7 @@ export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
   }
 
   /** A token of ours is as good as its grant. */
-  const admitOwn = async (from: ProxyTokens, token: string, claims: AccessTokenClaims) => {
+  const admitOwn = async (from: OwnTokens, token: string, claims: AccessTokenClaims) => {
     try {
       return await admitVerified(from, token, claims)
     } catch (error) {
@@ -134,7 +124,7 @@ export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
     }
   }
 
-  const admitVerified = async (from: ProxyTokens, token: string, claims: AccessTokenClaims) => {
+  const admitVerified = async (from: OwnTokens, token: string, claims: AccessTokenClaims) => {
     const { sid, jti } = claims
     const record = from.live.recall(sid) ?? (await from.live.read(sid))
     // Only then the token's mark: who revokes it writes the mark before the grant, so one of the two is seen here, or later.
@@ -173,7 +163,7 @@ export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
   }
 
   /** Looks at the grant of a token of ours again. */
-  const recheck = async (from: ProxyTokens, entry: Entry, own: OwnState) => {
+  const recheck = async (from: OwnTokens, entry: Entry, own: OwnState) => {
     const { sid, jti } = own
     const record = await from.live.read(sid)
     // A revocation of this one token writes its grant too, so the token's mark is read only when that has changed.
@@ -207,14 +197,6 @@ export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
       throw attribute(error, verifiedFacts(verified))
     })
   }
-}
-
-function withLiveGrants(
-  { accessTokens, grants, onUse }: OwnTokens,
-  maxBytes: number,
-  monotonic: Clock,
-): ProxyTokens {
-  return { accessTokens, grants, live: liveGrants({ grants, maxBytes, onUse, monotonic }) }
 }
 
 /** 256 bits of its signature: hashing them costs a tenth of hashing the token, and no two good tokens share them. */

@@ -5,9 +5,10 @@ import { assertionRenewal, type RenewAssertion } from '../gate/assertion-renewal
 import { callerSessions } from '../gate/caller-session.js'
 import type { DirectMode, GateContext } from '../gate/context.js'
 import { downstreamExchange } from '../gate/downstream-exchange.js'
+import { liveGrants } from '../gate/live-grants.js'
 import { promptLimit } from '../gate/prompt-limit.js'
 import { stepUpMarks } from '../gate/step-up-marks.js'
-import { verifiedTokens } from '../gate/verified-tokens.js'
+import { bytesPerToken, verifiedTokens } from '../gate/verified-tokens.js'
 import type { Grant } from '../tokens/records.js'
 import { needed } from './needed.js'
 import type { Settings } from './settings.js'
@@ -22,6 +23,14 @@ export function makeGateContext(
   const { options, baseUrl, authority, resources, policy, report, now, monotonic } = settings
   const { scopes, resourceName, clientId, maxVerifiedTokens = 10_000 } = options
   const { verifier, exchanges } = upstream
+  const live =
+    tokens &&
+    liveGrants({
+      grants: tokens.grants,
+      maxBytes: maxVerifiedTokens * bytesPerToken,
+      onUse: useOf(settings, tokens),
+      monotonic,
+    })
   return Object.freeze<GateContext>({
     resources,
     resourceName,
@@ -35,7 +44,7 @@ export function makeGateContext(
       verifier,
       scopes,
       policy,
-      proxy: tokens && { ...tokens, onUse: useOf(settings, tokens) },
+      proxy: tokens && live && { ...tokens, live },
       maxEntries: maxVerifiedTokens,
       now,
       monotonic,
@@ -47,6 +56,7 @@ export function makeGateContext(
     exchange: downstreamExchange({
       exchanges,
       tokens,
+      live,
       renewAssertion: makeRenewal(settings, upstream, tokens),
       prompts: settings.mode === 'direct' ? promptLimit(monotonic) : undefined,
       authority,
