@@ -277,6 +277,15 @@ describe('a grant that was cut off', () => {
     },
   )
 
+  it('while its refresh is with Entra: that ends as well, and leaves no tokens of Entra in the store', async () => {
+    const { replica } = world()
+    const one = replica()
+    const { sid, token } = await login(one)
+    const cutOff = () => one.cutOffs.record({ tid, oid })
+    expect(await present(one, token, fakeEntra(cutOff))).toEqual({ outcome: 'gone' })
+    expect(await one.grants.hasNamed(one.grants.nameOf(sid))).toBe(false)
+  })
+
   it.each([
     ['another user', { tid, oid: 'oid-bob' }],
     ['the same user id in another tenant', { tid: 'tid-fabrikam', oid }],

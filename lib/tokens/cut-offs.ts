@@ -59,8 +59,11 @@ export function cutOffs({ vault, lifetime, news, now }: CutOffsOptions): CutOffs
   /** Seconds since the epoch; 0 when there was none. */
   const readTime = async (name: string) => Number((await times.get(name)) ?? 0)
 
-  /** Not earlier than the time that is there, for the clock of whoever recorded that may be ahead. */
-  const later = async (name: string, time: number) => Math.max(time, await readTime(name))
+  /**
+   * Not earlier than the time that is there, for the clock of whoever recorded that may be ahead. A note that is no number
+   * ends what is given later, too: a new cut-off takes its place.
+   */
+  const later = async (name: string, time: number) => Math.max(time, await readTime(name)) || time
 
   /**
    * Writes a cut-off. An earlier one that is slow on its way must not take the place of a later one: so whoever has
@@ -72,9 +75,7 @@ export function cutOffs({ vault, lifetime, news, now }: CutOffsOptions): CutOffs
     const time = now() / 1000
     const mark = String(await later(latestOfAll, time))
     await times.set(latestOfAll, mark, lifetime)
-    // A note that is no number ends what is given later, too: a new cut-off takes its place.
-    const own = (await later(name, time)) || time
-    await times.set(name, String(own), lifetime)
+    await times.set(name, String(await later(name, time)), lifetime)
     return (await times.get(latestOfAll)) === mark
   }
 

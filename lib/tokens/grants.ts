@@ -85,7 +85,7 @@ export function grants(options: GrantsOptions): Grants {
 
   const keep = async (sid: string, grant: Grant) => {
     await records.set(sid, grant, remaining(grant))
-    if (!(await isRevoked(sid))) return true
+    if (!(await isRevoked(sid)) && !(await isCutOff(grant))) return true
     await records.remove(sid)
     return false
   }
