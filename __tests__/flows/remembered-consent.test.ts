@@ -246,6 +246,38 @@ describe('access that was ended', () => {
   })
 })
 
+describe('no', () => {
+  it('on a page from before the sign-in ends what another tab has approved since', async () => {
+    const seat = takeSeat()
+    const approved = await authorize(seat, { login_hint: ada })
+    const denied = await authorize(seat, { login_hint: ada })
+    const end = await seat.browser.press(approved.answer, 'approve')
+    await redeemAt(seat, approved.verifier, end)
+    clock.advance(oneSecond)
+    const no = await seat.browser.press(denied.answer, 'deny')
+    expect(new URL(no.url).searchParams.get('error')).toBe('access_denied')
+    expect(isPage(await authorize(seat))).toBe(true)
+  })
+
+  it.each(['another page', 'the same page'])(
+    'on %s, while the approved login is at Entra: it ends well, and is not remembered',
+    async (which) => {
+      const seat = takeSeat()
+      await approve({ ...takeSeat('Signs in'), browser: seat.browser })
+      const first = await authorize(seat)
+      const second = which === 'the same page' ? first : await authorize(seat)
+      const approved = await seat.browser.fetchOnce(...formRequest(first.answer, 'approve'))
+      clock.advance(oneSecond)
+      await seat.browser.press(second.answer, 'deny')
+      clock.advance(oneSecond)
+      await redeemAt(seat, first.verifier, await seat.browser.open(locationOf(approved)))
+      expect(isPage(await authorize(seat))).toBe(true)
+      await approve(seat)
+      await goThrough(seat)
+    },
+  )
+})
+
 describe('a login that Entra challenges for more', () => {
   const claims = '{"access_token":{"acrs":{"essential":true,"value":"c1"}}}'
   const challenge = (seat: Seat) =>

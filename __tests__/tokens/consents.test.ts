@@ -101,6 +101,18 @@ describe('an approval', () => {
     expect(await all.read({ ...ada, client: 'another' })).toHaveLength(1)
   })
 
+  it('does not come back with one from before a no, whatever was approved after it', async () => {
+    const { all, clock } = setup()
+    clock.now += 2000
+    await all.forget(ada)
+    await all.record(ada, approval())
+    expect(await all.read(ada)).toEqual([])
+    const later = approval({ approvedAt: second + 3 })
+    await all.record(ada, later)
+    await all.record(ada, approval({ scopes: ['notes.write'] }))
+    expect(await all.read(ada)).toEqual([later])
+  })
+
   it('shows nothing of user, client, scopes or address in the store', async () => {
     const { all, written } = setup()
     await all.record(ada, approval())

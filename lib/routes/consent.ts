@@ -47,7 +47,7 @@ async function answerForm(
   if (action === 'approve') return approve(context, browser, requesting, request)
   if (action === 'deny') {
     const facts = formFacts(form)
-    if (askedUser) await forgetConsent(context, askedUser, requesting.client, facts)
+    await forgetConsent(context, browser, { requesting, askedUser, facts })
     return deny(context, browser.res, request, facts)
   }
   throw new OAuthError('invalid_request', "'action' must be 'approve' or 'deny'.")

@@ -6,7 +6,6 @@ import { isUserNavigation } from '../http/fetch-metadata.js'
 import type { SignedInUser } from '../login/browser-sessions.js'
 import { documentHostOf } from '../oauth/client-id-url.js'
 import { redirectOrigin, staysOnDevice } from '../oauth/redirect-uri.js'
-import type { Client } from '../tokens/clients.js'
 import type { UserId } from '../tokens/connected-apps.js'
 import {
   type AskedAccess,
@@ -59,14 +58,12 @@ export async function recallConsent(
   requesting: RequestingClient,
   request: AuthorizationRequest,
 ): Promise<Recalled | undefined> {
-  const { sessions } = context.account
-  if (!sessions || !keepsConsent(context, requesting)) return undefined
   const { clientId } = request
   const asked = { ...request, client: sha256(clientId), host: documentHostOf(clientId) }
-  const session = await orReport(context, 'session_not_read', loginFacts(asked), () =>
-    sessions.read(browser),
+  const user = await orReport(context, 'session_not_read', loginFacts(asked), () =>
+    findSignedInUser(context, browser, requesting),
   )
-  return session && recallFor(context, session.user, asked)
+  return user && recallFor(context, user, asked)
 }
 
 /** Finds what a user has allowed the client: nothing, when the store does not answer. */
@@ -134,16 +131,39 @@ export async function rememberConsent(
   )
 }
 
-/** Forgets what a user has allowed a client: they have just said no to it. */
+/** What a user has said no to. */
+interface DeniedRequest {
+  readonly requesting: RequestingClient
+  /** Whom the page named. */
+  readonly askedUser: UserId | undefined
+  readonly facts: EventFacts
+}
+
+/**
+ * Forgets what a user has allowed a client: they have just said no to it. Who that is, the page knows, or the session
+ * that has begun since the page was shown.
+ */
 export async function forgetConsent(
-  context: Pick<ProxyContext, 'consents' | 'report'>,
-  { tid, oid }: UserId,
-  { id }: Client,
-  facts: EventFacts,
+  context: RecallContext,
+  browser: Browser,
+  { requesting, askedUser, facts }: DeniedRequest,
 ): Promise<void> {
-  await orReport(context, 'consent_not_forgotten', facts, () =>
-    context.consents.forget({ client: sha256(id), tid, oid }),
-  )
+  await orReport(context, 'consent_not_forgotten', facts, async () => {
+    const user = askedUser ?? (await findSignedInUser(context, browser, requesting))
+    if (!user) return
+    const { tid, oid } = user
+    await context.consents.forget({ client: sha256(requesting.client.id), tid, oid })
+  })
+}
+
+/** @throws OAuthError 503 */
+async function findSignedInUser(
+  context: MemoryContext,
+  browser: Browser,
+  requesting: RequestingClient,
+): Promise<SignedInUser | undefined> {
+  if (!keepsConsent(context, requesting)) return undefined
+  return (await context.account.sessions?.read(browser))?.user
 }
 
 async function readNewAccess(

@@ -31,12 +31,13 @@ export interface Consents {
   /** The approvals that still count: younger than the lifetime, and not ended since. @throws OAuthError 503 */
   read(parties: ConsentParties): Promise<readonly Approval[]>
   /**
-   * Adds an approval. When two are added at once, one of them may be lost: then its user is asked again.
+   * Adds an approval, unless its user has said no since. When two are added at once, one of them may be lost: then its
+   * user is asked again.
    *
    * @throws OAuthError 503
    */
   record(parties: ConsentParties, approval: Approval): Promise<void>
-  /** Forgets all approvals. @throws OAuthError 503 */
+  /** Forgets all approvals up to now, those of logins that are still at Entra too. @throws OAuthError 503 */
   forget(parties: ConsentParties): Promise<void>
 }
 
@@ -49,20 +50,29 @@ export interface ConsentsOptions {
   readonly now: Clock
 }
 
+/** What is known of a user and a client. */
+interface ConsentRecord {
+  /** The newest first. */
+  readonly approvals: readonly Approval[]
+  /** When the user last said no: seconds since the epoch. */
+  readonly deniedAt?: number
+}
+
 /** The latest approvals that are kept of one user for one client. */
 const mostApprovals = 8
 
 /** See the file's own comment. */
 export function consents({ vault, cutOffs, lifetime, now }: ConsentsOptions): Consents {
-  const shelf = vault.shelf<readonly Approval[]>('consent')
+  const shelf = vault.shelf<ConsentRecord>('consent')
   const name = ({ client, tid, oid }: ConsentParties) => `${client}\n${tid}\n${oid}`
-  const readFresh = async (parties: ConsentParties) => {
-    const all = (await shelf.get(name(parties)))?.value ?? []
-    return all.filter(({ approvedAt }) => approvedAt + lifetime > now() / 1000)
+  const readFresh = async (parties: ConsentParties): Promise<ConsentRecord> => {
+    const { approvals, ...others } = (await shelf.get(name(parties)))?.value ?? { approvals: [] }
+    const isFresh = ({ approvedAt }: Approval) => approvedAt + lifetime > now() / 1000
+    return { ...others, approvals: approvals.filter(isFresh) }
   }
   return Object.freeze({
     async read(parties: ConsentParties) {
-      const newestFirst = await readFresh(parties)
+      const { approvals: newestFirst } = await readFresh(parties)
       // What has ended an approval has ended all before it: so the oldest is usually the only one to ask about.
       for (const [index, { approvedAt: at }] of [...newestFirst.entries()].reverse()) {
         if (!(await cutOffs.isOver({ ...parties, at }))) return newestFirst.slice(0, index + 1)
@@ -70,13 +80,16 @@ export function consents({ vault, cutOffs, lifetime, now }: ConsentsOptions): Co
       return []
     },
     async record(parties: ConsentParties, approval: Approval) {
-      const before = await readFresh(parties)
+      const { approvals: before, ...known } = await readFresh(parties)
+      if (known.deniedAt !== undefined && approval.approvedAt < known.deniedAt) return
       const others = before.filter((earlier) => !isWithin(earlier, approval))
       const newestFirst = [approval, ...others].sort((a, b) => b.approvedAt - a.approvedAt)
-      await shelf.set(name(parties), newestFirst.slice(0, mostApprovals), lifetime)
+      const approvals = newestFirst.slice(0, mostApprovals)
+      await shelf.set(name(parties), { ...known, approvals }, lifetime)
     },
     async forget(parties: ConsentParties) {
-      await shelf.remove(name(parties))
+      // An approval from before would not count for longer than this record is kept.
+      await shelf.set(name(parties), { approvals: [], deniedAt: now() / 1000 }, lifetime)
     },
   })
 }
