@@ -30,7 +30,7 @@ function setup() {
   }
   const replica = () =>
     consents({ vault: vault(storage, ring), cutOffs, lifetime, now: () => clock.now })
-  return { clock, written, ended, replica, all: replica() }
+  return { clock, storage, written, ended, replica, all: replica() }
 }
 
 const approval = (more: Partial<Approval> = {}): Approval => ({
@@ -113,6 +113,24 @@ describe('an approval', () => {
     expect(await all.read(ada)).toEqual([later])
   })
 
+  it('does not come back with one that is added while its user says no', async () => {
+    const { all, clock } = setup()
+    await all.record(ada, approval())
+    clock.now += 2000
+    const elsewhere = approval({ origin: 'https://b.example', approvedAt: second + 1 })
+    await Promise.all([all.record(ada, elsewhere), all.forget(ada)])
+    expect(await all.read(ada)).toEqual([])
+  })
+
+  it('does not count when the time of the no cannot be read', async () => {
+    const { all, storage, written } = setup()
+    await all.record(ada, approval())
+    await all.forget(ada)
+    const [key = ''] = written.filter((each) => each.startsWith('consent-denial'))
+    await storage.set(key, Buffer.from('junk'), 1000)
+    expect(await all.read(ada)).toEqual([])
+  })
+
   it('shows nothing of user, client, scopes or address in the store', async () => {
     const { all, written } = setup()
     await all.record(ada, approval())
@@ -151,11 +169,11 @@ describe('access that was ended', () => {
   it('does not come back with a record that was written at the same time', async () => {
     const { all, ended } = setup()
     await all.record(ada, approval())
-    // The write of another tab has read the old approval before it was forgotten, and puts it back.
+    // The write of another tab has read the old approval before it was ended, and puts it back.
     const later = approval({ origin: 'https://b.example', approvedAt: second + 9 })
-    await Promise.all([all.record(ada, later), all.forget(ada)])
-    expect(await all.read(ada)).toEqual([later, approval()])
+    const writing = all.record(ada, later)
     ended.at = second
+    await writing
     expect(await all.read(ada)).toEqual([later])
   })
 })

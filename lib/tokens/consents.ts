@@ -31,8 +31,8 @@ export interface Consents {
   /** The approvals that still count: younger than the lifetime, and not ended since. @throws OAuthError 503 */
   read(parties: ConsentParties): Promise<readonly Approval[]>
   /**
-   * Adds an approval, unless its user has said no since. When two are added at once, one of them may be lost: then its
-   * user is asked again.
+   * Adds an approval, which counts for nothing if its user has said no since. When two are added at once, one of them
+   * may be lost: then its user is asked again.
    *
    * @throws OAuthError 503
    */
@@ -50,29 +50,31 @@ export interface ConsentsOptions {
   readonly now: Clock
 }
 
-/** What is known of a user and a client. */
-interface ConsentRecord {
-  /** The newest first. */
-  readonly approvals: readonly Approval[]
-  /** When the user last said no: seconds since the epoch. */
-  readonly deniedAt?: number
-}
-
 /** The latest approvals that are kept of one user for one client. */
 const mostApprovals = 8
 
 /** See the file's own comment. */
 export function consents({ vault, cutOffs, lifetime, now }: ConsentsOptions): Consents {
-  const shelf = vault.shelf<ConsentRecord>('consent')
+  const shelf = vault.shelf<readonly Approval[]>('consent')
+  // A note of its own: an approval that is added at the same time cannot take its place.
+  const denials = vault.notes('consent-denial')
   const name = ({ client, tid, oid }: ConsentParties) => `${client}\n${tid}\n${oid}`
-  const readFresh = async (parties: ConsentParties): Promise<ConsentRecord> => {
-    const { approvals, ...others } = (await shelf.get(name(parties)))?.value ?? { approvals: [] }
-    const isFresh = ({ approvedAt }: Approval) => approvedAt + lifetime > now() / 1000
-    return { ...others, approvals: approvals.filter(isFresh) }
+
+  /** The newest first. */
+  const readFresh = async (parties: ConsentParties) => {
+    const [record, deniedAt = '0'] = await Promise.all([
+      shelf.get(name(parties)),
+      denials.get(name(parties)),
+    ])
+    // A note that is no number compares as false, and so nothing counts that was approved.
+    const isFresh = ({ approvedAt }: Approval) =>
+      approvedAt > Number(deniedAt) && approvedAt + lifetime > now() / 1000
+    return (record?.value ?? []).filter(isFresh)
   }
+
   return Object.freeze({
     async read(parties: ConsentParties) {
-      const { approvals: newestFirst } = await readFresh(parties)
+      const newestFirst = await readFresh(parties)
       // What has ended an approval has ended all before it: so the oldest is usually the only one to ask about.
       for (const [index, { approvedAt: at }] of [...newestFirst.entries()].reverse()) {
         if (!(await cutOffs.isOver({ ...parties, at }))) return newestFirst.slice(0, index + 1)
@@ -80,17 +82,13 @@ export function consents({ vault, cutOffs, lifetime, now }: ConsentsOptions): Co
       return []
     },
     async record(parties: ConsentParties, approval: Approval) {
-      const { approvals: before, ...known } = await readFresh(parties)
-      if (known.deniedAt !== undefined && approval.approvedAt < known.deniedAt) return
+      const before = await readFresh(parties)
       const others = before.filter((earlier) => !isWithin(earlier, approval))
       const newestFirst = [approval, ...others].sort((a, b) => b.approvedAt - a.approvedAt)
-      const approvals = newestFirst.slice(0, mostApprovals)
-      await shelf.set(name(parties), { ...known, approvals }, lifetime)
+      await shelf.set(name(parties), newestFirst.slice(0, mostApprovals), lifetime)
     },
-    async forget(parties: ConsentParties) {
-      // An approval from before would not count for longer than this record is kept.
-      await shelf.set(name(parties), { approvals: [], deniedAt: now() / 1000 }, lifetime)
-    },
+    // An approval from before would not count for longer than the note is kept.
+    forget: (parties: ConsentParties) => denials.set(name(parties), String(now() / 1000), lifetime),
   })
 }
 
