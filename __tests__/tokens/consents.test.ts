@@ -1,5 +1,6 @@
 /** Remembered consents: for whom, for how long, and what is new to somebody who has consented before. */
 import { describe, expect, it } from '@jest/globals'
+import { keyRing } from '../../lib/crypto/key-ring.js'
 import type { Storage } from '../../lib/storage/storage.js'
 import { vault } from '../../lib/storage/vault.js'
 import { type Approval, consents, findNewAccess, isNothingNew } from '../../lib/tokens/consents.js'
@@ -28,8 +29,8 @@ function setup() {
       return at <= ended.at
     },
   }
-  const replica = () =>
-    consents({ vault: vault(storage, ring), cutOffs, lifetime, now: () => clock.now })
+  const replica = (records = vault(storage, ring)) =>
+    consents({ vault: records, cutOffs, lifetime, now: () => clock.now })
   return { clock, storage, written, ended, replica, all: replica() }
 }
 
@@ -129,6 +130,35 @@ describe('an approval', () => {
     const [key = ''] = written.filter((each) => each.startsWith('consent-denial'))
     await storage.set(key, Buffer.from('junk'), 1000)
     expect(await all.read(ada)).toEqual([])
+  })
+
+  it('is read by who still has its key, and counts for nothing without', async () => {
+    const { storage, replica } = setup()
+    await replica().record(ada, approval())
+    const [next, last] = [
+      'the next secret of the operator 001',
+      'operator-secret-of-these-tests-01',
+    ]
+    const under = (...keys: string[]) => replica(vault(storage, keyRing(keys)))
+    expect(await under(next, last).read(ada)).toEqual([approval()])
+    expect(await under(next).read(ada)).toEqual([])
+    await under(next).record(ada, approval({ approvedAt: second + 1 }))
+    expect(await under(next).read(ada)).toHaveLength(1)
+  })
+
+  it.each<[string, (own: Uint8Array) => Uint8Array]>([
+    ['of another user', (own) => own],
+    ['that was changed', (own) => own.with(20, (own[20] ?? 0) ^ 1)],
+    ['that is junk', () => Buffer.from('[]')],
+  ])('counts for nothing in a record %s', async (_which, put) => {
+    const { all, storage, written } = setup()
+    await all.record(ada, approval())
+    const own = await storage.get(written[0] ?? '')
+    const bob = { ...ada, oid: 'oid-bob' }
+    await all.record(bob, approval())
+    await storage.set(written[2] ?? '', put(own ?? Buffer.of()), 1000)
+    expect(await all.read(bob)).toEqual([])
+    expect(await all.read(ada)).toHaveLength(1)
   })
 
   it('shows nothing of user, client, scopes or address in the store', async () => {
