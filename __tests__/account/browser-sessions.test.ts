@@ -102,6 +102,18 @@ describe('the cookie', () => {
     expect((await at('/auth/apps', value.replace('__Host-', ''))).status).toBe(302)
   })
 
+  it('leaves those of other servers on the host alone, which have other paths', async () => {
+    const browser = newBrowser()
+    const urls: string[] = []
+    for (const basePath of ['', '/notes', '/files']) {
+      const { url } = await startAccountProxy(entra, { basePath })
+      expect(isSignedIn((await openApps(url, ada, browser)).page)).toBe(true)
+      urls.push(url)
+    }
+    for (const url of urls)
+      expect(isSignedIn(await browser.fetchOnce(`${url}/auth/apps`))).toBe(true)
+  })
+
   it('is signed by the first key and accepted under all of them', async () => {
     const storage = memoryStorage()
     const keys = ['the-first-of-these-server-keys-00', 'the-second-of-these-server-keys-0']

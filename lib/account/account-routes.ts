@@ -49,13 +49,13 @@ function accountContext(
   context: ProxyContext,
   options: SessionOptions | undefined,
 ): AccountContext {
-  const { ring, vault, report, now, baseUrl } = context
+  const { ring, vault, report, now, baseUrl, basePath } = context
   const { store, ...limits } = readSessionOptions(options)
   const records = store ? foreignRecords(store, ring) : vaultRecords(vault)
   const ended = vault.shelf<true>('ended-session')
   const secure = baseUrl.startsWith('https:')
   const makeStore = sessionStore({ ...limits, records, ended, now })
-  const sessions = browserSessions({ secure, ring, makeStore, report, now })
+  const sessions = browserSessions({ secure, basePath, ring, makeStore, report, now })
   return Object.freeze({ ...context, sessions })
 }
 

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { parse, serialize } from 'cookie'
 import type { Session, SessionOptions, Store } from 'express-session'
 import type { Clock } from '../async/clock.js'
-import { randomSecret } from '../crypto/hashing.js'
+import { randomSecret, sha256 } from '../crypto/hashing.js'
 import type { KeyRing } from '../crypto/key-ring.js'
 import type { Browser } from '../http/browser.js'
 import type { Report } from '../http/report.js'
@@ -30,6 +30,8 @@ export interface AccountSessions extends BrowserSessions {
 export interface BrowserSessionsOptions {
   /** Whether we are on https, by `baseUrl` and not by what a request says. */
   readonly secure: boolean
+  /** The path of `baseUrl`: '' at the root of a host. */
+  readonly basePath: string
   readonly ring: KeyRing
   /** @param bare a store of `express-session` without operations */
   readonly makeStore: (bare: Store) => Store
@@ -66,8 +68,8 @@ async function loadSession(
 
 /** @see RFC 6265bis section 4.1.3 (`__Host-`), OWASP Session Management Cheat Sheet */
 export function browserSessions(options: BrowserSessionsOptions): AccountSessions {
-  const { secure, ring, makeStore, report, now } = options
-  const name = `${secure ? '__Host-' : ''}mcp-entra-session`
+  const { secure, basePath, ring, makeStore, report, now } = options
+  const name = cookieName(secure, basePath)
   // Without a lifetime, so it ends with the browser at the latest. Ours ends sooner, in the store.
   const cookie = { path: '/', httpOnly: true, secure, sameSite: 'lax' } as const
   const secret = ring.all.map((key) => key.derive('browser session cookie').toString('base64url'))
@@ -135,6 +137,12 @@ export function browserSessions(options: BrowserSessionsOptions): AccountSession
     },
     hasSignedOut: (req: IncomingMessage) => parse(req.headers.cookie ?? '')[name] === signedOut,
   })
+}
+
+/** A `__Host-` cookie is for all paths, so each server of a host needs a name of its own. */
+function cookieName(secure: boolean, basePath: string): string {
+  const ofThisPath = basePath === '' ? '' : `-${sha256(basePath).slice(0, 8)}`
+  return `${secure ? '__Host-' : ''}mcp-entra-session${ofThisPath}`
 }
 
 /**
