@@ -1,5 +1,7 @@
 /** The endpoints and issuers of one authority host and one tenant. */
+
 import { isLoopbackHost } from '../oauth/loopback.js'
+import { hasUserinfo } from '../oauth/userinfo.js'
 import { type Cloud, cloudOf, clouds, externalIssuer, hostSuffixes } from './clouds.js'
 
 /** Whose users sign in: those of an organization (or personal accounts), of External ID, or of Azure AD B2C. */
@@ -140,7 +142,7 @@ function readHost(host: string): string {
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopbackHost(url.hostname))) {
     throw new TypeError(`entraAuth: authorityHost must be https (http only on loopback): ${remedy}`)
   }
-  if (url.username || url.password || url.search || url.hash || url.pathname !== '/') {
+  if (hasUserinfo(url) || url.search || url.hash || url.pathname !== '/') {
     throw new TypeError(
       `entraAuth: authorityHost must be an origin, without path, query or userinfo: ${remedy} and name the tenant in tenantId`,
     )

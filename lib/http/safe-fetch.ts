@@ -3,6 +3,7 @@
  * no redirects, and with tight limits. Without this a stranger could read through us what only we can reach (SSRF), by
  * name, by rebinding DNS or by an address in disguise.
  */
+
 import { Resolver } from 'node:dns/promises'
 import { isIP, type LookupFunction } from 'node:net'
 import type { Dispatcher } from 'undici'
@@ -10,6 +11,7 @@ import { boundedMap } from '../async/bounded-map.js'
 import { withinDeadline } from '../async/deadline.js'
 import { monotonicNow } from '../async/monotonic-now.js'
 import { isLoopbackAddress, isLoopbackHost } from '../oauth/loopback.js'
+import { hasUserinfo } from '../oauth/userinfo.js'
 import { type FetchLimits, type FetchSlot, fetchSlots } from './fetch-slots.js'
 import { flattenHeaders } from './flatten-headers.js'
 import { isPublicAddress } from './public-address.js'
@@ -202,13 +204,12 @@ async function connectTo(
     : pinnedConnection(url, request, options, signal)
 }
 
-function checkVouchedUrl({ protocol, hostname, username, password }: URL): void {
+function checkVouchedUrl(url: URL): void {
+  const { protocol, hostname } = url
   if (protocol !== 'https:' && !(protocol === 'http:' && isLoopbackHost(hostname))) {
     throw new FetchFailure('refused', 'the URL is not https')
   }
-  if (username !== '' || password !== '') {
-    throw new FetchFailure('refused', 'the URL has userinfo')
-  }
+  if (hasUserinfo(url)) throw new FetchFailure('refused', 'the URL has userinfo')
 }
 
 /** Looks the host up as everything else on this machine does: names inside need not be in the public DNS. */
@@ -225,9 +226,7 @@ async function directConnection(
 
 function checkUrl(url: URL, { ports = [443], dangerouslyAllowLoopback }: SafeFetchOptions): void {
   if (url.protocol !== 'https:') throw new FetchFailure('refused', 'the URL is not https')
-  if (url.username !== '' || url.password !== '') {
-    throw new FetchFailure('refused', 'the URL has userinfo')
-  }
+  if (hasUserinfo(url)) throw new FetchFailure('refused', 'the URL has userinfo')
   const port = url.port === '' ? 443 : Number(url.port)
   if (!ports.includes(port) && !dangerouslyAllowLoopback) {
     throw new FetchFailure('refused', `port ${port} is not one this server connects to`)

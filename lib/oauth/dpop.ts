@@ -2,6 +2,7 @@
  * DPoP proofs: with each request its sender signs what it asks for, and so shows that it holds the key that its token
  * is bound to. A token that is stolen without the key is useless.
  */
+
 import { compactVerify, errors, importJWK } from 'jose'
 import { type DecodedJwt, decodeJwt } from '../crypto/decode-jwt.js'
 import { sha256 } from '../crypto/hashing.js'
@@ -13,6 +14,7 @@ import {
 } from './client-keys.js'
 import { OAuthError } from './errors.js'
 import { originForm } from './request-target.js'
+import { hasUserinfo } from './userinfo.js'
 
 /** Algorithms with which a proof may be signed, best first. @see RFC 9449 section 5.1 */
 export const proofAlgorithms: readonly AssertionAlgorithm[] = ['ES256', 'EdDSA', 'RS256']
@@ -163,7 +165,7 @@ function isSameTarget(htu: string, url: string): boolean {
 /** @see RFC 3986 sections 6.2.2 and 6.2.3 */
 function normalize(text: string): string | undefined {
   const url = new URL(text)
-  if (url.username !== '' || url.password !== '') return undefined
+  if (hasUserinfo(url)) return undefined
   const path = url.pathname.replace(/%[0-9a-f]{2}/gi, (triplet) => {
     const character = String.fromCharCode(Number.parseInt(triplet.slice(1), 16))
     return /[A-Za-z0-9._~-]/.test(character) ? character : triplet.toUpperCase()

@@ -1,6 +1,8 @@
 /** Redirect URIs: which may be registered, which match a registration, and how parameters are added. */
+
 import { OAuthError } from './errors.js'
 import { isLoopbackHost } from './loopback.js'
+import { hasUserinfo } from './userinfo.js'
 
 /** @see OpenID Connect Dynamic Client Registration 1.0, section 2 */
 export type ApplicationType = 'native' | 'web'
@@ -39,7 +41,7 @@ export function checkRedirectUri(
   if (uri.length > longestUri) throw refusal(`is longer than ${longestUri} characters`)
   const url = parse(uri)
   if (uri.includes('#')) throw refusal('has a fragment')
-  if (url.username !== '' || url.password !== '' || hasUserinfo(uri)) throw refusal('has userinfo')
+  if (hasUserinfo(url) || hasAtSign(uri)) throw refusal('has userinfo')
   if (/^https?:(?!\/\/[^/])/i.test(uri)) throw refusal('has no host')
   if (hasDotSegment(uri)) throw refusal('has a dot segment in its path')
   for (const name of ['code', 'error', 'iss', 'state']) {
@@ -136,7 +138,8 @@ function parse(uri: string): URL {
   return new URL(uri)
 }
 
-function hasUserinfo(uri: string): boolean {
+/** Also with nothing in front of it, which a parsed URL does not show. */
+function hasAtSign(uri: string): boolean {
   const authority = /^[a-z][a-z0-9+.-]*:\/\/([^/?#]*)/i.exec(uri)?.[1]
   return authority?.includes('@') ?? false
 }

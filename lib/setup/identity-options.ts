@@ -1,4 +1,5 @@
 /** The option `identityAssertions`: identity providers that let clients in for their users. */
+
 import type { Clock } from '../async/clock.js'
 import { checkOptionNames } from '../entra/option-names.js'
 import type { Report } from '../http/report.js'
@@ -6,6 +7,7 @@ import { type SafeFetchOptions, safeFetch } from '../http/safe-fetch.js'
 import type { AssertingIssuer, MapUser } from '../login/asserted-user.js'
 import { type AssertionAlgorithm, assertionAlgorithms } from '../oauth/client-keys.js'
 import { isLoopbackHost } from '../oauth/loopback.js'
+import { hasUserinfo } from '../oauth/userinfo.js'
 import type { Vault } from '../storage/vault.js'
 import { type IdentityAssertions, identityAssertions } from '../tokens/identity-assertions.js'
 import { type IssuerKeys, issuerKeys } from '../tokens/issuer-keys.js'
@@ -131,7 +133,7 @@ function checkAddress(name: string, given: unknown): void {
   const secure =
     url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopbackHost(url.hostname))
   // Not shown: it may hold a password.
-  if (url && (url.username !== '' || url.password !== ''))
+  if (url && hasUserinfo(url))
     throw new TypeError(`entraAuth: identityAssertions: ${name} must have no userinfo`)
   if (secure) return
   throw new TypeError(

@@ -1,4 +1,5 @@
 /** The options of `entraAuth`: what they are, and what is wrong with them if something is. */
+
 import type { Clock } from '../async/clock.js'
 import type { Cloud } from '../entra/clouds.js'
 import type { ClientCredential } from '../entra/credentials.js'
@@ -9,6 +10,7 @@ import type { LoginPolicy } from '../login/policy.js'
 import { isLoopbackHost } from '../oauth/loopback.js'
 import type { Resource } from '../oauth/resource.js'
 import { wellKnownPath } from '../oauth/resource.js'
+import { hasUserinfo } from '../oauth/userinfo.js'
 import { visibleText } from '../pages/visible-text.js'
 import type { ConsentPolicy } from '../routes/context.js'
 import type { Storage } from '../storage/storage.js'
@@ -162,8 +164,7 @@ export function readBaseUrl(given: unknown): { baseUrl: string; basePath: string
   }
   const url = new URL(given)
   // Not shown: it may hold a password.
-  if (url.username !== '' || url.password !== '')
-    throw new TypeError('entraAuth: baseUrl must have no userinfo')
+  if (hasUserinfo(url)) throw new TypeError('entraAuth: baseUrl must have no userinfo')
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopbackHost(url.hostname))) {
     throw new TypeError(`entraAuth: baseUrl must be https (http only on loopback): ${given}`)
   }

@@ -1,4 +1,5 @@
 /** The options of `entraAuth` about pages: the operator's branding, and languages beside English and German. */
+import { hasUserinfo } from '../oauth/userinfo.js'
 import { accentOf } from '../pages/accent.js'
 import type { Branding, Logo } from '../pages/branding.js'
 import { english } from '../pages/english.js'
@@ -101,8 +102,9 @@ function readAccent(color: unknown) {
 
 function readSupportUrl(given: unknown): string {
   if (typeof given === 'string' && URL.canParse(given)) {
-    const { protocol, username, password, pathname, href } = new URL(given)
-    if (protocol === 'https:' && username + password === '') return href
+    const url = new URL(given)
+    const { protocol, pathname, href } = url
+    if (protocol === 'https:' && !hasUserinfo(url)) return href
     if (protocol === 'mailto:' && pathname.includes('@')) return href
   }
   throw new TypeError(

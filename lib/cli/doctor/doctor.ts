@@ -1,5 +1,6 @@
 /** `mcp-entra doctor`: says what is wrong, what it means, and how to mend it. */
 
+import { hasUserinfo } from '../../oauth/userinfo.js'
 import { exitCodes } from '../exit-codes.js'
 import type { Io } from '../io.js'
 import { readPathOption } from '../path-option.js'
@@ -53,7 +54,7 @@ function diagnose(
 
 function readUrl(given: string): URL {
   const url = URL.canParse(given) ? new URL(given) : undefined
-  if (!url || !/^https?:$/.test(url.protocol) || url.username || url.search || url.hash) {
+  if (!url || !/^https?:$/.test(url.protocol) || hasUserinfo(url) || url.search || url.hash) {
     throw new UsageError(
       'doctor: give the URL of the MCP endpoint, such as https://mcp.contoso.com/mcp',
     )
