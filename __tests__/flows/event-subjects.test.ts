@@ -31,6 +31,7 @@ import {
   register,
 } from '../support/oauth-client.js'
 import { hear, openConsent, signInAtEntra, startProxy, startTestEntra } from '../support/proxy.js'
+import { around } from '../support/replica.js'
 
 const names = ['login', 'exchange', 'revocation', 'refusal', 'failure'] as const
 const heard = names.map((name) => ({ name, events: hear(`mcp-entra:${name}`) }))
@@ -46,28 +47,10 @@ function told(): Record<string, unknown>[] {
 let fails = (_operation: string, _key: string): boolean => false
 
 function failingStorage(): Storage {
-  const memory = memoryStorage()
-  const check = (operation: string, key: string) => {
-    if (fails(operation, key)) throw new Error('connect ECONNREFUSED')
-  }
-  return {
-    async get(key) {
-      check('get', key)
-      return memory.get(key)
-    },
-    async set(key, ...more) {
-      check('set', key)
-      return memory.set(key, ...more)
-    },
-    async add(key, ...more) {
-      check('add', key)
-      return memory.add(key, ...more)
-    },
-    async take(key) {
-      check('take', key)
-      return memory.take(key)
-    },
-  }
+  return around(memoryStorage(), async (name, operation, key) => {
+    if (fails(name, key)) throw new Error('connect ECONNREFUSED')
+    return operation()
+  })
 }
 
 const appUri = 'https://app.example/cb'

@@ -122,13 +122,13 @@ export function fakeEntra(before: () => Promise<void> = async () => undefined) {
 /** A storage that runs something around each of its operations. */
 export function around(
   storage: Storage,
-  run: <T>(name: keyof Storage, operation: () => Promise<T>) => Promise<T>,
+  run: <T>(name: keyof Storage, operation: () => Promise<T>, key: string) => Promise<T>,
 ): Storage {
   return {
-    get: (key) => run('get', () => storage.get(key)),
-    set: (key, value, ttl) => run('set', () => storage.set(key, value, ttl)),
-    add: (key, value, ttl) => run('add', () => storage.add(key, value, ttl)),
-    take: (key) => run('take', () => storage.take(key)),
+    get: (key) => run('get', () => storage.get(key), key),
+    set: (key, value, ttl) => run('set', () => storage.set(key, value, ttl), key),
+    add: (key, value, ttl) => run('add', () => storage.add(key, value, ttl), key),
+    take: (key) => run('take', () => storage.take(key), key),
   }
 }
 

@@ -159,7 +159,7 @@ function seenBySession(req: IncomingMessage, secure: boolean): SessionRequest {
   return Object.create(bare, ours) as SessionRequest
 }
 
-/** `express-session` calls a method of `node:http` for it that the answers of `node:http2` do not have. */
+/** `express-session` calls `_implicitHeader` when it ends an answer. Those of `node:http2` have no such method. */
 function sendHeadersAsInHttp1(res: ServerResponse): void {
   if ('_implicitHeader' in res) return
   const value = () => void (res.headersSent || res.writeHead(res.statusCode))

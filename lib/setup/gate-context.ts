@@ -23,14 +23,15 @@ export function makeGateContext(
   const { options, baseUrl, authority, resources, policy, report, now, monotonic } = settings
   const { scopes, resourceName, clientId, maxVerifiedTokens = 10_000 } = options
   const { verifier, exchanges } = upstream
-  const live =
-    tokens &&
-    liveGrants({
+  const proxy = tokens && {
+    ...tokens,
+    live: liveGrants({
       grants: tokens.grants,
       maxBytes: maxVerifiedTokens * bytesPerToken,
       onUse: useOf(settings, tokens),
       monotonic,
-    })
+    }),
+  }
   return Object.freeze<GateContext>({
     resources,
     resourceName,
@@ -44,7 +45,7 @@ export function makeGateContext(
       verifier,
       scopes,
       policy,
-      proxy: tokens && live && { ...tokens, live },
+      proxy,
       maxEntries: maxVerifiedTokens,
       now,
       monotonic,
@@ -56,7 +57,7 @@ export function makeGateContext(
     exchange: downstreamExchange({
       exchanges,
       tokens,
-      live,
+      live: proxy?.live,
       renewAssertion: makeRenewal(settings, upstream, tokens),
       prompts: settings.mode === 'direct' ? promptLimit(monotonic) : undefined,
       authority,

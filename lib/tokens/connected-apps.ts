@@ -166,8 +166,8 @@ export function connectedApps(options: ConnectedAppsOptions): ConnectedApps {
 
   /**
    * Forgets logins that have been cut off, and Entra's tokens in their grants, which are of no use to anybody. A login
-   * that has begun since then goes on, so it stays in the list. What has ended is not listed in any case: so a login
-   * that is just being noted need not be awaited.
+   * that has begun since then goes on, so it stays in the list. The list leaves out what has ended anyway, so an edit that
+   * fails, perhaps because a login is being noted, is for the operator alone to hear of.
    */
   const forget = async (user: UserId, ended: readonly KnownApp[]) => {
     const names = new Set(ended.flatMap(({ logins }) => logins.map(({ grant }) => grant)))

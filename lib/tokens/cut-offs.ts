@@ -44,7 +44,7 @@ export interface CutOffsOptions {
 /** Seconds by which the clocks of two replicas may differ. */
 const clockSkew = 300
 const latestOfAll = 'latest'
-/** How often a cut-off is written at most while others are recorded, be they of other users. */
+/** How many times one cut-off is written at most. Each time another one, of anybody, has come between. */
 const mostWrites = 5
 
 /**
@@ -88,7 +88,8 @@ export function cutOffs({ vault, lifetime, news, now }: CutOffsOptions): CutOffs
   return Object.freeze({
     async record(cutOff: CutOff) {
       for (let left = mostWrites; left > 0 && !(await write(nameOf(cutOff))); left--);
-      // The cut-off is written by then: the list may no longer offer to end what a gate without news still lets in.
+      // Again where it fails: the page of apps leaves out what has ended, so nobody could end it there a second time, and
+      // a gate that has heard no news would go on letting it in.
       await keepTrying(news.publish, { now })
     },
     async isOver({ tid, oid, client, at }: GivenAccess) {

@@ -36,6 +36,7 @@ import {
   type TestClock,
   testClock,
 } from '../../support/proxy.js'
+import { around } from '../../support/replica.js'
 
 interface Replica {
   readonly url: string
@@ -124,20 +125,11 @@ beforeAll(async () => {
 })
 
 function failingStorage(): Storage {
-  const { get, set, add, take } = memoryStorage({ now: clock.now })
-  const unreliable =
-    <A extends unknown[], T>(operation: (...args: A) => Promise<T>) =>
-    async (...args: A) => {
-      if (failing === 0) return operation(...args)
-      failing -= 1
-      throw new Error('connect ECONNREFUSED')
-    }
-  return {
-    get: unreliable(get),
-    set: unreliable(set),
-    add: unreliable(add),
-    take: unreliable(take),
-  }
+  return around(memoryStorage({ now: clock.now }), async (_name, operation) => {
+    if (failing === 0) return operation()
+    failing -= 1
+    throw new Error('connect ECONNREFUSED')
+  })
 }
 
 /** Asks until the store answers: an outage is said to be one. */
