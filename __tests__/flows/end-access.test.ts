@@ -12,6 +12,7 @@ import {
   revokeUser,
 } from 'mcp-entra'
 import { startEntra } from 'mcp-entra/testing'
+import { aimAt, presentNew, startAssertionWorld } from '../support/assertion-flow.js'
 import { userRead } from '../support/auth-options.js'
 import { type Entra, startHost, type TestHost } from '../support/host.js'
 import {
@@ -267,6 +268,34 @@ describe('ending access while the login policy is being asked', () => {
     await expectRefusal(await redeem(server.url, { ...signIn, code }), 'invalid_grant')
     const again = await login(server.url, { user: bob })
     expect((await getNotes(server.url, again.access_token)).status).toBe(200)
+  })
+
+  it('ends a login that an identity provider vouches for, whose clock is ahead', async () => {
+    const world = await startAssertionWorld({ sub: 'bob' })
+    let whileMapped = async () => {}
+    const server = await startWith({
+      now: clock.now,
+      identityAssertions: [
+        {
+          issuer: world.idp.url,
+          async mapUser() {
+            await whileMapped()
+            return user()
+          },
+        },
+      ],
+    })
+    await aimAt(world, server.url)
+    whileMapped = async () => {
+      clock.advance(0.1)
+      await revokeUser(server.auth, user())
+      clock.advance(0.1)
+    }
+    const iat = Math.floor(clock.now() / 1000) + 10
+    await expectRefusal(await presentNew(server.url, world, { claims: { iat } }), 'invalid_grant')
+    whileMapped = async () => {}
+    const again = await presentNew(server.url, world, { claims: { iat } })
+    expect(again.status).toBe(200)
   })
 
   it('ends a login that is being refreshed, for as long as its record is kept', async () => {
