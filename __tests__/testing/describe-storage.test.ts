@@ -212,6 +212,13 @@ describe('describeStorage', () => {
     )
   })
 
+  it('says that a process died in the race', async () => {
+    const processes = fileURLToPath(new URL('../support/stores/dying-store.mjs', import.meta.url))
+    const { tests } = define((now) => memoryStorage({ now }), { processes })
+    const race = tests.get('lets exactly one of four processes add, and one of four take')
+    await expect(race?.()).rejects.toThrow(/^racer \d failed: it ended with SIGKILL$/)
+  })
+
   it('asks for describe and it where none are global', async () => {
     const { code, output } = await runNode(`
       try { describeStorage('memory', create) } catch (error) { console.log(String(error)) }`)

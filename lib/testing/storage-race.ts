@@ -2,6 +2,7 @@
 import { equal, ok } from 'node:assert/strict'
 import { type ChildProcess, fork } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -37,7 +38,7 @@ export async function raceProcesses(processes: URL | string): Promise<void> {
     const keys = Array.from({ length: keysPerRace }, (_, index) => `${prefix}:${index}`)
     const race = async (operation: RaceOrder['operation']) => {
       const order: RaceOrder = { operation, keys, startAt: Date.now() + countdown }
-      for (const racer of team) racer.child.send(order)
+      for (const racer of team) racer.send(order)
       const answers = await Promise.all(team.map((racer) => racer.next('results')))
       return keys.map((_, index) => answers.map(({ results }) => results[index]))
     }
@@ -60,7 +61,7 @@ export async function raceProcesses(processes: URL | string): Promise<void> {
 }
 
 interface Racer {
-  readonly child: ChildProcess
+  send(order: RaceOrder): void
   /** Waits for its next report, which has to be of this kind. */
   next<Kind extends RaceReport['kind']>(kind: Kind): Promise<Extract<RaceReport, { kind: Kind }>>
   stop(): Promise<void>
@@ -73,11 +74,20 @@ function startRacer(module: string, index: number): Racer {
     env: process.env,
     serialization: 'advanced',
   })
-  const ended = new Promise<void>((resolveEnd) => child.once('exit', () => resolveEnd()))
+  // Not at 'exit' alone, which may come before what the child last said has been read.
+  const ended = Promise.all([once(child, 'exit'), once(child, 'disconnect')]).then(
+    ([[code, signal]]): RaceReport => ({
+      kind: 'failed',
+      reason: `it ended with ${code ?? signal}`,
+    }),
+  )
   return {
-    child,
+    send(order) {
+      // `next` tells of a child that is gone.
+      child.send(order, () => undefined)
+    },
     async next(kind) {
-      const report = await nextReport(child)
+      const report = await Promise.race([nextReport(child), ended])
       if (report.kind === 'failed') throw new Error(`racer ${index} failed: ${report.reason}`)
       if (report.kind !== kind) throw new Error(`racer ${index}: ${report.kind} instead of ${kind}`)
       return report as Extract<RaceReport, { kind: typeof kind }>
@@ -91,16 +101,7 @@ function startRacer(module: string, index: number): Racer {
 
 function nextReport(child: ChildProcess): Promise<RaceReport> {
   return new Promise((resolveReport) => {
-    const report = (message: unknown) => {
-      child.off('exit', exit)
-      resolveReport(message as RaceReport)
-    }
-    const exit = (code: number | null, signal: string | null) => {
-      child.off('message', report)
-      resolveReport({ kind: 'failed', reason: `it ended with ${code ?? signal}` })
-    }
-    child.once('message', report)
-    child.once('exit', exit)
+    child.once('message', (message) => resolveReport(message as RaceReport))
   })
 }
 

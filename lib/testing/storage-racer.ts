@@ -61,6 +61,6 @@ async function perform(
 }
 
 function report(message: RaceReport): void {
-  // The parent disconnects as soon as another racer has failed.
-  if (process.connected) process.send?.(message)
+  // The parent hangs up as soon as another racer has failed, and then nobody is left to be told.
+  if (process.connected) process.send?.(message, undefined, undefined, () => undefined)
 }
