@@ -1,11 +1,17 @@
-/** A port on loopback that nobody listens on. */
+/** A port that nobody listens on, for a program that has to be told its port. */
+import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 
+/** Below the ports that systems hand out by themselves, or somebody could be given it before the program is up. */
 export async function freePort() {
+  const port = randomInt(20_000, 32_768)
   const server = createServer()
-  await once(server.listen(0, '127.0.0.1'), 'listening')
-  const { port } = server.address()
+  try {
+    await once(server.listen(port), 'listening')
+  } catch {
+    return freePort()
+  }
   server.close()
   await once(server, 'close')
   return port

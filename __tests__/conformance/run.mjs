@@ -17,6 +17,7 @@ import { basename, dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { freePort } from '../../bench/free-port.js'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 const node22 = join(here, 'node_modules/node/bin/node')
@@ -237,16 +238,8 @@ function bearerInjector(target, token) {
   })
 }
 
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address()
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
-function print({ command, specVersion, resource, host, revision, scenario, exitCode, checks }) {
+function print(run) {
+  const { command, specVersion, resource, host, revision, scenario, exitCode, checks, output } = run
   const counts = Object.groupBy?.(checks, ({ status }) => status) ?? group(checks)
   const title = {
     server: `${host}, ${revision}`,
@@ -260,6 +253,7 @@ function print({ command, specVersion, resource, host, revision, scenario, exitC
       console.log(`     ${status} ${where}/${id}: ${errorMessage ?? ''}`)
     }
   }
+  if (exitCode !== 0) console.log(output.replace(/^/gm, '     | '))
 }
 
 /** `Object.groupBy` came with Node 21. */

@@ -9,12 +9,12 @@ import { connect, startEntra } from 'mcp-entra/testing'
 import { createCertificate } from '../../lib/testing/certificate.js'
 import { defaultApps, defaultTenants } from '../../lib/testing/defaults.js'
 import type { EntraAppOptions } from '../../lib/testing/options.js'
+import { freePort } from '../support/free-port.js'
 import type { Entra } from '../support/host.js'
 import { callMcp, challengeParams } from '../support/oauth-client.js'
 import {
   type Environment,
   environmentFor,
-  freePort,
   killPrograms,
   printed,
   run,

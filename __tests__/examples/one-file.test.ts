@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import { startEntra } from 'mcp-entra/testing'
 import { newKey, proof, redeemBound } from '../support/dpop.js'
+import { freePort } from '../support/free-port.js'
 import type { Entra } from '../support/host.js'
 import { modernMeta } from '../support/in-session.js'
 import {
@@ -17,7 +18,6 @@ import {
 import {
   type Environment,
   environmentFor,
-  freePort,
   killPrograms,
   type Program,
   printed,

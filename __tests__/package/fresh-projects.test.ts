@@ -7,6 +7,7 @@ import { copyFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
+import { freePort } from '../support/free-port.js'
 import {
   describeWithRegistry,
   type FreshProject,
@@ -21,7 +22,7 @@ import {
   subpathsOf,
 } from '../support/fresh-project.js'
 import { ada, callMcp, login, toolText } from '../support/oauth-client.js'
-import { freePort, killPrograms, printed, run } from '../support/programs.js'
+import { killPrograms, printed, run } from '../support/programs.js'
 
 const examples = fileURLToPath(new URL('../../build/examples', import.meta.url))
 const projects = fileURLToPath(new URL('projects', import.meta.url))

@@ -1,8 +1,8 @@
 /** The examples as programs of their own, configured by environment variables alone. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
+import { freePort } from './free-port.js'
 import type { Entra } from './host.js'
 
 const examples = fileURLToPath(new URL('../../build/examples', import.meta.url))
@@ -68,15 +68,6 @@ export async function killPrograms(): Promise<void> {
   for (const { child } of running) child.kill('SIGKILL')
   await Promise.all(running.map(({ ended }) => ended))
   running = []
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0)
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  return typeof address === 'object' && address !== null ? address.port : 0
 }
 
 /** The variables that an example needs, for a free port and this Entra. */

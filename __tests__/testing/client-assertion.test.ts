@@ -13,6 +13,7 @@ import {
   startAnother,
   token,
 } from '../support/emulator-sign-in.js'
+import { freePort } from '../support/free-port.js'
 
 const id = '11111111-1111-4111-8111-111111111111'
 const managedIdentity = 'abcdef00-0000-4000-8000-000000000001'
@@ -54,13 +55,6 @@ beforeAll(async () => {
 })
 afterAll(() => entra.close())
 afterEach(closeOthers)
-
-/** A federated credential names its issuer, which here has the port in it: so it is chosen before. */
-async function freePort(): Promise<number> {
-  const probe = await startAnother()
-  await probe.close()
-  return Number(new URL(probe.url).port)
-}
 
 function authenticate(assertion: string, more: Params = {}, at = entra): Promise<Answer> {
   return token(at, {

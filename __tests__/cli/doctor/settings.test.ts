@@ -7,10 +7,10 @@ import { type EntraAppOptions, startEntra } from 'mcp-entra/testing'
 import { generate } from 'selfsigned'
 import type { Diagnosis, Finding } from '../../../lib/cli/doctor/finding.js'
 import { type CliOptions, cli } from '../../support/cli.js'
+import { freePort } from '../../support/free-port.js'
 import type { Entra } from '../../support/host.js'
 import { startIdentityProvider } from '../../support/identity-provider.js'
 import { certificate } from '../../support/legs.js'
-import { freePort } from '../../support/programs.js'
 import { describeWithOwnRedis, type OwnRedis, startRedis } from '../../support/redis-server.js'
 
 const directory = mkdtempSync(join(tmpdir(), 'mcp-entra-doctor-'))
