@@ -2,8 +2,17 @@
 import { beforeAll, describe, expect, it } from '@jest/globals'
 import type { RefusalEvent } from 'mcp-entra'
 import { formRequest, type Page } from '../../examples/demo/browser.js'
+import {
+  app,
+  fakeApps,
+  formWith,
+  openApps,
+  signInAtAccount,
+  signOutForm,
+  startAccountProxy,
+} from '../support/account.js'
 import type { Entra } from '../support/host.js'
-import { authorizeUrl, newBrowser, pkce, register } from '../support/oauth-client.js'
+import { ada, authorizeUrl, newBrowser, pkce, register } from '../support/oauth-client.js'
 import {
   approve,
   clientAnswer,
@@ -133,6 +142,55 @@ describe('the page about an error', () => {
     expectLanguage(page, 'de', refused)
     expect(page.html).toContain('>Zurück zur Anwendung</a>')
     expect(page.html).toContain('den es auf diesem Server nicht gibt. (<code>invalid_scope</code>)')
+  })
+})
+
+describe('the account pages', () => {
+  const apps = fakeApps()
+  let url: string
+  beforeAll(async () => {
+    url = (await startAccountProxy(entra, { apps })).url
+  })
+
+  it('keep the language that the link to them names, through the sign-in and from page to page', async () => {
+    apps.byUser.set(ada, [app()])
+    const { browser, page } = await openApps(url, ada, newBrowser(), '?ui_locales=de-CH%20en')
+    expect(page.url).toBe(`${url}/auth/apps?ui_locales=de`)
+    expectLanguage(page, 'de', 'Verbundene Anwendungen')
+    const revoked = await browser.fetchOnce(...formWith(page, 'app', 'all'))
+    expect(revoked.headers.get('location')).toBe('/auth/apps?ui_locales=de')
+    expect(apps.byUser.has(ada)).toBe(false)
+    const signedOut = await browser.open(...signOutForm(page))
+    expectLanguage(signedOut, 'de', 'Sie sind abgemeldet')
+    expect(signedOut.html).toContain('<a href="/auth/apps?ui_locales=de">')
+    const late = await browser.fetchOnce(...signOutForm(page))
+    expect(late.status).toBe(403)
+    expectLanguage(late, 'de', 'Diese Anmeldung kann nicht fortgesetzt werden')
+    expect(late.html).toContain('Diese Seite ist abgelaufen')
+  })
+
+  it('keep it when Entra refuses the sign-in', async () => {
+    const remove = entra.fault({ at: 'authorize', error: 65004 })
+    const { browser, callback } = await signInAtAccount(url, ada, newBrowser(), '?ui_locales=de')
+    const page = await browser.fetchOnce(callback)
+    remove()
+    expect(page.status).toBe(403)
+    expectLanguage(page, 'de', 'Diese Anmeldung kann nicht fortgesetzt werden')
+  })
+
+  it.each([
+    '',
+    '?ui_locales=fr',
+    '?ui_locales=%22%3E%3Cscript%3E',
+    `?ui_locales=de%20${'x'.repeat(600)}`,
+  ])('leave the choice to the browser without one that there is (%s)', async (query) => {
+    const { browser, page } = await openApps(url, ada, newBrowser(), query)
+    expect(page.url).toBe(`${url}/auth/apps`)
+    expectLanguage(page, 'en', 'Connected apps')
+    const again = await browser.fetchOnce(`${url}/auth/apps${query}`, { headers: german })
+    expectLanguage(again, 'de', 'Verbundene Anwendungen')
+    expect(again.html).not.toContain('ui_locales')
+    expect(again.html).not.toContain('<script')
   })
 })
 

@@ -92,8 +92,9 @@ export async function signInAtAccount(
   url: string,
   user: string,
   browser: Browser = newBrowser(),
+  query = '',
 ): Promise<{ browser: Browser; callback: string; upstream: URL }> {
-  const away = await browser.fetchOnce(`${url}/auth/apps`)
+  const away = await browser.fetchOnce(`${url}/auth/apps${query}`)
   const upstream = new URL(away.headers.get('location') ?? 'about:blank')
   const hinted = new URL(upstream)
   hinted.searchParams.set('login_hint', user)
@@ -106,8 +107,9 @@ export async function openApps(
   url: string,
   user: string,
   browser?: Browser,
+  query?: string,
 ): Promise<{ browser: Browser; page: Page }> {
-  const { browser: used, callback } = await signInAtAccount(url, user, browser)
+  const { browser: used, callback } = await signInAtAccount(url, user, browser, query)
   return { browser: used, page: await used.open(callback) }
 }
 
@@ -122,7 +124,7 @@ export function formWith(page: Page, field: string, value?: string): [string, Re
 
 /** The form that signs out. */
 export function signOutForm(page: Page): [string, RequestInit] {
-  const form = formsOf(page).find(({ url }) => url.endsWith('/auth/signout'))
+  const form = formsOf(page).find(({ url }) => new URL(url).pathname.endsWith('/auth/signout'))
   if (!form) throw new Error(`no way to sign out on ${page.url}:\n${page.html}`)
   return [form.url, { method: 'POST', body: form.fields }]
 }

@@ -6,32 +6,35 @@ import { type AppsPage, appsPage } from '../pages/apps-page.js'
 import type { EndpointRequest } from '../routes/context.js'
 import { beginSignIn } from '../routes/upstream-login.js'
 import type { ConnectedApp } from '../tokens/connected-apps.js'
-import { type AccountContext, accountPaths } from './account-context.js'
+import { type AccountContext, type AccountView, accountView } from './account-context.js'
 import type { AccountSession } from './browser-sessions.js'
 
 /** The page, or the way to Entra. */
 export function showApps(context: AccountContext) {
-  return async function appsEndpoint({ req }: EndpointRequest, res: ServerResponse): Promise<void> {
+  return async function appsEndpoint(request: EndpointRequest, res: ServerResponse): Promise<void> {
+    const { req } = request
     const browser = { req, res }
+    const view = accountView(context, request)
     const session = await context.sessions.read(browser)
-    if (!session) return redirect(res, 302, beginSignIn(context, browser, hints(context, req)))
+    if (!session) {
+      const signIn = { language: view.language, hints: hints(context, req) }
+      return redirect(res, 302, beginSignIn(context, browser, signIn))
+    }
     const { user } = session
     const apps = await context.connectedApps.list(user).catch((error: unknown) => {
       throw attribute(error, { user })
     })
-    sendPage(res, 200, appsPage(context.looks.forReader(req), shown(context, session, apps)))
+    sendPage(res, 200, appsPage(view.look, shown(context, view, session, apps)))
   }
 }
 
 function shown(
-  { serverName, scopes, basePath }: AccountContext,
+  { serverName, scopes }: AccountContext,
+  { path }: AccountView,
   { user, csrf }: AccountSession,
   apps: readonly ConnectedApp[],
 ): AppsPage {
-  const actions = {
-    revoke: basePath + accountPaths.revoke,
-    signOut: basePath + accountPaths.signOut,
-  }
+  const actions = { revoke: path('revoke'), signOut: path('signOut') }
   return { server: serverName, scopes, user, apps, actions, fields: { csrf } }
 }
 

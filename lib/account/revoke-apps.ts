@@ -5,23 +5,23 @@ import { redirect } from '../http/respond.js'
 import { required } from '../oauth/params.js'
 import type { EndpointRequest } from '../routes/context.js'
 import type { UserId } from '../tokens/connected-apps.js'
-import { type AccountContext, accountPaths } from './account-context.js'
+import { type AccountContext, accountView } from './account-context.js'
 import { readAccountForm } from './account-form.js'
 
 /** An app that is gone already is no error: whoever presses a button twice gets what they wanted. */
 export function revokeApps(context: AccountContext) {
   return async function revokeAppsEndpoint(
-    { req }: EndpointRequest,
+    request: EndpointRequest,
     res: ServerResponse,
   ): Promise<void> {
-    const { session, params } = await readAccountForm(context, { req, res })
+    const { session, params } = await readAccountForm(context, { req: request.req, res })
     const { user } = session
     try {
       await endAccess(context, user, required(params, 'app'))
     } catch (error) {
       throw attribute(error, { user })
     }
-    redirect(res, 303, context.basePath + accountPaths.apps)
+    redirect(res, 303, accountView(context, request).path('apps'))
   }
 }
 

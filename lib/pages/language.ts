@@ -29,6 +29,15 @@ export function chooseLanguage(
   return undefined
 }
 
+/**
+ * The path of a page of ours, for a reader whose language has been named: the page about an error there has it, too.
+ *
+ * @param language one of those that there are, if one has been named
+ */
+export function pathInLanguage(path: string, language: string | undefined): string {
+  return language === undefined ? path : `${path}?ui_locales=${language}`
+}
+
 function readUiLocales(value = ''): readonly string[] {
   return value.length > longestWish ? [] : value.split(' ')
 }

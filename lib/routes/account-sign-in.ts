@@ -7,6 +7,7 @@ import { concludeFailedLogin } from '../login/failed-login.js'
 import { identifyUser } from '../login/identify-user.js'
 import { OAuthError } from '../oauth/errors.js'
 import type { Params } from '../oauth/params.js'
+import { pathInLanguage } from '../pages/language.js'
 import type { EndpointRequest, ProxyContext } from './context.js'
 import { redeemAnswer } from './entra-answer.js'
 import { sendProblem } from './run-route.js'
@@ -39,9 +40,10 @@ export async function finishSignIn(
   } catch (error) {
     const isReported = params.error !== undefined
     const refusal = concludeFailedLogin(context.report, error, known, isReported)
-    return sendProblem(context, request, res, refusal, reference)
+    const look = context.looks.forReader(request.req, login.language)
+    return sendProblem(res, look, refusal, reference)
   }
-  redirect(res, 303, context.basePath + appsPath)
+  redirect(res, 303, pathInLanguage(context.basePath + appsPath, login.language))
 }
 
 /** For the operator. */

@@ -4,6 +4,7 @@ import { attribute, type EventFacts } from '../http/event-facts.js'
 import { sendPage } from '../http/respond.js'
 import { senderOf } from '../http/sender.js'
 import { consentPage } from '../pages/consent-page.js'
+import { pathInLanguage } from '../pages/language.js'
 import type { Look } from '../pages/look.js'
 import type { User } from '../tokens/records.js'
 import type { AuthorizationRequest } from './authorization-request.js'
@@ -30,8 +31,7 @@ export function askForConsent(
   const { serverName: server, scopes, basePath } = context
   const fields = writeConsentForm(context, browser, request, recalled?.user)
   // The form may be unreadable when it comes back, and the page about that is for the same reader.
-  const wish = request.language === undefined ? '' : `?ui_locales=${request.language}`
-  const action = `${basePath}/consent${wish}`
+  const action = pathInLanguage(`${basePath}/consent`, request.language)
   const newAccess = recalled?.newAccess
   const asked = { server, scopes, client, request, action, fields, newAccess }
   sendPage(browser.res, 200, consentPage(look, asked))

@@ -91,6 +91,7 @@ export async function finishInteraction(
   trip: PendingInteraction,
 ): Promise<void> {
   const browser = { req: request.req, res }
+  const look = context.looks.forReader(request.req)
   const reference = randomReference()
   let known: EventFacts = { reference }
   try {
@@ -102,9 +103,9 @@ export async function finishInteraction(
   } catch (error) {
     const isReported = params.error !== undefined
     const refusal = concludeFailedLogin(context.report, error, known, isReported)
-    return sendProblem(context, request, res, refusal, reference)
+    return sendProblem(res, look, refusal, reference)
   }
-  sendPage(res, 200, interactionPage(context.looks.forReader(request.req, undefined)))
+  sendPage(res, 200, interactionPage(look))
 }
 
 /** What Entra has answered to a trip. */

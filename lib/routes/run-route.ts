@@ -10,6 +10,7 @@ import { asError, isAbandoned, isAnswered, runAsync } from '../http/run-async.js
 import { FetchFailure } from '../http/safe-fetch.js'
 import { OAuthError } from '../oauth/errors.js'
 import { originForm } from '../oauth/request-target.js'
+import type { Look } from '../pages/look.js'
 import { problemPage } from '../pages/problem-page.js'
 import type { EndpointRequest, ProxyContext } from './context.js'
 
@@ -109,7 +110,10 @@ function fail(
   else context.report('refusal', event, facts)
   if (isAnswered(res)) return
   closeIfUnread(req, res)
-  if (reference !== undefined) return sendProblem(context, request, res, error, reference)
+  if (reference !== undefined) {
+    const look = context.looks.forReader(req, request.query.get('ui_locales') ?? undefined)
+    return sendProblem(res, look, error, reference)
+  }
   if (error.code === 'invalid_client' && req.headers.authorization !== undefined) {
     res.setHeader('WWW-Authenticate', 'Basic realm="token endpoint"')
   }
@@ -128,13 +132,11 @@ function originOf({ cause }: OAuthError): 'stranger' | undefined {
 
 /** Sends the page that says why a sign-in cannot go on. @param reference what has been reported has it too */
 export function sendProblem(
-  { looks }: Pick<ProxyContext, 'looks'>,
-  { req, query }: Pick<EndpointRequest, 'req' | 'query'>,
   res: ServerResponse,
+  look: Look,
   error: OAuthError,
   reference: string,
 ): void {
-  const look = looks.forReader(req, query.get('ui_locales') ?? undefined)
   setRetryAfter(res, error)
   sendPage(res, error.status, problemPage(look, error, reference))
 }

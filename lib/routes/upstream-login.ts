@@ -72,6 +72,15 @@ export function loginFacts(login: ClientRequest): EventFacts {
 /** A sign-in under way that is for no client, but for the pages of the account. */
 export interface PendingSignIn extends PendingTrip {
   readonly account: true
+  /** The language that the link to those pages named (BCP 47). */
+  readonly language?: string
+}
+
+/** How a sign-in to the pages of the account begins. */
+export interface SignInWish {
+  readonly language?: string | undefined
+  /** Further parameters for Entra. */
+  readonly hints: Readonly<Record<string, string>>
 }
 
 /** An interaction under way: a user gives Entra what a tool needs, while the session of their client goes on. */
@@ -157,15 +166,15 @@ export const signInScopes: readonly string[] = ['openid', 'profile']
 /**
  * Sets the login cookie for a sign-in to the pages of the account.
  *
- * @param hints further parameters for Entra
  * @returns where to send the browser
  */
 export function beginSignIn(
   context: LoginContext & UpstreamContext,
   browser: Browser,
-  hints: Readonly<Record<string, string>> = {},
+  { language, hints }: SignInWish,
 ): string {
-  return beginTrip(context, browser, { account: true }, { scope: signInScopes.join(' '), ...hints })
+  const purpose = { account: true, ...(language !== undefined && { language }) }
+  return beginTrip(context, browser, purpose, { scope: signInScopes.join(' '), ...hints })
 }
 
 /**
