@@ -4,9 +4,11 @@ import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from 'jose'
 import { memoryStorage, type Storage } from 'mcp-entra'
 import { startEntra } from 'mcp-entra/testing'
 import { redisStorage } from '../../lib/storage/redis.js'
+import { formWith, openApps, signInAtAccount } from '../support/account.js'
 import { get, startDownstreamHost } from '../support/downstream-host.js'
 import { testKeys } from '../support/host.js'
 import {
+  bob,
   callMcp,
   getCode,
   getNotes,
@@ -70,7 +72,34 @@ async function begin(world: Replicas, replica: number) {
     login(url),
   ])
   const { client_secret } = confidential
-  return { consent, atEntra, atCallback, code, client_secret, tokens }
+  const account = await beginAccount(url)
+  return { consent, atEntra, atCallback, code, client_secret, tokens, account }
+}
+
+/** Bob's connected apps: a sign-in under way in one browser, the page with its forms in another. */
+async function beginAccount(url: string) {
+  const { access_token } = await login(url, { user: bob })
+  return {
+    token: access_token,
+    underWay: await signInAtAccount(url, bob),
+    seen: await openApps(url, bob),
+  }
+}
+
+/** The sign-in ends at another replica, and the page's form is sent there. */
+async function finishAccount(
+  url: string,
+  { token, underWay, seen }: Awaited<ReturnType<typeof beginAccount>>,
+) {
+  const { html } = await underWay.browser.open(underWay.callback)
+  expect(html).toContain('Bob')
+  expect(html).toContain('Test client')
+  expect((await seen.browser.open(`${url}/auth/apps`)).html).toContain('Test client')
+  expect((await getNotes(url, token)).status).toBe(200)
+  const page = await seen.browser.open(...formWith(seen.page, 'app', 'all'))
+  expect(page.url).toBe(`${url}/auth/apps`)
+  expect(page.html).not.toContain('Test client')
+  expect((await getNotes(url, token)).status).toBe(401)
 }
 
 async function registerWithSecret(url: string) {
@@ -104,6 +133,7 @@ async function finish(
     refresh(url, tokens),
   ])
   expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200])
+  await finishAccount(url, begun.account)
   return Promise.all(answers.map(async (answer) => (await answer.json()) as Tokens))
 }
 
@@ -240,6 +270,28 @@ describe('an old key that is dropped', () => {
     ])
     expect((await refresh(url, since)).status).toBe(200)
     await login(url, { clientId: since.clientId })
+  })
+
+  it('takes with it the browser sessions of before: who comes back signs in once more', async () => {
+    const storage = memoryStorage()
+    const world = await startRotation([storage])
+    world.route(() => 3)
+    const { url } = world
+    const { underWay, seen } = await beginAccount(url)
+    await world.add(storage, { keys: [newKey] })
+    world.route(() => 6)
+    expect((await underWay.browser.open(underWay.callback)).status).toBe(403)
+    const [target, form] = formWith(seen.page, 'app', 'all')
+    expect((await seen.browser.fetchOnce(target, form)).status).toBe(403)
+    const away = await seen.browser.fetchOnce(`${url}/auth/apps`)
+    expect(away.status).toBe(302)
+    const { page } = await openApps(url, bob, seen.browser)
+    expect(page.status).toBe(200)
+    expect(page.html).toContain('Bob')
+    // An entry that can no longer be read costs nobody the page, nor the next entry.
+    await login(url, { user: bob })
+    const { html } = await seen.browser.open(`${url}/auth/apps`)
+    expect(html).toContain('Test client')
   })
 })
 
