@@ -72,8 +72,7 @@ async function begin(world: Replicas, replica: number) {
     login(url),
   ])
   const { client_secret } = confidential
-  const account = await beginAccount(url)
-  return { consent, atEntra, atCallback, code, client_secret, tokens, account }
+  return { consent, atEntra, atCallback, code, client_secret, tokens }
 }
 
 /** Bob's connected apps: a sign-in under way in one browser, the page with its forms in another. */
@@ -133,7 +132,6 @@ async function finish(
     refresh(url, tokens),
   ])
   expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200])
-  await finishAccount(url, begun.account)
   return Promise.all(answers.map(async (answer) => (await answer.json()) as Tokens))
 }
 
@@ -190,6 +188,19 @@ const kid = (token: string): unknown =>
 describe('a key that is appended everywhere, and then moved to the front everywhere', () => {
   it('costs nobody a login, wherever it began and wherever it goes on', async () => {
     await rotate(await startRotation([memoryStorage()]))
+  })
+
+  it('costs nobody a sign-in to the account pages, nor a page that is open', async () => {
+    const world = await startRotation([memoryStorage()])
+    const { url } = world
+    for (const { running, next } of moments) {
+      for (const [one, other] of [running, running.toReversed(), [running[0], next]]) {
+        world.route(() => one)
+        const begun = await beginAccount(url)
+        world.route(() => other)
+        await finishAccount(url, begun)
+      }
+    }
   })
 
   it('is known to whoever verifies by /jwks before it signs anything', async () => {
