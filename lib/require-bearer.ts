@@ -5,6 +5,7 @@ import type { EntraAuth } from './entra-auth.js'
 import type { AuthInfo } from './gate/caller.js'
 import type { GateContext } from './gate/context.js'
 import { gateAdvice } from './gate/gate-advice.js'
+import { isOwn } from './gate/own-token.js'
 import { sendRefusal } from './gate/refuse.js'
 import { type Gate, makeGate, type Verdict, verifyBearer } from './gate/verify-bearer.js'
 import { isBoundToken, verifyBound } from './gate/verify-bound.js'
@@ -50,10 +51,10 @@ export function requireBearer(auth: EntraAuth, options: RequireBearerOptions = {
     } catch (error) {
       return next(asError(error))
     }
-    if (!(verdict instanceof Promise)) return carryOut(advise, verdict, req, res, next)
+    if (!(verdict instanceof Promise)) return carryOut(context, advise, verdict, req, res, next)
     runAsync({ req, res, next, report: context.report }, async (goOn) => {
       const late = await verdict
-      if (!isAnswered(res)) carryOut(advise, late, req, res, goOn)
+      if (!isAnswered(res)) carryOut(context, advise, late, req, res, goOn)
     })
   }
 }
@@ -71,6 +72,7 @@ function verify(gate: Gate, req: MiddlewareRequest): Verdict | Promise<Verdict> 
 }
 
 function carryOut(
+  { openResponses }: GateContext,
   advise: (req: MiddlewareRequest) => void,
   verdict: Verdict,
   req: AuthenticatedRequest,
@@ -81,8 +83,10 @@ function carryOut(
     if (verdict.refusal.status === 401) advise(req)
     return sendRefusal(res, verdict.refusal)
   }
-  req.auth = verdict.auth
-  if (verdict.dpopNonce !== undefined) sendDpopNonce(res, verdict.dpopNonce)
+  const { auth, verified, dpopNonce } = verdict
+  req.auth = auth
+  if (dpopNonce !== undefined) sendDpopNonce(res, dpopNonce)
+  if (openResponses && isOwn(verified)) openResponses.watch(res, verified)
   next()
 }
 

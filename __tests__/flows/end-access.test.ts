@@ -22,6 +22,7 @@ import {
   getNotes,
   type LoginOptions,
   login,
+  postForm,
   redeem,
   refresh,
   register,
@@ -350,7 +351,7 @@ describe('ending access while a call is running', () => {
         other = made
       },
     })
-    const tokens = await login(first.url, { user: bob })
+    let tokens = await login(first.url, { user: bob })
     const callWhile = async (act: () => Promise<void>) => {
       const reached = new Promise<void>((resolve) => {
         events.reached = resolve
@@ -371,6 +372,12 @@ describe('ending access while a call is running', () => {
       clock.advance(1)
     })
     expect(ended).toEqual({ had: true, has: 'invalid_token' })
+    tokens = await login(first.url, { user: bob })
+    const revoked = await callWhile(async () => {
+      const { access_token: token, clientId: client_id } = tokens
+      expect((await postForm(`${first.url}/revoke`, { token, client_id })).status).toBe(200)
+    })
+    expect(revoked).toEqual({ had: true, has: 'invalid_token' })
   })
 })
 

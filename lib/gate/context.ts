@@ -6,6 +6,7 @@ import type { Resource } from '../oauth/resource.js'
 import type { DpopProofs } from '../tokens/dpop-proofs.js'
 import type { SessionOf } from './caller-session.js'
 import type { Exchange } from './downstream-exchange.js'
+import type { OpenResponses } from './open-responses.js'
 import type { VerifiedToken } from './verified-token.js'
 import type { VerifyToken } from './verified-tokens.js'
 /** See the file's own comment. */
@@ -14,6 +15,8 @@ export interface GateContext {
   readonly resourceName: string | undefined
   readonly scopes: ScopeStrategy
   readonly verify: VerifyToken
+  /** Undefined when no token is ours. */
+  readonly openResponses: OpenResponses | undefined
   readonly report: Report
   readonly mode: 'proxy' | 'direct'
   readonly mounts: Mounts

@@ -25,7 +25,7 @@ import type { Grants } from '../tokens/grants.js'
 import type { User } from '../tokens/records.js'
 import type { RenewAssertion } from './assertion-renewal.js'
 import type { DownstreamAccessToken } from './caller.js'
-import type { LiveGrants } from './live-grants.js'
+import { grantBehind, isOwn, type LiveTokens } from './own-token.js'
 import type { PromptLimit } from './prompt-limit.js'
 import { type EntraAssertion, fromGrant, type VerifiedToken } from './verified-token.js'
 import { wantedBy } from './wanted.js'
@@ -61,8 +61,8 @@ export interface DownstreamExchangeOptions {
   readonly tokens:
     | { readonly challenges: Challenges; readonly grants: Pick<Grants, 'read'> }
     | undefined
-  /** The logins behind tokens of ours: what has ended is no longer exchanged, however long the call has been running. */
-  readonly live: Pick<LiveGrants, 'recall' | 'read'> | undefined
+  /** Tokens of ours: what has ended is no longer exchanged, however long the call has been running. */
+  readonly own: LiveTokens | undefined
   /** Without it an assertion that has expired is not renewed. */
   readonly renewAssertion: RenewAssertion | undefined
   /** In direct mode only: there the client asks the user, and a 401 tells it to. */
@@ -163,10 +163,11 @@ async function exchangeAgainIfRenewed(attempt: ExchangeAttempt): Promise<Downstr
 
 /** After the exchange, so that what ends while Entra is being asked counts, too. @throws OAuthError `invalid_token`, 503 */
 async function checkNotEnded(
-  { live }: DownstreamExchangeOptions,
-  { sid, scopes }: VerifiedToken,
+  { own }: DownstreamExchangeOptions,
+  verified: VerifiedToken,
 ): Promise<void> {
-  if (!live || sid === undefined || (live.recall(sid) ?? (await live.read(sid)))) return
+  if (!own || !isOwn(verified) || (await grantBehind(own, verified))) return
+  const { scopes } = verified
   throw new OAuthError('invalid_token', 'The access token has been revoked.', { scopes })
 }
 

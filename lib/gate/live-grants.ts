@@ -22,6 +22,8 @@ export interface LiveGrants {
    * @throws OAuthError 503
    */
   read(sid: string): Promise<GrantRecord | undefined>
+  /** Reads whether anything has ended up to now, and not up to a second ago. @throws OAuthError 503 */
+  catchUp(): Promise<void>
   /**
    * Notes a token of a login.
    *
@@ -96,6 +98,9 @@ export function liveGrants(options: LiveGrantsOptions): LiveGrants {
     recall,
     read(sid: string) {
       return flights.run(sid, () => readStore(sid))
+    },
+    async catchUp() {
+      await grants.news.readNow()
     },
     supersede(sid: string, token: IssuedToken) {
       const login = known.get(sid)

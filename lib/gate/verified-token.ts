@@ -36,6 +36,8 @@ export interface VerifiedToken {
   readonly assertion?: EntraAssertion | undefined
   /** The secret of the grant behind a token of ours. */
   readonly sid?: string
+  /** The name of a token of ours. */
+  readonly jti?: string
   /** That grant, as it was last read: at most a minute ago, and not revoked or cut off a second ago. */
   readonly grant?: Grant
 }
@@ -64,6 +66,7 @@ export function proxyToken(claims: AccessTokenClaims, grant: Grant): VerifiedTok
     expiresAt: claims.exp,
     resource: claims.aud,
     sid: claims.sid,
+    jti: claims.jti,
     ...(claims.cnf && { cnf: claims.cnf }),
     ...fromGrant(grant),
   }

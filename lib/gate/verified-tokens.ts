@@ -19,7 +19,8 @@ import {
 } from '../tokens/access-token.js'
 import type { Grants } from '../tokens/grants.js'
 import type { User } from '../tokens/records.js'
-import type { GrantRecord, LiveGrants } from './live-grants.js'
+import type { LiveGrants } from './live-grants.js'
+import { grantBehind, isOwn, type OwnToken } from './own-token.js'
 import {
   entraToken,
   fromGrant,
@@ -61,16 +62,8 @@ export interface OwnTokens {
 interface Entry {
   /** The whole token: entries are found by its end, and it is the same token only when all of it is. */
   readonly token: string
+  /** A token of ours with the grant for which it was last known to be good. */
   verified: VerifiedToken
-  /** What a token of ours depends on. */
-  own?: OwnState
-}
-
-interface OwnState {
-  readonly sid: string
-  readonly jti: string
-  /** The grant for which this token was last known not to be revoked. */
-  readonly record: GrantRecord
 }
 
 /** A token of Entra's whose caller may not come in. */
@@ -135,8 +128,7 @@ export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
     // It stays good until it expires. It only leaves the cache, since its client has a newer one.
     const superseded = from.live.supersede(sid, { key: endOf(token), issuedAt: claims.iat })
     if (superseded !== undefined) entries.delete(superseded)
-    const verified = proxyToken(claims, record.value)
-    return remember({ token, verified, own: { sid, jti, record } })
+    return remember({ token, verified: proxyToken(claims, record.value) })
   }
 
   /** The answer, yes or no, holds as long as the token; an outage is no answer. */
@@ -163,19 +155,14 @@ export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
   }
 
   /** Looks at the grant of a token of ours again. */
-  const recheck = async (from: OwnTokens, entry: Entry, own: OwnState) => {
-    const { sid, jti } = own
-    const record = await from.live.read(sid)
-    // A revocation of this one token writes its grant too, so the token's mark is read only when that has changed.
-    const isSame = record === own.record
-    if (!record || (!isSame && (await from.grants.isTokenRevoked(sid, jti)))) {
+  const recheck = async (from: OwnTokens, entry: Entry, own: OwnToken) => {
+    const grant = await grantBehind(from, own)
+    if (!grant) {
       entries.delete(endOf(entry.token))
-      throw revoked(entry.verified.scopes, verifiedFacts(entry.verified))
+      throw revoked(own.scopes, verifiedFacts(own))
     }
-    if (isSame) return entry.verified
-    entry.own = { sid, jti, record }
     // Refreshed meanwhile, by whichever replica: what Entra said last is what counts.
-    entry.verified = { ...entry.verified, ...fromGrant(record.value) }
+    if (grant !== own.grant) entry.verified = { ...own, ...fromGrant(grant) }
     return entry.verified
   }
 
@@ -185,14 +172,15 @@ export function verifiedTokens(options: VerifiedTokensOptions): VerifyToken {
       throwIfRefused(token)
       return flights.run(token, () => examine(token))
     }
-    const { verified, own } = entry
+    const { verified } = entry
+    const own = isOwn(verified) ? verified : undefined
     if (isOver(entry)) {
       entries.delete(endOf(token))
-      const scopes = own && verified.scopes
+      const scopes = own?.scopes
       const expired = new OAuthError('invalid_token', 'The access token has expired.', { scopes })
       throw attribute(expired, verifiedFacts(verified))
     }
-    if (!own || !proxy || proxy.live.recall(own.sid) === own.record) return verified
+    if (!own || !proxy || proxy.live.recall(own.sid)?.value === own.grant) return verified
     return recheck(proxy, entry, own).catch((error: unknown) => {
       throw attribute(error, verifiedFacts(verified))
     })

@@ -29,7 +29,11 @@ export interface Gate {
 
 /** What becomes of the request. */
 export type Verdict =
-  | { readonly auth: AuthInfo; readonly dpopNonce?: string | undefined }
+  | {
+      readonly auth: AuthInfo
+      readonly verified: VerifiedToken
+      readonly dpopNonce?: string | undefined
+    }
   | { readonly refusal: Refusal }
 
 /** For the challenges of DPoP: lists are in one string there. @see RFC 9449 section 7.1 */
@@ -110,7 +114,7 @@ export function judgeScopes(
 ): Verdict | Promise<Verdict> {
   return lacksRequired(gate.context, verified)
     ? refuseRequired(gate, verified)
-    : { auth: authInfo(gate, token, verified) }
+    : { auth: authInfo(gate, token, verified), verified }
 }
 
 /** @throws what is not an OAuthError */

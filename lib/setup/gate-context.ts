@@ -6,6 +6,7 @@ import { callerSessions } from '../gate/caller-session.js'
 import type { DirectMode, GateContext } from '../gate/context.js'
 import { downstreamExchange } from '../gate/downstream-exchange.js'
 import { liveGrants } from '../gate/live-grants.js'
+import { openResponses } from '../gate/open-responses.js'
 import { promptLimit } from '../gate/prompt-limit.js'
 import { stepUpMarks } from '../gate/step-up-marks.js'
 import { bytesPerToken, verifiedTokens } from '../gate/verified-tokens.js'
@@ -50,6 +51,7 @@ export function makeGateContext(
       now,
       monotonic,
     }),
+    openResponses: proxy && openResponses({ ...proxy, report }),
     challengeScopes: challengeSpelling(settings),
     askForStepUp: settings.stepUpByLogin
       ? stepUpMarks({ scopes, stepUps: tokens?.stepUps, report, now })
@@ -57,7 +59,7 @@ export function makeGateContext(
     exchange: downstreamExchange({
       exchanges,
       tokens,
-      live: proxy?.live,
+      own: proxy,
       renewAssertion: makeRenewal(settings, upstream, tokens),
       prompts: settings.mode === 'direct' ? promptLimit(monotonic) : undefined,
       authority,

@@ -42,7 +42,7 @@ export interface Grants {
   /** Deletes a grant that has been cut off: nobody needs Entra's tokens any more. */
   removeNamed(name: string): Promise<boolean>
   /** What changes whenever any grant or token ends before its time. */
-  readonly news: Pick<News, 'recall' | 'read'>
+  readonly news: Pick<News, 'recall' | 'read' | 'readNow'>
   /** Seconds the grant may still live. */
   remaining(grant: Grant): number
 }

@@ -13,6 +13,8 @@ export interface News {
   recall(): string | undefined
   /** The news, at most a second old. @throws OAuthError 503 */
   read(): Promise<string>
+  /** The news as they are now, however fresh those are that were read last. @throws OAuthError 503 */
+  readNow(): Promise<string>
   /** Tells every replica, within a second, that access has ended. @throws OAuthError 503 */
   publish(): Promise<void>
 }
@@ -61,11 +63,12 @@ export function news({ vault, lifetime, monotonic }: NewsOptions): News {
     return (await notes.get(subject)) ?? noNews
   }
 
-  const read = async () => recall() ?? flights.run(subject, readStore)
+  const readNow = () => flights.run(subject, readStore)
 
   return Object.freeze({
     recall,
-    read,
+    read: async () => recall() ?? readNow(),
+    readNow,
     async publish() {
       await notes.set(subject, randomId(), lifetime)
       published += 1

@@ -1,0 +1,111 @@
+/**
+ * Responses that are still open a second after the gate has let their requests in: streams of messages, and tools that
+ * take long. They end when the access behind their token ends, or whoever holds one would go on hearing what a new
+ * request is refused.
+ */
+import type { ServerResponse } from 'node:http'
+import type { Report } from '../http/report.js'
+import { OAuthError } from '../oauth/errors.js'
+import type { LiveGrants } from './live-grants.js'
+import { grantBehind, type LiveTokens, type OwnToken } from './own-token.js'
+import { reportRefusal } from './refuse.js'
+import { verifiedFacts } from './verified-token.js'
+
+/** The responses of one process. */
+export interface OpenResponses {
+  /** Cuts this response off within a second after the access behind its token has ended. */
+  watch(res: ServerResponse, token: OwnToken): void
+}
+
+/** What it takes to watch them. */
+export interface OpenResponsesOptions extends LiveTokens {
+  readonly live: LiveGrants
+  readonly report: Report
+}
+
+interface OpenResponse {
+  readonly res: ServerResponse
+  /** With the grant for which it was last known to be good. */
+  token: OwnToken
+}
+
+/** Milliseconds between two rounds. */
+const roundEvery = 1000
+/** Grants that one round looks at in the store at the same time. */
+const lanes = 16
+
+/** Watches nothing yet. Its timer runs only while there is a response to watch, and keeps no process alive. */
+export function openResponses(options: OpenResponsesOptions): OpenResponses {
+  const { live, report } = options
+  /** The latest of each connection. Most have been sent when the round comes, and a listener on each would cost more. */
+  const latest = new Map<object, OpenResponse>()
+  const open = new Set<OpenResponse>()
+  let timer: NodeJS.Timeout | undefined
+
+  const keep = (response: OpenResponse) => {
+    if (!isOpen(response.res)) return
+    open.add(response)
+    response.res.once('close', () => open.delete(response))
+  }
+
+  const cutOff = (response: OpenResponse) => {
+    const { res, token } = response
+    open.delete(response)
+    const detail = 'The access has ended, so a response that was still open has been cut off.'
+    reportRefusal(report, new OAuthError('invalid_token', detail), verifiedFacts(token))
+    res.destroy()
+  }
+
+  const check = async (response: OpenResponse) => {
+    const { token } = response
+    try {
+      const grant = await grantBehind(options, token)
+      if (!grant) return cutOff(response)
+      if (grant !== token.grant) response.token = { ...token, grant }
+    } catch (error) {
+      passOver(error)
+    }
+  }
+
+  /** While the store is away nobody can tell, and the next round asks again. */
+  const passOver = (cause: unknown) => {
+    if (!(cause instanceof OAuthError))
+      report('failure', { endpoint: 'gate', reason: 'server_error', cause })
+  }
+
+  const round = async () => {
+    for (const response of latest.values()) keep(response)
+    latest.clear()
+    if (open.size === 0) return
+    await live.catchUp()
+    const waiting = [...open].values()
+    const lane = async () => {
+      for (const response of waiting) await check(response)
+    }
+    await Promise.all(Array.from({ length: lanes }, lane))
+  }
+
+  const start = () => {
+    timer = setTimeout(() => {
+      round()
+        .catch(passOver)
+        .finally(() => {
+          timer = undefined
+          if (latest.size + open.size > 0) start()
+        })
+    }, roundEvery).unref()
+  }
+
+  return Object.freeze({
+    watch(res: ServerResponse, token: OwnToken) {
+      // A response that waits for the one before it on its connection (pipelining) has no socket yet.
+      latest.set(res.socket ?? res, { res, token })
+      if (timer === undefined) start()
+    },
+  })
+}
+
+/** Over HTTP/2, where a response has no `destroyed`, one that its client no longer wants counts as finished. */
+function isOpen({ destroyed, writableFinished }: ServerResponse): boolean {
+  return !destroyed && !writableFinished
+}
