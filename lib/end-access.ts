@@ -24,10 +24,9 @@ export async function listGrants(auth: EntraAuth, user: UserId): Promise<readonl
 }
 
 /**
- * Ends all access that a user has given, to whichever client: access tokens, refresh tokens, on-behalf-of, and responses
- * that are still open. Effective on every replica within a second; logins that begin later are not touched, and calling it
- * again ends those too. Entra's own tokens, which clients get in direct mode, are not ours to end: revoke the user's
- * sessions at Entra.
+ * Ends all access that a user has given, to whichever client: access tokens, refresh tokens, on-behalf-of, and streams that
+ * are open. Effective on every replica within a second; logins that begin later are not touched, and calling it again ends
+ * those too. Entra's own tokens, which clients get in direct mode, are not ours to end: revoke the user's sessions at Entra.
  *
  * @throws TypeError for ids that are no GUIDs
  * @throws OAuthError 503 when the store is out of reach: call it again

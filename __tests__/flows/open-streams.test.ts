@@ -70,6 +70,11 @@ afterEach(() => {
 /** A stream that says something ten times a second, until somebody closes it. */
 function mountStream(app: Express, made: EntraAuth): void {
   app.get('/stream', requireBearer(made), (_req, res) => tick(res))
+  // A tool that takes long, as SDK v1 answers it: the headers come at once.
+  app.post('/tool', requireBearer(made), (_req, res) => {
+    res.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders()
+    setTimeout(() => res.end('data: done\n\n'), 3000)
+  })
 }
 
 function tick(res: Answer): void {
@@ -165,6 +170,14 @@ describe('a stream', () => {
     store.failure = undefined
     await revokeUser(auth, { tid: entra.tenant.id, oid: bob })
     await stream.over
+  })
+
+  it('that answers a call may be finished', async () => {
+    const tokens = await login(first.url)
+    const answer = await fetch(`${first.url}/tool`, { method: 'POST', headers: bearer(tokens) })
+    await revokeUser(auth, { tid: entra.tenant.id, oid: ada })
+    expect(await answer.text()).toBe('data: done\n\n')
+    expect((await getNotes(first.url, tokens.access_token)).status).toBe(401)
   })
 
   it('costs one read a second for all of them, and nothing once they are closed', async () => {

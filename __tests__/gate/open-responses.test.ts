@@ -22,9 +22,18 @@ const tokenOf = (sid: string) =>
 class Response extends EventEmitter {
   destroyed = false
   writableFinished = false
-  constructor(readonly socket: object | null = {}) {
+  readonly req: { readonly method: string }
+  readonly headersSent: boolean
+
+  constructor(
+    readonly socket: object | null = {},
+    { method = 'GET', headersSent = true } = {},
+  ) {
     super()
+    this.req = { method }
+    this.headersSent = headersSent
   }
+
   destroy(): void {
     this.destroyed = true
   }
@@ -64,8 +73,12 @@ afterEach(() => {
   jest.useRealTimers()
 })
 
-function watch(sid: string, socket?: object | null): Response {
-  const response = new Response(socket)
+function watch(
+  sid: string,
+  socket?: object | null,
+  kind?: { method: string; headersSent: boolean },
+): Response {
+  const response = new Response(socket, kind)
   responses.watch(response as unknown as ServerResponse, tokenOf(sid))
   return response
 }
@@ -114,6 +127,23 @@ describe('a response that is open', () => {
     ended.add('a')
     await second()
     expect([first, queued, next].map(({ destroyed }) => destroyed)).toEqual([true, true, true])
+  })
+
+  it.each([
+    ['the answer to a call', { method: 'POST', headersSent: true }],
+    ['an answer that has not been begun', { method: 'GET', headersSent: false }],
+  ])('has ten seconds to end by itself when it is %s, and is cut off then', async (_what, kind) => {
+    const [slow, stuck] = [watch('slow', {}, kind), watch('stuck', {}, kind)]
+    await second()
+    ended.add('slow').add('stuck')
+    await jest.advanceTimersByTimeAsync(9_000)
+    slow.writableFinished = true
+    slow.emit('close')
+    await second()
+    expect([slow.destroyed, stuck.destroyed]).toEqual([false, false])
+    await second()
+    expect([slow.destroyed, stuck.destroyed]).toEqual([false, true])
+    expect(events).toHaveLength(1)
   })
 
   it('goes on while nobody can tell, and is looked at again', async () => {

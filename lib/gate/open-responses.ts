@@ -1,7 +1,6 @@
 /**
- * Responses that are still open a second after the gate has let their requests in: streams of messages, and tools that
- * take long. They end when the access behind their token ends, or whoever holds one would go on hearing what a new
- * request is refused.
+ * Responses that take their time: streams of messages, and tools that run for long. They end when the access behind their
+ * token ends, or whoever holds one would go on hearing what a new request is refused.
  */
 import type { ServerResponse } from 'node:http'
 import type { Report } from '../http/report.js'
@@ -13,7 +12,10 @@ import { verifiedFacts } from './verified-token.js'
 
 /** The responses of one process. */
 export interface OpenResponses {
-  /** Cuts this response off within a second after the access behind its token has ended. */
+  /**
+   * Cuts this response off when the access behind its token has ended: a stream within a second, the answer to a call
+   * that is under way when ten more have passed.
+   */
   watch(res: ServerResponse, token: OwnToken): void
 }
 
@@ -27,10 +29,14 @@ interface OpenResponse {
   readonly res: ServerResponse
   /** With the grant for which it was last known to be good. */
   token: OwnToken
+  /** Rounds since its access ended. */
+  roundsOver: number
 }
 
 /** Milliseconds between two rounds. */
 const roundEvery = 1000
+/** Rounds that a call under way gets after the end of its access, to be answered. */
+const patience = 10
 /** Grants that one round looks at in the store at the same time. */
 const lanes = 16
 
@@ -56,11 +62,19 @@ export function openResponses(options: OpenResponsesOptions): OpenResponses {
     res.destroy()
   }
 
+  /** An answer tells a client more than a connection that breaks, for which some wait a minute. */
+  const endUnlessPatient = (response: OpenResponse) => {
+    const { req, headersSent } = response.res
+    const isStream = req.method === 'GET' && headersSent
+    if (!isStream && response.roundsOver++ < patience) return
+    cutOff(response)
+  }
+
   const check = async (response: OpenResponse) => {
     const { token } = response
     try {
       const grant = await grantBehind(options, token)
-      if (!grant) return cutOff(response)
+      if (!grant) return endUnlessPatient(response)
       if (grant !== token.grant) response.token = { ...token, grant }
     } catch (error) {
       passOver(error)
@@ -99,7 +113,7 @@ export function openResponses(options: OpenResponsesOptions): OpenResponses {
   return Object.freeze({
     watch(res: ServerResponse, token: OwnToken) {
       // A response that waits for the one before it on its connection (pipelining) has no socket yet.
-      latest.set(res.socket ?? res, { res, token })
+      latest.set(res.socket ?? res, { res, token, roundsOver: 0 })
       if (timer === undefined) start()
     },
   })
