@@ -43,6 +43,7 @@ let responses: OpenResponses
 let ended: Set<string>
 let failures: Map<string, unknown>
 let asked: string[]
+let news: string
 let events: { name: string; event: object }[]
 
 beforeEach(() => {
@@ -50,6 +51,7 @@ beforeEach(() => {
   ended = new Set()
   failures = new Map()
   asked = []
+  news = 'none'
   events = []
   const fail = (what: string) => {
     asked.push(what)
@@ -61,7 +63,10 @@ beforeEach(() => {
       fail(sid)
       return ended.has(sid) ? undefined : { value: loginGrant, version: '1' }
     },
-    catchUp: async () => fail('news'),
+    async catchUp() {
+      fail('news')
+      return news
+    },
   } as unknown as LiveGrants
   responses = openResponses({
     live,
@@ -83,6 +88,12 @@ function watch(
   return response
 }
 
+/** As it is written: a login that has ended is news. */
+function end(...sids: string[]): void {
+  for (const sid of sids) ended.add(sid)
+  news = `${sids} ended`
+}
+
 const second = () => jest.advanceTimersByTimeAsync(1000)
 
 describe('a response that is sent at once', () => {
@@ -98,22 +109,45 @@ describe('a response that is sent at once', () => {
 })
 
 describe('a response that is open', () => {
-  it('is looked at once a second until it closes', async () => {
+  it('is looked at when there are news and once a minute, until it closes', async () => {
     const response = watch('a')
     await second()
     await second()
-    expect(asked).toEqual(['news', 'a', 'news', 'a'])
+    expect(asked).toEqual(['news', 'a', 'news'])
+    news = 'some'
+    await second()
+    expect(asked).toEqual(['news', 'a', 'news', 'news', 'a'])
+    await jest.advanceTimersByTimeAsync(59_000)
+    expect(asked.filter((what) => what === 'a')).toHaveLength(2)
+    await second()
+    expect(asked.filter((what) => what === 'a')).toHaveLength(3)
     expect(response.listenerCount('close')).toBe(1)
     response.emit('close')
+    const before = asked.length
     await second()
-    expect(asked).toHaveLength(4)
+    expect(asked).toHaveLength(before)
     expect(jest.getTimerCount()).toBe(0)
+  })
+
+  it('is looked at in turn where there are very many, however much news there is', async () => {
+    const many = Array.from({ length: 2500 }, (_, index) => watch(`${index}`))
+    const looks = () => new Set(asked.filter((what) => what !== 'news')).size
+    for (const expected of [1000, 2000, 2500]) {
+      news = `${expected}`
+      await second()
+      expect(looks()).toBe(expected)
+    }
+    expect(asked.filter((what) => what === '0')).toHaveLength(2)
+    ended.add('2499')
+    news = 'the last one has ended'
+    for (let n = 0; n < 3; n++) await second()
+    expect(many.filter(({ destroyed }) => destroyed)).toEqual([many[2499]])
   })
 
   it('is cut off when its login has ended, once, and the others go on', async () => {
     const [gone, stays] = [watch('gone'), watch('stays')]
     await second()
-    ended.add('gone')
+    end('gone')
     await second()
     await second()
     expect([gone.destroyed, stays.destroyed]).toEqual([true, false])
@@ -124,7 +158,7 @@ describe('a response that is open', () => {
 
   it('is watched beside those that wait for it on its connection', async () => {
     const [first, queued, next] = [watch('a', {}), watch('a', null), watch('a', null)]
-    ended.add('a')
+    end('a')
     await second()
     expect([first, queued, next].map(({ destroyed }) => destroyed)).toEqual([true, true, true])
   })
@@ -135,7 +169,7 @@ describe('a response that is open', () => {
   ])('has ten seconds to end by itself when it is %s, and is cut off then', async (_what, kind) => {
     const [slow, stuck] = [watch('slow', {}, kind), watch('stuck', {}, kind)]
     await second()
-    ended.add('slow').add('stuck')
+    end('slow', 'stuck')
     await jest.advanceTimersByTimeAsync(9_000)
     slow.writableFinished = true
     slow.emit('close')
@@ -153,7 +187,7 @@ describe('a response that is open', () => {
     expect(asked).toEqual(['news'])
     failures.clear()
     failures.set('one', unavailable('away', undefined))
-    ended.add('one').add('other')
+    end('one', 'other')
     await second()
     expect([one.destroyed, other.destroyed]).toEqual([false, true])
     failures.clear()
@@ -166,7 +200,7 @@ describe('a response that is open', () => {
     const faulty = Array.from({ length: 20 }, (_, index) => watch(`faulty ${index}`))
     const last = watch('last')
     for (let index = 0; index < 20; index++) failures.set(`faulty ${index}`, new TypeError('ours'))
-    ended.add('last')
+    end('last')
     await second()
     expect(last.destroyed).toBe(true)
     expect(faulty.some(({ destroyed }) => destroyed)).toBe(false)

@@ -22,8 +22,13 @@ export interface LiveGrants {
    * @throws OAuthError 503
    */
   read(sid: string): Promise<GrantRecord | undefined>
-  /** Reads whether anything has ended up to now, and not up to a second ago. @throws OAuthError 503 */
-  catchUp(): Promise<void>
+  /**
+   * Reads whether anything has ended up to now, and not up to a second ago.
+   *
+   * @returns a text that is another one whenever something has
+   * @throws OAuthError 503
+   */
+  catchUp(): Promise<string>
   /**
    * Notes a token of a login.
    *
@@ -99,9 +104,7 @@ export function liveGrants(options: LiveGrantsOptions): LiveGrants {
     read(sid: string) {
       return flights.run(sid, () => readStore(sid))
     },
-    async catchUp() {
-      await grants.news.readNow()
-    },
+    catchUp: () => grants.news.readNow(),
     supersede(sid: string, token: IssuedToken) {
       const login = known.get(sid)
       const last = login?.newest

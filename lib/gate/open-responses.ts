@@ -25,10 +25,18 @@ export interface OpenResponsesOptions extends LiveTokens {
   readonly report: Report
 }
 
-interface OpenResponse {
+interface Watched {
   readonly res: ServerResponse
   /** With the grant for which it was last known to be good. */
+  readonly token: OwnToken
+}
+
+interface OpenResponse extends Watched {
   token: OwnToken
+  /** The news when it was last known to be good. */
+  news?: string
+  /** The round of that. */
+  round: number
   /** Rounds since its access ended. */
   roundsOver: number
 }
@@ -37,21 +45,28 @@ interface OpenResponse {
 const roundEvery = 1000
 /** Rounds that a call under way gets after the end of its access, to be answered. */
 const patience = 10
-/** Grants that one round looks at in the store at the same time. */
+/** Rounds after which a response is looked at without news, as the gate does for tokens in use. */
+const lookEvery = 60
+/** Responses that one round looks at: where more are open, news take longer to reach the last, and spare the store. */
+const mostInRound = 1000
+/** Of those, how many at the same time. */
 const lanes = 16
 
 /** Watches nothing yet. Its timer runs only while there is a response to watch, and keeps no process alive. */
 export function openResponses(options: OpenResponsesOptions): OpenResponses {
   const { live, report } = options
   /** The latest of each connection. Most have been sent when the round comes, and a listener on each would cost more. */
-  const latest = new Map<object, OpenResponse>()
+  const latest = new Map<object, Watched>()
+  /** Those that have waited longest for a look come first. */
   const open = new Set<OpenResponse>()
+  let rounds = 0
   let timer: NodeJS.Timeout | undefined
 
-  const keep = (response: OpenResponse) => {
-    if (!isOpen(response.res)) return
+  const keep = (watched: Watched) => {
+    if (!isOpen(watched.res)) return
+    const response = { ...watched, round: rounds, roundsOver: 0 }
     open.add(response)
-    response.res.once('close', () => open.delete(response))
+    watched.res.once('close', () => open.delete(response))
   }
 
   const cutOff = (response: OpenResponse) => {
@@ -70,12 +85,16 @@ export function openResponses(options: OpenResponsesOptions): OpenResponses {
     cutOff(response)
   }
 
-  const check = async (response: OpenResponse) => {
+  const check = async (response: OpenResponse, news: string) => {
+    // At the end of the line, unless it has been closed.
+    if (!open.delete(response)) return
+    open.add(response)
     const { token } = response
     try {
       const grant = await grantBehind(options, token)
       if (!grant) return endUnlessPatient(response)
       if (grant !== token.grant) response.token = { ...token, grant }
+      Object.assign(response, { news, round: rounds })
     } catch (error) {
       passOver(error)
     }
@@ -88,13 +107,17 @@ export function openResponses(options: OpenResponsesOptions): OpenResponses {
   }
 
   const round = async () => {
-    for (const response of latest.values()) keep(response)
+    rounds += 1
+    for (const watched of latest.values()) keep(watched)
     latest.clear()
     if (open.size === 0) return
-    await live.catchUp()
-    const waiting = [...open].values()
+    const news = await live.catchUp()
+    const due = [...open].filter(
+      (response) => response.news !== news || rounds - response.round >= lookEvery,
+    )
+    const waiting = due.slice(0, mostInRound).values()
     const lane = async () => {
-      for (const response of waiting) await check(response)
+      for (const response of waiting) await check(response, news)
     }
     await Promise.all(Array.from({ length: lanes }, lane))
   }
@@ -113,7 +136,7 @@ export function openResponses(options: OpenResponsesOptions): OpenResponses {
   return Object.freeze({
     watch(res: ServerResponse, token: OwnToken) {
       // A response that waits for the one before it on its connection (pipelining) has no socket yet.
-      latest.set(res.socket ?? res, { res, token, roundsOver: 0 })
+      latest.set(res.socket ?? res, { res, token })
       if (timer === undefined) start()
     },
   })
