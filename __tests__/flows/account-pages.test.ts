@@ -8,8 +8,8 @@ import {
   describeWithChromium,
   launchChromium,
   openTab,
-  screenshots,
   type Tab,
+  takePicture,
 } from '../support/chromium.js'
 import { type Listening, listen } from '../support/host.js'
 import { ada, bob, getNotes, login, refresh, register } from '../support/oauth-client.js'
@@ -275,8 +275,7 @@ describeWithChromium('for everybody', () => {
 
   it.each(looks)('the pages are accessible and fit the screen (%s)', async (look, options) => {
     const { page, errors } = await signIn(world.url, 'Ada Lovelace', options)
-    const shoot = (name: string) =>
-      page.screenshot({ path: `${screenshots}${name}-${look}.png`, fullPage: true })
+    const shoot = (name: string) => takePicture(page, `${name}-${look}`)
     await shoot('apps')
     await expectAccessible(page)
     for (const one of await page.getByRole('button').all()) {
@@ -287,7 +286,7 @@ describeWithChromium('for everybody', () => {
     await shoot('signed-out')
     await expectAccessible(page)
     const none = await signIn(world.url, 'Bob Babbage', options)
-    await none.page.screenshot({ path: `${screenshots}apps-none-${look}.png`, fullPage: true })
+    await takePicture(none.page, `apps-none-${look}`)
     await expectAccessible(none.page)
     expect([...errors, ...none.errors]).toEqual([])
   })

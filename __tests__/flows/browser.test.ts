@@ -6,8 +6,8 @@ import {
   describeWithChromium,
   launchChromium,
   openTab,
-  screenshots,
   type Tab,
+  takePicture,
 } from '../support/chromium.js'
 import { type Listening, listen, startWorld, type World } from '../support/host.js'
 import { authorizeUrl, pkce, redeem, register } from '../support/oauth-client.js'
@@ -214,7 +214,7 @@ describeWithChromium('for everybody', () => {
     async (look, options) => {
       const { page, errors } = await newTab(options)
       await page.goto((await authorization(demanding.metadata, demanding.params)).url)
-      await page.screenshot({ path: `${screenshots}consent-${look}.png`, fullPage: true })
+      await takePicture(page, `consent-${look}`)
       expect(errors).toEqual([])
       expect(await violations(page)).toEqual([])
       expect(await overflow(page)).toBe(0)
@@ -227,7 +227,7 @@ describeWithChromium('for everybody', () => {
     await page.goto((await authorization()).url)
     await button(page, 'Approve').click()
     await button(page, 'Ada Lovelace').waitFor()
-    await page.screenshot({ path: `${screenshots}sign-in-${look}.png`, fullPage: true })
+    await takePicture(page, `sign-in-${look}`)
     expect(errors).toEqual([])
     expect(await violations(page)).toEqual([])
     await page.goto(`${world.entra.url}/`)
@@ -278,8 +278,7 @@ describeWithChromium('for everybody', () => {
       expect(await page.locator('h1').count()).toBe(1)
       // The console has the status of the page itself, and nothing else.
       expect(errors.filter((text) => !text.includes(`status of ${status}`))).toEqual([])
-      const file = `problem-${name.replaceAll(' ', '-')}-${look}.png`
-      await page.screenshot({ path: screenshots + file, fullPage: true })
+      await takePicture(page, `problem-${name.replaceAll(' ', '-')}-${look}`)
       expect(await violations(page)).toEqual([])
       expect(await overflow(page)).toBe(0)
     }

@@ -6,8 +6,8 @@ import {
   describeWithChromium,
   launchChromium,
   openTab,
-  screenshots,
   type Tab,
+  takePicture,
 } from '../support/chromium.js'
 import { authorizeUrl, pkce, register } from '../support/oauth-client.js'
 import { startProxy, startTestEntra, type TestProxy } from '../support/proxy.js'
@@ -106,7 +106,7 @@ describeWithChromium('with branding', () => {
       for (const [what, url] of Object.entries(await addresses(servers.path))) {
         const { page, errors, requests } = await newTab(reader)
         const status = (await page.goto(url))?.status()
-        await page.screenshot({ path: `${screenshots}brand-${what}-${name}.png`, fullPage: true })
+        await takePicture(page, `brand-${what}-${name}`)
         expect(await page.locator('html').getAttribute('lang')).toBe(language)
         const { logo, overflow, accent } = await measure(page)
         expect([what, logo, overflow]).toEqual([what, 120, 0])

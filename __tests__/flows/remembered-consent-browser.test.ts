@@ -6,8 +6,8 @@ import {
   describeWithChromium,
   launchChromium,
   openTab,
-  screenshots,
   type Tab,
+  takePicture,
 } from '../support/chromium.js'
 import { type Listening, listen, startWorld, type World } from '../support/host.js'
 import { ada, authorizeUrl, pkce, register } from '../support/oauth-client.js'
@@ -144,10 +144,7 @@ describeWithChromium('a user who has approved the client', () => {
       await page.emulateMedia({ colorScheme })
       const { violations } = await new AxeBuilder({ page }).analyze()
       expect(violations).toEqual([])
-      await page.screenshot({
-        path: `${screenshots}consent-new-${colorScheme}.png`,
-        fullPage: true,
-      })
+      await takePicture(page, `consent-new-${colorScheme}`)
     }
     expect(tab.errors).toEqual([])
   })

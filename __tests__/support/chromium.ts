@@ -17,7 +17,7 @@ const hasChromium = existsSync(executable)
 export const describeWithChromium = describeNeeding('chromium', hasChromium)
 
 /** Pictures of pages, for reviewing changes. */
-export const screenshots = fileURLToPath(new URL('../../build/screenshots/', import.meta.url))
+const screenshots = fileURLToPath(new URL('../../build/screenshots/', import.meta.url))
 
 /** Launches a browser that makes no requests of its own. */
 export function launchChromium(): Promise<Browser> {
@@ -43,6 +43,19 @@ export interface Tab {
   readonly errors: readonly string[]
   /** Every URL it requested, in order. */
   readonly requests: readonly string[]
+}
+
+/**
+ * Takes a picture of a whole page. Chromium on a busy machine says at times that it is unable to: then once more.
+ *
+ * @param name of the file, without its ending
+ */
+export async function takePicture(page: Page, name: string): Promise<void> {
+  const options = { path: `${screenshots}${name}.png`, fullPage: true }
+  await page.screenshot(options).catch((error: unknown) => {
+    if (!String(error).includes('Unable to capture screenshot')) throw error
+    return page.screenshot(options)
+  })
 }
 
 /** Opens a tab without cookies or storage. */
