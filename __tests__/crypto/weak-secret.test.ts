@@ -36,6 +36,10 @@ describe('a secret that a generator made', () => {
     }
   })
 
+  it('is good when its hex digits happen to be without a letter', () => {
+    expect(weaknessOf('98295576647572967818542813944891')).toBeUndefined()
+  })
+
   it.each([...testKeys, 'correct horse battery staple paper'])(
     'and so is what shows no pattern: %s',
     (secret) => {

@@ -19,7 +19,8 @@ export function weaknessOf(secret: string): string | undefined {
   if (placeholder.test(secret)) return 'it is a placeholder'
   if (new Set(secret).size < fewestCharacters) return 'it has too few different characters'
   if (repeats(secret)) return 'it repeats itself'
-  if (/^\d+$/.test(secret) && secret.length < 39) return 'so few digits hold less than 128 bits'
+  // 32 digits may be hex digits by chance: one key of 128 bits in three million has no letter.
+  if (/^\d+$/.test(secret) && secret.length < 32) return 'so few digits hold less than 128 bits'
   if (/^[\da-f]+$/i.test(secret) && secret.length < 32)
     return 'so few hex digits hold less than 128 bits'
   return undefined
