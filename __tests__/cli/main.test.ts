@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from '@jest/globals'
-import { freePort } from '../support/free-port.js'
+import { freePort } from '../../bench/free-port.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const { bin } = JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as {

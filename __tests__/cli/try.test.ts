@@ -2,8 +2,8 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { freePort } from '../../bench/free-port.js'
 import { cli } from '../support/cli.js'
-import { freePort } from '../support/free-port.js'
 import { send } from '../support/http-server.js'
 import { type Generation, generations, toolJson } from '../support/sdk-generations.js'
 import { TestProvider } from '../support/sdk-provider.js'
@@ -157,9 +157,9 @@ describe('try', () => {
   })
 
   it('says which port is taken, and that there is another', async () => {
-    const server = createServer().listen(0, '127.0.0.1')
+    const port = await freePort()
+    const server = createServer().listen(port, '127.0.0.1')
     await once(server, 'listening')
-    const { port } = server.address() as { port: number }
     const { code, err } = await cli(['try', '--port', String(port)])
     server.close()
     expect(code).toBe(1)

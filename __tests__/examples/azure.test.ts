@@ -9,7 +9,7 @@ import { DockerfileParser } from 'dockerfile-ast'
 import { validate } from 'dockerfile-utils'
 import { connect, startEntra } from 'mcp-entra/testing'
 import { Language, type Node, Parser } from 'web-tree-sitter'
-import { freePort } from '../support/free-port.js'
+import { freePort } from '../../bench/free-port.js'
 import type { Entra } from '../support/host.js'
 import {
   type Environment,

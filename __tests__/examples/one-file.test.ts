@@ -1,8 +1,8 @@
 /** The examples of one file each, run as a newcomer runs them, against one emulated Entra. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import { startEntra } from 'mcp-entra/testing'
+import { freePort } from '../../bench/free-port.js'
 import { newKey, proof, redeemBound } from '../support/dpop.js'
-import { freePort } from '../support/free-port.js'
 import type { Entra } from '../support/host.js'
 import { modernMeta } from '../support/in-session.js'
 import {

@@ -7,7 +7,7 @@ import { copyFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
-import { freePort } from '../support/free-port.js'
+import { freePort } from '../../bench/free-port.js'
 import {
   describeWithRegistry,
   type FreshProject,

@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { freePort } from './free-port.js'
+import { freePort } from '../../bench/free-port.js'
 import type { Entra } from './host.js'
 
 const examples = fileURLToPath(new URL('../../build/examples', import.meta.url))

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { freePort } from './free-port.js'
+import { freePort } from '../../bench/free-port.js'
 import { describeNeeding } from './needs.js'
 
 const run = promisify(execFile)

@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { SignJWT } from 'jose'
 import { type EntraEmulator, startEntra } from 'mcp-entra/testing'
 import { generate } from 'selfsigned'
+import { freePort } from '../../bench/free-port.js'
 import {
   type Answer,
   claimsOf,
@@ -13,7 +14,6 @@ import {
   startAnother,
   token,
 } from '../support/emulator-sign-in.js'
-import { freePort } from '../support/free-port.js'
 
 const id = '11111111-1111-4111-8111-111111111111'
 const managedIdentity = 'abcdef00-0000-4000-8000-000000000001'

@@ -1,5 +1,4 @@
 /** The option `identityAssertions`: identity providers that let clients in for their users. */
-
 import type { Clock } from '../async/clock.js'
 import { checkOptionNames } from '../entra/option-names.js'
 import type { Report } from '../http/report.js'

@@ -1,5 +1,4 @@
 /** The options of `entraAuth`: what they are, and what is wrong with them if something is. */
-
 import type { Clock } from '../async/clock.js'
 import type { Cloud } from '../entra/clouds.js'
 import type { ClientCredential } from '../entra/credentials.js'

@@ -1,0 +1,2 @@
+/** For the tests, which use it too. */
+export function freePort(): Promise<number>
